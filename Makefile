@@ -1,0 +1,28 @@
+# make demo   the six methods on Colored MNIST, in about a minute
+# make test   lint and every test
+PYTHON ?= python3
+BIN = .venv/bin
+
+demo: .venv/demo
+	$(BIN)/minifishr compare
+
+test: .venv/test
+	$(BIN)/ruff check .
+	$(BIN)/pytest -n auto --cov --cov-report=term
+
+.venv/bin/pip:
+	$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("minifishr needs Python 3.11 or newer, got %d.%d: make PYTHON=..." % v[:2])'
+	$(PYTHON) -m venv .venv
+
+.venv/demo: .venv/bin/pip pyproject.toml
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+.venv/test: .venv/bin/pip pyproject.toml
+	$(BIN)/pip install --quiet --editable '.[test]'
+	touch $@ .venv/demo
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .coverage
+
+.PHONY: demo test clean

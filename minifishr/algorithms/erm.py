@@ -1,0 +1,28 @@
+"""ERM: make the mean training risk small, and nothing else.
+
+Source         Vapnik 1998, Statistical Learning Theory
+Equation       J(theta) = mean_e R_e
+Normalization  mean over samples, then over domains (paper); mean over all samples (domainbed)
+Departures     none known
+"""
+
+from autograd import value_and_grad
+
+from .protocol import RECIPES, classifier_problem, descent, mean_risk, settings
+
+DEFAULTS = {
+    "paper": {"lr": 0.0004898536566546834, "weight_decay": 0.00110794568},
+    "domainbed": {"lr": 1e-3, "weight_decay": 0.0},
+}
+
+
+def erm(model, *, convention="paper", **hyper_parameters):
+    """Empirical risk minimization."""
+    chosen = settings("erm", DEFAULTS, convention, hyper_parameters)
+    pooled = convention == "domainbed"
+
+    def direction(theta, domains, weight, memory):
+        risk, gradient = value_and_grad(lambda t: mean_risk(*classifier_problem(model, t, domains), pooled))(theta)
+        return gradient, memory, {"risk": float(risk)}
+
+    return descent("erm", model, direction, RECIPES[convention], **chosen)

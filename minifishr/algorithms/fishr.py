@@ -1,0 +1,65 @@
+"""Fishr: make the variances of the per-sample gradients equal across domains.
+
+The gradient variance tracks the diagonal of the Fisher information and so of the Hessian: where it agrees, the domains'
+loss landscapes have the same shape.
+
+Source         Rame, Dancette and Cord 2022, arXiv:2109.02934
+Equation       J(theta) = mean_e R_e + lambda * sum_e ||v_e - mean v||^2,  v_e = Var_i(g_i) of domain e
+Normalization  v_e is a mean over samples (ddof 0). paper: sum over coordinates and domains. domainbed: mean over
+               coordinates and domains, so lambda_domainbed = m * d_scope * lambda_paper for the same penalty.
+               domainbed with ema: v_e is replaced by the discounted sum v_e + ema * v_e' + ema^2 * v_e'' + ... over
+               past steps (a constant v tends to v / (1 - ema)); the past is a constant for the gradient.
+Departures     none known
+"""
+
+import autograd.numpy as np
+
+from ..gradients import gradient_variance as statistic
+from .protocol import DOMAINBED, PAPER, deviations, penalized, settings, statistics
+
+VARIANT = {"scope": "classifier", "centered": True, "ddof": 0}
+DEFAULTS = {
+    "paper": {
+        "lr": 0.0004898536566546834,
+        "weight_decay": 0.00110794568,
+        "penalty_weight": 91257.18613115903,
+        "warm_up": 190,
+        "ema": 0.0,
+        **VARIANT,
+    },
+    "domainbed": {
+        "lr": 1e-3,
+        "weight_decay": 0.0,
+        "penalty_weight": 1000.0,
+        "warm_up": 1500,
+        "ema": 0.95,
+        **VARIANT,
+    },
+}
+RECIPES = {"paper": PAPER, "domainbed": DOMAINBED._replace(warm_up_weight=0.0, pooled=True)}
+
+
+def distance(phi, convention="paper"):
+    """Squared deviations of the variances from their mean, summed (paper) or averaged (domainbed), (m,d) -> ()."""
+    total = np.sum(deviations(phi) ** 2)
+    return total if convention == "paper" else total / phi.size
+
+
+def penalty(model, theta, domains, *, convention="paper", **variant):
+    """Zero exactly when all gradient variances are equal, (); variant as in gradient_variance."""
+    return distance(statistics(lambda *a: statistic(*a, **variant), model, theta, domains), convention)
+
+
+def fishr(model, *, convention="paper", **hyper_parameters):
+    """Invariant gradient variances."""
+    chosen = settings("fishr", DEFAULTS, convention, hyper_parameters)
+    variant = {name: chosen.pop(name) for name in VARIANT}
+    return penalized(
+        "fishr",
+        model,
+        lambda *a: statistic(*a, **variant),
+        lambda phi: distance(phi, convention),
+        RECIPES[convention],
+        scope=variant["scope"],
+        **chosen,
+    )

@@ -1,0 +1,66 @@
+"""IRM: make one classifier optimal in every domain at once (its practical form, IRMv1).
+
+The classifier is optimal for a domain only if rescaling its logits does not help there: the risk of
+s * logits has slope 0 in s at s = 1.
+
+Source         Arjovsky et al. 2019, arXiv:1907.02893
+Equation       J(theta) = mean_e R_e + lambda * mean_e (dR_e(s z)/ds at s = 1)^2
+Normalization  mean over samples in R_e, mean over domains. domainbed: the product of the slopes on even and on odd
+               rows instead of the square; unbiased for fresh rows, and it can be negative. The square is larger by
+               the variance of the per-sample slopes / n in expectation. lambda means the same in both.
+Departures     none known
+"""
+
+import autograd.numpy as np
+from autograd import grad
+
+from ..losses import losses
+from .protocol import RECIPES, penalized, settings, statistics
+
+DEFAULTS = {
+    "paper": {
+        "lr": 0.0004898536566546834,
+        "weight_decay": 0.00110794568,
+        "penalty_weight": 91257.18613115903,
+        "warm_up": 190,
+    },
+    "domainbed": {"lr": 1e-3, "weight_decay": 0.0, "penalty_weight": 100.0, "warm_up": 500},
+}
+
+
+def statistic(model, theta, x, y):
+    """dR(s * logits)/ds at s = 1, the slope of the risk in the scale of the logits, ()."""
+    z = model.logits(theta, x)
+    return grad(lambda s: np.sum(losses(s * z, y)) / len(y))(theta.dtype.type(1))
+
+
+def halves(model, theta, x, y):
+    """The statistic on even rows and on odd rows, (2,); ValueError for fewer than two rows."""
+    if len(y) < 2:
+        raise ValueError(f"irm: convention='domainbed' needs at least 2 samples a domain, got {len(y)}")
+    return np.stack([statistic(model, theta, x[half::2], y[half::2]) for half in (0, 1)])
+
+
+def square(phi):
+    """Mean of squares over domains, (m,) -> ()."""
+    return np.sum(phi**2) / len(phi)
+
+
+def product(phi):
+    """Mean over domains of the product of both halves, (m,2) -> ()."""
+    return np.sum(phi[:, 0] * phi[:, 1]) / len(phi)
+
+
+CONVENTIONS = {"paper": (statistic, square), "domainbed": (halves, product)}
+
+
+def penalty(model, theta, domains, *, convention="paper"):
+    """Zero where every domain's risk is stationary in the scale of the logits, ()."""
+    phi, distance = CONVENTIONS[convention]
+    return distance(statistics(phi, model, theta, domains))
+
+
+def irm(model, *, convention="paper", **hyper_parameters):
+    """Invariant risk minimization."""
+    chosen = settings("irm", DEFAULTS, convention, hyper_parameters)
+    return penalized("irm", model, *CONVENTIONS[convention], RECIPES[convention], **chosen)

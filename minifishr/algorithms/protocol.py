@@ -1,0 +1,169 @@
+"""What an algorithm is, and the parts that most of them share: the schedule, the objective, the mask.
+
+    objective(theta) = mean_e R_e(theta) + lambda * distance(phi_1(theta), ..., phi_m(theta))
+
+A method's own file has the statistic phi and the distance. The sources also differ in what they do
+around the gradient; a Recipe writes that down, and `descent` is the only place that acts on it.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import autograd.numpy as np
+import numpy as onp
+from autograd import make_vjp
+from autograd.builtins import tuple as traced_tuple
+
+from ..gradients import domain_gradients
+from ..losses import risks
+from ..optimizers import adam
+
+
+class Algorithm(NamedTuple):
+    """A pair of pure functions with a name.
+
+    init(theta) -> state; update(theta, state, domains) -> (theta, state, info). info is a dict of floats with
+    "risk", and "penalty" where there is one, both at the theta that came in.
+    """
+
+    name: str
+    init: Callable
+    update: Callable
+
+
+class State(NamedTuple):
+    """Updates made, the optimizer's state, and the discounted sum of the statistics (m, ...)."""
+
+    step: int
+    optimizer: tuple
+    memory: np.ndarray
+
+
+class Recipe(NamedTuple):
+    """What a source does around the gradient of risk and penalty."""
+
+    decay: float = 1.0  # weight decay adds decay * weight_decay * theta to the gradient
+    warm_up_weight: float = 1.0  # the penalty weight before the warm-up ends
+    rescale: bool = False  # divide the whole gradient by the penalty weight where that is above 1
+    restart: bool = False  # make Adam anew when the warm-up ends
+    pooled: bool = False  # the risk is the mean over all samples, not the mean of the domains' means
+
+
+# The authors' Colored MNIST scripts add weight_decay * ||theta||^2 to the loss (hence the 2) and rescale it.
+PAPER = Recipe(decay=2.0, rescale=True)
+DOMAINBED = Recipe(restart=True)
+RECIPES = {"paper": PAPER, "domainbed": DOMAINBED}
+
+LIMITS = {  # closed intervals; None is unbounded
+    "lr": (0, None),
+    "weight_decay": (0, None),
+    "penalty_weight": (0, None),
+    "warm_up": (0, None),
+    "ema": (0, 1),
+    "meta_lr": (0, None),
+    "tau": (0, 1),
+    "k": (0, None),
+    "ddof": (0, None),
+}
+
+
+def settings(name, defaults, convention, given):
+    """The hyper-parameters of a convention, explicit ones winning; ValueError for unknown or impossible ones."""
+    if convention not in defaults:
+        raise ValueError(f"{name}: unknown convention {convention!r}, expected one of {', '.join(defaults)}")
+    for key, value in given.items():
+        if key not in defaults[convention]:
+            raise ValueError(f"{name}: unknown hyper-parameter {key!r}, expected one of {', '.join(defaults[convention])}")
+        low, high = LIMITS.get(key, (None, None))
+        if key in LIMITS and not (low <= value and (high is None or value <= high)):
+            raise ValueError(f"{name}: {key}={value!r} is outside [{low}, {'infinity' if high is None else high}]")
+    return {**defaults[convention], **given}
+
+
+def descent(name, model, direction, recipe, *, lr, weight_decay, penalty_weight=0.0, warm_up=0, domains_needed=1):
+    """Adam on `direction(theta, domains, weight, memory) -> (gradient, memory, info)`, after a recipe."""
+    optimizer = adam(lr)
+
+    def init(theta):
+        return State(0, optimizer.init(theta), onp.zeros((), theta.dtype))
+
+    def update(theta, state, domains):
+        check_domains(name, model, domains, domains_needed)
+        weight = recipe.warm_up_weight if state.step < warm_up else penalty_weight
+        gradient, memory, info = direction(theta, domains, weight, state.memory)
+        gradient = gradient + recipe.decay * weight_decay * theta
+        if recipe.rescale and weight > 1:
+            gradient = gradient / weight
+        fresh = recipe.restart and state.step == warm_up
+        theta, inner = optimizer.update(theta, gradient, optimizer.init(theta) if fresh else state.optimizer)
+        return theta, State(state.step + 1, inner, memory), info
+
+    return Algorithm(name, init, update)
+
+
+def penalized(name, model, statistic, distance, recipe, *, penalty_weight, ema=0.0, scope="classifier", **schedule):
+    """Mean risk + penalty_weight * distance(statistics (m, ...)).
+
+    scope "classifier" says that only the classifier enters the statistic beyond the features: then the features are
+    computed once for risk and penalty. The statistics become memory = ema * memory + statistics, whose past is a
+    constant for the gradient.
+    """
+
+    def direction(theta, domains, weight, memory):
+        def terms(t):
+            head, w, seen = classifier_problem(model, t, domains)
+            where = (head, w, seen) if scope == "classifier" else (model, t, domains)
+            phi = ema * memory + statistics(statistic, *where)
+            return traced_tuple((mean_risk(head, w, seen, recipe.pooled), distance(phi), phi))
+
+        vjp, (risk, penalty, phi) = make_vjp(terms)(theta)
+        number = theta.dtype.type  # a float64 weight would turn a float32 gradient into float64
+        gradient = vjp((number(1), number(weight), onp.zeros_like(phi)))
+        return gradient, phi, {"risk": float(risk), "penalty": float(penalty)}
+
+    return descent(name, model, direction, recipe, penalty_weight=penalty_weight, domains_needed=2, **schedule)
+
+
+def masked(name, model, mask, recipe, **schedule):
+    """The mean of the domain gradients times mask(g (m,d)) -> (d,), divided per block by 1e-10 + the mask's mean."""
+
+    def direction(theta, domains, weight, memory):
+        values, g = domain_gradients(model, theta, domains)
+        kept = mask(g)
+        means = [onp.full(b.stop - b.start, 1e-10 + kept[b].mean()) for b in model.blocks.values()]
+        gradient = (kept * g.mean(axis=0) / onp.concatenate(means)).astype(theta.dtype)
+        return gradient, memory, {"risk": float(values.mean()), "kept": float(kept.mean())}
+
+    return descent(name, model, direction, recipe, domains_needed=2, **schedule)
+
+
+def statistics(statistic, model, theta, domains):
+    """The statistic of every domain, -> (m, ...)."""
+    return np.stack([statistic(model, theta, domain.x, domain.y) for domain in domains])
+
+
+def deviations(phi):
+    """phi_e - mean phi over domains, (m, ...) -> (m, ...)."""
+    return phi - np.sum(phi, axis=0) / len(phi)
+
+
+def mean_risk(model, theta, domains, pooled=False):
+    """The mean over domains of their risks, or over all samples, -> ()."""
+    rows = onp.array([len(domain.y) for domain in domains])
+    shares = rows / rows.sum() if pooled else onp.full(len(rows), 1 / len(rows))
+    return np.sum(risks(model, theta, domains) * shares.astype(theta.dtype))
+
+
+def classifier_problem(model, theta, domains):
+    """The same domains seen by the classifier alone: (model, theta, domains of features)."""
+    head, w, features = model.head(theta, [domain.x for domain in domains])
+    return head, w, [domain._replace(x=a) for domain, a in zip(domains, features, strict=True)]
+
+
+def check_domains(name, model, domains, needed=1):
+    """ValueError unless there are enough domains and each has rows as wide as the model's input."""
+    if len(domains) < needed:
+        raise ValueError(f"{name} needs at least {needed} domains, got {len(domains)}: {[d.name for d in domains]}")
+    for domain in domains:
+        if domain.x.ndim != 2 or domain.x.shape[1] != model.sizes[0] or len(domain.x) == 0:
+            raise ValueError(f"{name}: domain {domain.name!r} has x {domain.x.shape}, expected (n, {model.sizes[0]})")

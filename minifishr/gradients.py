@@ -1,0 +1,118 @@
+"""Gradients of domains, gradients of samples, and the variance of the latter without storing them.
+
+All come from autograd. The one idea is *taps*: add a zero array to every pre-activation,
+z_l = a_l W_l + b_l + tap_l. One reverse pass of the summed losses with respect to the taps gives
+delta_l = d loss / d z_l, (n, out), for every sample at once, because sample i's loss only depends on
+row i. The gradient of sample i is then the outer product a_i delta_i^T for W_l and delta_i for b_l, and
+
+    sum_i (a_i delta_i^T)^2 = (a^2)^T (delta^2)        squares entry by entry
+
+so that the second moment of n gradients is one matrix product: memory O(n * width), not O(n * d).
+"""
+
+import autograd.numpy as np
+import numpy as onp
+from autograd import grad, jacobian, value_and_grad
+from autograd.builtins import tuple as traced_tuple
+from autograd.differential_operators import grad_and_aux
+
+from .losses import losses, per_sample_losses, risk
+from .mlp import affine, relu
+
+
+def domain_gradients(model, theta, domains):
+    """The risk of each domain (m,) and its gradient (m,d)."""
+    pairs = [value_and_grad(lambda t, d=d: risk(model, t, d.x, d.y))(theta) for d in domains]
+    values, gradients = zip(*pairs, strict=True)
+    return np.stack(values), np.stack(gradients)
+
+
+def per_sample_gradients(model, theta, x, y, method="taps"):
+    """The gradient of every sample's loss, (d,), (n,p), (n,) -> (n,d); ValueError for an unknown method.
+
+    "loop" is the definition; the others are equal to it. Nothing is divided by n.
+    """
+    if method not in METHODS:
+        raise ValueError(f"per_sample_gradients: unknown method {method!r}, expected one of {', '.join(METHODS)}")
+    return METHODS[method](model, theta, x, y)
+
+
+def loop(model, theta, x, y):
+    """The definition: one reverse pass a sample."""
+    return np.stack([grad(lambda t, i=i: risk(model, t, x[i : i + 1], y[i : i + 1]))(theta) for i in range(len(y))])
+
+
+def by_jacobian(model, theta, x, y):
+    """The Jacobian of the n losses: one forward pass, n reverse passes."""
+    return jacobian(lambda t: per_sample_losses(model, t, x, y))(theta)
+
+
+def tiled(model, theta, x, y):
+    """A copy of theta for every sample, (n,d): the gradient of the summed losses keeps the copies apart."""
+
+    def total(copies):
+        a = np.expand_dims(x, 1)
+        weights = [np.reshape(copies[:, b], (len(y), *model.shapes[name])) for name, b in model.blocks.items()]
+        for W, b in zip(weights[:-2:2], weights[1:-2:2], strict=True):
+            a = relu(np.matmul(a, W) + np.expand_dims(b, 1))
+        logits = np.matmul(a, weights[-2]) + np.expand_dims(weights[-1], 1)
+        return np.sum(losses(logits[:, 0], y))
+
+    return grad(total)(np.tile(theta, (len(y), 1)))
+
+
+def taps(model, theta, x, y):
+    """Outer products of each layer's inputs and deltas: one forward and one reverse pass in all."""
+    pieces = []
+    for a, delta in inputs_and_deltas(model, theta, x, y):
+        outer = np.expand_dims(a, 2) * np.expand_dims(delta, 1)
+        pieces += [np.reshape(outer, (len(y), -1)), delta]
+    return np.concatenate(pieces, axis=1)
+
+
+METHODS = {"loop": loop, "jacobian": by_jacobian, "tiled": tiled, "taps": taps}
+
+
+def inputs_and_deltas(model, theta, x, y):
+    """For each layer its inputs a (n,in) and delta = d loss_i / d z_i (n,out)."""
+    layers = model.layers(theta)
+
+    def total(zeros):
+        a, inputs = x, []
+        for (W, b), zero in zip(layers, zeros, strict=True):
+            inputs.append(a)
+            z = affine(a, W, b) + zero
+            a = relu(z)
+        return np.sum(losses(z, y)), traced_tuple(inputs)
+
+    zeros = tuple(onp.zeros((len(y), width), theta.dtype) for width in model.sizes[1:])
+    deltas, inputs = grad_and_aux(total)(zeros)
+    return [(inputs[l], deltas[l]) for l in range(len(layers))]
+
+
+def gradient_moments(model, theta, x, y):
+    """Mean and mean square of the per-sample gradients, (d,), (n,p), (n,) -> (d,), (d,), without storing them."""
+    means, squares = [], []
+    for a, delta in inputs_and_deltas(model, theta, x, y):
+        means += [np.ravel(a.T @ delta), np.sum(delta, axis=0)]
+        a2, delta2 = np.square(a), np.square(delta)
+        squares += [np.ravel(a2.T @ delta2), np.sum(delta2, axis=0)]
+    return np.concatenate(means) / len(y), np.concatenate(squares) / len(y)
+
+
+def gradient_variance(model, theta, x, y, scope="classifier", ddof=0, centered=True):
+    """Variance over samples of each coordinate of the per-sample gradients, -> (d_scope,).
+
+    scope "classifier" (last W and b) or "all"; the divisor is n - ddof; centered=False gives the mean square
+    E[g^2] instead. E[g^2] - E[g]^2 loses digits where the mean is much larger than the spread: the error is about
+    the machine precision times E[g]^2. ValueError for an unknown scope or n <= ddof.
+    """
+    n = len(y)
+    if n <= ddof:
+        raise ValueError(f"gradient_variance: ddof={ddof} needs more than {ddof} samples, got {n}")
+    if scope not in ("classifier", "all"):
+        raise ValueError(f"gradient_variance: unknown scope {scope!r}, expected 'classifier' or 'all'")
+    if scope == "classifier":
+        model, theta, (x,) = model.head(theta, [x])
+    mean, square = gradient_moments(model, theta, x, y)
+    return (square - np.square(mean)) * (n / (n - ddof)) if centered else square

@@ -1,0 +1,67 @@
+"""Cross-entropy, one number a sample, and risks.
+
+Losses come per sample; whoever averages them writes the mean where one can see it.
+One logit: the logistic loss log(1 + exp(-z)) for y = 1 and log(1 + exp(z)) for y = 0.
+k >= 2 logits: log(sum_c exp(z_c)) - z_y. With two logits and z = z_1 - z_0 the two are equal.
+"""
+
+import autograd.numpy as np
+import numpy as onp
+from autograd.extend import defvjp, primitive
+
+
+@primitive
+def sigmoid(z):
+    """1 / (1 + exp(-z)) without overflow."""
+    return 0.5 + 0.5 * onp.tanh(0.5 * z)
+
+
+defvjp(sigmoid, lambda p, z: lambda g: g * p * (1 - p))
+
+
+@primitive
+def softplus(z):
+    """log(1 + exp(z)) without overflow."""
+    return onp.maximum(z, 0) + onp.log1p(onp.exp(-onp.abs(z)))
+
+
+defvjp(softplus, lambda ans, z: lambda g: g * sigmoid(z))
+
+
+@primitive
+def logsumexp(z):
+    """log(sum_c exp(z_c)) of each row without overflow, (n,k) -> (n,)."""
+    top = onp.max(z, axis=1)
+    return top + onp.log(onp.sum(onp.exp(z - top[:, None]), axis=1))
+
+
+defvjp(logsumexp, lambda ans, z: lambda g: np.expand_dims(g, 1) * np.exp(z - np.expand_dims(ans, 1)))
+
+
+def losses(logits, y):
+    """Cross-entropy of each sample, (n,k), (n,) -> (n,); ValueError for labels that the logits cannot mean."""
+    n, k = logits.shape
+    if len(y) != n:
+        raise ValueError(f"losses: {n} rows of logits but {len(y)} labels")
+    classes = max(k, 2)
+    if n == 0 or y.min() < 0 or y.max() >= classes:
+        raise ValueError(f"losses: {k} logit(s) need labels in 0..{classes - 1}, got {sorted(set(y.tolist()))[:9]}")
+    if k == 1:
+        return softplus(logits[:, 0] * (1 - 2 * y).astype(logits.dtype))
+    return logsumexp(logits) - logits[onp.arange(n), y]
+
+
+def per_sample_losses(model, theta, x, y):
+    """Cross-entropy of each sample, (d,), (n,p), (n,) -> (n,)."""
+    return losses(model.logits(theta, x), y)
+
+
+def risk(model, theta, x, y):
+    """The mean loss, (d,), (n,p), (n,) -> ()."""
+    # sum / n and not mean: autograd's mean would turn float32 into float64
+    return np.sum(per_sample_losses(model, theta, x, y)) / len(y)
+
+
+def risks(model, theta, domains):
+    """The risk of each domain, -> (m,)."""
+    return np.stack([risk(model, theta, domain.x, domain.y) for domain in domains])

@@ -1,0 +1,126 @@
+"""A multilayer perceptron from scratch: four primitives and a flat parameter vector.
+
+autograd differentiates everything here, any number of times. The primitives are ours because
+autograd's `maximum` has slope 1/2 at zero and turns float32 into float64, and because slicing a
+flat vector many times costs one scatter-add a slice in the reverse pass. Each derivative below is
+again made of differentiable operations, so second derivatives come for free.
+"""
+
+from typing import NamedTuple
+
+import autograd.numpy as np
+import numpy as onp
+from autograd.extend import defvjp, primitive
+
+
+SMALL = 4096  # rows up to which one forward pass for all domains beats one for each: fewer, larger products
+
+
+@primitive
+def relu(z):
+    """max(z, 0), with slope 0 at 0."""
+    return onp.maximum(z, 0)
+
+
+defvjp(relu, lambda ans, z: lambda g: g * (z > 0))  # a comparison is a constant for autograd
+
+
+@primitive
+def affine(a, W, b):
+    """a W + b, (n,i), (i,j), (j,) -> (n,j)."""
+    z = a @ W
+    z += b
+    return z
+
+
+defvjp(
+    affine,
+    lambda ans, a, W, b: lambda g: g @ W.T,
+    lambda ans, a, W, b: lambda g: a.T @ g,
+    lambda ans, a, W, b: lambda g: np.sum(g, axis=0),
+)
+
+
+@primitive
+def split(array, cuts):
+    """The pieces of an array between cuts along axis 0, as views."""
+    return tuple(onp.split(array, cuts))
+
+
+defvjp(split, lambda ans, array, cuts: lambda g: np.concatenate(list(g)), argnums=(0,))
+
+
+class MLP(NamedTuple):
+    """A ReLU network with layer widths `sizes`, e.g. MLP((392, 390, 390, 1)).
+
+    One output means one logit and labels 0, 1; k >= 2 outputs mean softmax and labels 0..k-1.
+    All parameters are one vector theta (d,): W1, b1, W2, b2, ..., each W stored (in, out), row-major.
+    """
+
+    sizes: tuple
+
+    @property
+    def shapes(self):
+        """Name -> shape of each block, in the order of theta."""
+        layers = enumerate(zip(checked(self.sizes), self.sizes[1:], strict=False), 1)
+        return {name: shape for l, (i, j) in layers for name, shape in ((f"W{l}", (i, j)), (f"b{l}", (j,)))}
+
+    @property
+    def blocks(self):
+        """Name -> slice of theta: {"W1": slice, "b1": slice, ...}."""
+        ends = onp.cumsum([onp.prod(shape) for shape in self.shapes.values()]).tolist()
+        return dict(zip(self.shapes, map(slice, [0, *ends[:-1]], ends), strict=True))
+
+    @property
+    def d(self):
+        """The number of parameters."""
+        return self.classifier.stop
+
+    @property
+    def classifier(self):
+        """The slice of theta that holds the last W and b."""
+        *_, W, b = self.blocks.values()
+        return slice(W.start, b.stop)
+
+    def init(self, rng, dtype=onp.float64):
+        """Xavier uniform weights and zero biases from a Generator, -> theta (d,)."""
+        bounds = [(6 / sum(shape)) ** 0.5 if len(shape) == 2 else 0 for shape in self.shapes.values()]
+        pieces = [rng.uniform(-c, c, onp.prod(s)) for c, s in zip(bounds, self.shapes.values(), strict=True)]
+        return onp.concatenate(pieces).astype(dtype)
+
+    def layers(self, theta):
+        """theta (d,) as a list of (W, b)."""
+        pieces = split(theta, [block.stop for block in self.blocks.values()][:-1])
+        blocks = [np.reshape(piece, shape) for piece, shape in zip(pieces, self.shapes.values(), strict=True)]
+        return list(zip(blocks[::2], blocks[1::2], strict=True))
+
+    def features(self, theta, x):
+        """The input of the classifier, (d,), (n,p) -> (n, sizes[-2])."""
+        for W, b in self.layers(theta)[:-1]:
+            x = relu(affine(x, W, b))
+        return x
+
+    def logits(self, theta, x):
+        """The outputs, (d,), (n,p) -> (n,k)."""
+        return affine(self.features(theta, x), *self.layers(theta)[-1])
+
+    def head(self, theta, xs):
+        """The classifier as a model of its own: (model, theta (d_classifier,), list of features), for a list of inputs.
+
+        Where only the classifier's parameters enter, the features are the data: with
+        head, w, (a,) = model.head(theta, [x]), risk(model, theta, x, y) = risk(head, w, a, y).
+        """
+        _, classifier = split(theta, [self.classifier.start])
+        rows = [len(x) for x in xs]
+        if sum(rows) <= SMALL:
+            features = split(self.features(theta, np.concatenate(xs)), onp.cumsum(rows[:-1]))
+        else:
+            features = [self.features(theta, x) for x in xs]
+        return MLP(self.sizes[-2:]), classifier, list(features)
+
+
+def checked(sizes):
+    """`sizes` again, or ValueError when they are not two or more positive integers."""
+    if len(sizes) < 2 or any(not isinstance(size, int | onp.integer) or size < 1 for size in sizes):
+        raise ValueError(f"MLP({sizes!r}): sizes must be two or more positive integers")
+    return sizes
