@@ -1,15 +1,19 @@
 """Domains: Colored MNIST in both set-ups, Rotated MNIST, a person's own arrays, and batches of them.
 
-A domain is a sample from one distribution. Training sees several; the test domain breaks what they share by accident.
+A domain is a sample of one distribution. Training sees several; the test domain breaks what they share by accident.
+Colored MNIST: Arjovsky et al. 2019, arXiv:1907.02893. Rotated MNIST: Ghifary et al. 2015, arXiv:1508.07680.
+DomainBed's versions: Gulrajani and Lopez-Paz 2020, arXiv:2007.01434.
 """
 
+import zipfile
+import zlib
 from typing import NamedTuple
 
 import numpy as np
 
 
 class Domain(NamedTuple):
-    """A name, inputs (n,p) and labels (n,)."""
+    """A name, inputs (n,p) and labels (n,) in 0..k-1."""
 
     name: str
     x: np.ndarray
@@ -17,29 +21,214 @@ class Domain(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """Training domains, held-out rows of each of them, and the domains to test on (the first one is *the* test domain).
+    """Domains to train on, held-out rows of the same domains, and domains to test on, the most important one first.
 
-    `classes` is the number of labels, `shape` the shape of one image, (channels, height, width), or () for none.
+    `shape` is (channels, height, width) of one image, or () where x is no image.
     """
 
     name: str
     train: list
     validation: list
     test: list
-    classes: int
     shape: tuple = ()
 
+    @property
+    def classes(self):
+        """The number of labels, counted over all domains."""
+        return 1 + max(int(domain.y.max()) for domain in [*self.train, *self.validation, *self.test])
 
-def colored(images, digits, flip_rate, rng, *, label_noise=0.25, grey=False):
-    """Color binary labels into images, (n,s,s) uint8, (n,) -> x (n, 2 s s) float64, y (n,).
+
+def stream(seed, name, *numbers):
+    """An independent random stream for each (seed, name, numbers), as a Generator."""
+    return np.random.default_rng([seed, zlib.crc32(name.encode()), *numbers])
+
+
+def shrink(images, size):
+    """Every second (or fourth) pixel, (n,28,28) -> (n,size,size); ValueError where size does not divide 28."""
+    if size not in (7, 14, 28):
+        raise ValueError(f"image size must be 7, 14 or 28, got {size!r}")
+    return images[:, :: 28 // size, :: 28 // size]
+
+
+def color_name(flip_rate):
+    """'+90%' where color agrees with the label in 90 % of the rows, '-90%' where it contradicts it in 90 %."""
+    return f"+{100 * (1 - flip_rate):.3g}%" if flip_rate <= 0.5 else f"-{100 * flip_rate:.3g}%"
+
+
+def colored(images, labels, flip_rate, rng, *, label_noise=0.25, grey=False, dtype=np.float64, name=None):
+    """A domain of two-channel images whose color follows the label, (n,s,s) uint8, (n,) -> x (n, 2 s s).
 
     y = digit < 5, flipped with probability label_noise; color = y flipped with probability flip_rate;
-    of two equal channels the one at index 1 - color is set to 0. Red is channel 0. grey=True keeps both channels.
+    of two equal channels the one at index 1 - color is set to 0, then all is divided by 255.
+    grey=True keeps both channels.
     """
-    n = len(digits)
-    y = (digits < 5) ^ (rng.random(n) < label_noise)
+    n = len(labels)
+    y = (labels < 5) ^ (rng.random(n) < label_noise)
     color = (y ^ (rng.random(n) < flip_rate)).astype(int)
-    x = np.stack([images, images], axis=1) / 255
+    x = np.stack([images, images], axis=1)
     if not grey:
         x[np.arange(n), 1 - color] = 0
-    return x.reshape(n, -1), y.astype(int)
+    return Domain(name or color_name(flip_rate), x.reshape(n, -1).astype(dtype) / 255, y.astype(int))
+
+
+def colored_mnist(
+    digits,
+    *,
+    flip_rates=(0.2, 0.1),
+    test_rate=0.9,
+    label_noise=0.25,
+    size=14,
+    count=25_000,
+    test_count=10_000,
+    seed=0,
+    dtype=np.float64,
+):
+    """Colored MNIST as in the IRM paper: a Problem with training domains, the test domain, and the latter in grey.
+
+    The first 50 000 digits are shuffled and dealt in turn to the training domains, `count` to each; the next
+    10 000 are the test domain. Held-out rows of the training domains come from the last 10 000, which the paper
+    leaves unused. ValueError for probabilities outside [0, 1] or more rows than there are.
+    """
+    m = len(flip_rates)
+    check_rates(flip_rates=flip_rates, test_rate=[test_rate], label_noise=[label_noise])
+    check_count("colored_mnist", "count", count, 50_000 // m)
+    check_count("colored_mnist", "test_count", test_count, 10_000)
+    if len(digits.labels) < 70_000:
+        raise ValueError(f"colored_mnist needs 70 000 digits (60 000 and 10 000), got {len(digits.labels)}")
+    images = shrink(digits.images, size)
+    dealt = stream(seed, "shuffle").permutation(50_000)
+
+    def make(rows, rate, stream_name, number=0, **options):
+        rng = stream(seed, stream_name, number)
+        options = {"label_noise": label_noise, "dtype": dtype, **options}
+        return colored(images[rows], digits.labels[rows], rate, rng, **options)
+
+    train = [make(dealt[e::m][:count], rate, "train", e) for e, rate in enumerate(flip_rates)]
+    held = [make(np.arange(60_000 + e, 70_000, m), rate, "validation", e) for e, rate in enumerate(flip_rates)]
+    test_rows = np.arange(50_000, 50_000 + test_count)
+    test = [make(test_rows, test_rate, "test"), make(test_rows, test_rate, "test", grey=True, name="grey")]
+    return Problem(f"Colored {digits.name}", train, held, test, (2, size, size))
+
+
+def colored_mnist_domains(
+    digits, *, flip_rates=(0.1, 0.2, 0.9), label_noise=0.25, size=28, count=None, seed=0, dtype=np.float64
+):
+    """Colored MNIST as in DomainBed: all digits shuffled, domain e takes the rows e::m, at most `count` of them."""
+    check_rates(flip_rates=flip_rates, label_noise=[label_noise])
+    images = shrink(digits.images, size)
+    return [
+        colored(images[rows], digits.labels[rows], rate, stream(seed, "color", e), label_noise=label_noise, dtype=dtype)
+        for e, (rate, rows) in enumerate(zip(flip_rates, dealt(digits, len(flip_rates), count, seed), strict=True))
+    ]
+
+
+def rotated_mnist(digits, *, angles=(0, 15, 30, 45, 60, 75), size=28, count=None, seed=0, dtype=np.float64):
+    """Rotated MNIST as in DomainBed: the digit is the label, domain e is turned by angles[e] degrees (bilinear)."""
+    from scipy.ndimage import rotate  # 0.1 s to import, needed here alone
+
+    def turned(rows, angle):
+        images = rotate(digits.images[rows].astype(dtype) / 255, angle, reshape=False, order=1, axes=(2, 1))
+        return Domain(f"{angle:g}", shrink(images, size).reshape(len(rows), -1), digits.labels[rows].astype(int))
+
+    return [turned(rows, angle) for angle, rows in zip(angles, dealt(digits, len(angles), count, seed), strict=True)]
+
+
+def dealt(digits, m, count, seed):
+    """All rows shuffled and dealt to m domains in turn, at most `count` each."""
+    n = len(digits.labels)
+    check_count("domains", "count", count if count is not None else 1, n // m)
+    order = stream(seed, "shuffle").permutation(n)
+    return [order[e::m][:count] for e in range(m)]
+
+
+def leave_out(name, domains, left_out, *, share=0.2, seed=0, shape=()):
+    """A Problem that tests on the domain called `left_out` and holds out a share of the rows of each other domain.
+
+    ValueError for an unknown name, names that repeat, or fewer than two domains left to train on.
+    """
+    names = [domain.name for domain in domains]
+    if len(set(names)) < len(names):
+        raise ValueError(f"{name}: domain names repeat: {names}")
+    if left_out not in names:
+        raise ValueError(f"{name}: unknown test domain {left_out!r}, expected one of {', '.join(names)}")
+    if len(names) < 3:
+        raise ValueError(f"{name}: with {left_out!r} left out, fewer than 2 domains are left to train on: {names}")
+    rest = [(e, domain) for e, domain in enumerate(domains) if domain.name != left_out]
+    train, held = zip(*(held_out(domain, share, stream(seed, "held out", e)) for e, domain in rest), strict=True)
+    return Problem(name, list(train), list(held), [domains[names.index(left_out)]], shape)
+
+
+def held_out(domain, share, rng):
+    """Two domains: a random 1 - share of the rows, and the rest (at least one row)."""
+    cut = max(1, round(share * len(domain.y)))
+    if cut >= len(domain.y):
+        raise ValueError(f"domain {domain.name!r} has {len(domain.y)} row(s), too few to hold out {share:g} of them")
+    order = rng.permutation(len(domain.y))
+    return tuple(domain._replace(x=domain.x[rows], y=domain.y[rows]) for rows in (order[cut:], order[:cut]))
+
+
+def load_npz(path, dtype=np.float64):
+    """Domains from an .npz file of pairs x_NAME (n, ...) and y_NAME (n,).
+
+    Nothing is ever unpickled. ValueError that names file and array for anything that cannot be a domain.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            names = [key[2:] for key in file.files if key.startswith("x_")]
+            lone = sorted(set(file.files) ^ {f"{xy}_{name}" for name in names for xy in "xy"})
+            if lone or not names:
+                raise ValueError(f"arrays must come in pairs x_NAME, y_NAME; without a partner: {lone or 'no arrays'}")
+            domains = [own_domain(name, file[f"x_{name}"], file[f"y_{name}"], dtype) for name in names]
+        widths = {domain.name: domain.x.shape[1] for domain in domains}
+        if len(set(widths.values())) > 1:
+            raise ValueError(f"all domains must have the same width, got {widths}")
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, AttributeError) as error:
+        raise ValueError(f"{path}: not a file of domains: {error}") from None
+    return domains
+
+
+def own_domain(name, x, y, dtype):
+    """A checked domain from arrays (n, ...) and (n,); ValueError says what is wrong with which."""
+    if x.dtype.kind not in "fiub" or x.ndim < 2 or x.size == 0:
+        raise ValueError(f"x_{name} must be numbers (n, ...), got {x.dtype} {x.shape}")
+    if y.dtype.kind not in "iub" or y.ndim != 1:
+        raise ValueError(f"y_{name} must be integers (n,), got {y.dtype} {y.shape}")
+    if len(x) != len(y):
+        raise ValueError(f"x_{name} has {len(x)} rows but y_{name} has {len(y)}")
+    if not np.isfinite(x).all():
+        raise ValueError(f"x_{name} has NaN or infinite values")
+    if y.min() < 0:
+        raise ValueError(f"y_{name} has negative labels, expected 0..k-1")
+    return Domain(name, x.reshape(len(x), -1).astype(dtype), y.astype(int))
+
+
+def full_batch(domains):
+    """step -> the domains themselves."""
+    return lambda step: domains
+
+
+def minibatches(domains, size, seed=0):
+    """step -> `size` random rows of each domain, with replacement; a pure function of seed and step."""
+    if size < 1:
+        raise ValueError(f"minibatches: size must be at least 1, got {size}")
+
+    def batch(step):
+        rng = stream(seed, "batches", step)
+        rows = [rng.integers(0, len(domain.y), size) for domain in domains]
+        return [domain._replace(x=domain.x[i], y=domain.y[i]) for domain, i in zip(domains, rows, strict=True)]
+
+    return batch
+
+
+def check_rates(**rates):
+    """ValueError for a probability outside [0, 1]."""
+    for name, values in rates.items():
+        for value in values:
+            if not 0 <= value <= 1:
+                raise ValueError(f"{name}: {value!r} is no probability in [0, 1]")
+
+
+def check_count(call, name, value, most):
+    """ValueError for a number of rows below 1 or above what there is."""
+    if not 1 <= value <= most:
+        raise ValueError(f"{call}: {name}={value!r} is outside 1..{most}")

@@ -12,7 +12,6 @@ import autograd.numpy as np
 import numpy as onp
 from autograd.extend import defvjp, primitive
 
-
 SMALL = 4096  # rows up to which one forward pass for all domains beats one for each: fewer, larger products
 
 

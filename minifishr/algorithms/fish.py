@@ -1,7 +1,7 @@
 """Fish: walk through the domains one after the other, then go part of that way.
 
-To second order in the inner step, the walk is the ERM step plus a step that increases the inner products of the domains'
-gradients: what helps one domain should help the others.
+To second order in the inner step, the walk is the ERM step plus a step that increases the inner products of the
+domains' gradients: what helps one domain should help the others.
 
 Source         Shi et al. 2022, arXiv:2104.09937
 Equation       theta <- theta + meta_lr / m * (theta~ - theta)     paper

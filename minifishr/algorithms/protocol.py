@@ -54,30 +54,31 @@ PAPER = Recipe(decay=2.0, rescale=True)
 DOMAINBED = Recipe(restart=True)
 RECIPES = {"paper": PAPER, "domainbed": DOMAINBED}
 
-LIMITS = {  # closed intervals; None is unbounded
-    "lr": (0, None),
-    "weight_decay": (0, None),
-    "penalty_weight": (0, None),
-    "warm_up": (0, None),
-    "ema": (0, 1),
-    "meta_lr": (0, None),
-    "tau": (0, 1),
-    "k": (0, None),
-    "ddof": (0, None),
-}
+NOT_NEGATIVE = (0, float("inf"))
+LIMITS = {"tau": (0, 1), "ema": (0, 1)} | dict.fromkeys(
+    ("lr", "weight_decay", "penalty_weight", "warm_up", "meta_lr", "k", "ddof"), NOT_NEGATIVE
+)
 
 
 def settings(name, defaults, convention, given):
     """The hyper-parameters of a convention, explicit ones winning; ValueError for unknown or impossible ones."""
     if convention not in defaults:
         raise ValueError(f"{name}: unknown convention {convention!r}, expected one of {', '.join(defaults)}")
+    known = defaults[convention]
     for key, value in given.items():
-        if key not in defaults[convention]:
-            raise ValueError(f"{name}: unknown hyper-parameter {key!r}, expected one of {', '.join(defaults[convention])}")
-        low, high = LIMITS.get(key, (None, None))
-        if key in LIMITS and not (low <= value and (high is None or value <= high)):
-            raise ValueError(f"{name}: {key}={value!r} is outside [{low}, {'infinity' if high is None else high}]")
-    return {**defaults[convention], **given}
+        if key not in known:
+            raise ValueError(f"{name}: unknown hyper-parameter {key!r}, expected one of {', '.join(known)}")
+        if key in LIMITS:
+            check_number(name, key, value, *LIMITS[key])
+    return {**known, **given}
+
+
+def check_number(name, key, value, low, high):
+    """ValueError unless value is a number in [low, high]."""
+    if not isinstance(value, int | float | onp.number):
+        raise ValueError(f"{name}: {key}={value!r} is not a number")
+    if not low <= value <= high:
+        raise ValueError(f"{name}: {key}={value!r} is outside [{low}, {high}]")
 
 
 def descent(name, model, direction, recipe, *, lr, weight_decay, penalty_weight=0.0, warm_up=0, domains_needed=1):

@@ -1,0 +1,7 @@
+"""`python -m minifishr` is `minifishr`."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

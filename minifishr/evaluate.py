@@ -1,0 +1,52 @@
+"""Accuracies, and the rules by which a step is chosen.
+
+A number means little without its rule. Three are in use: the last step; the best mean accuracy on held-out rows of the
+training domains; and the oracle, which looks at the test domain.
+"""
+
+import numpy as np
+
+from .losses import risk
+
+
+def predictions(model, theta, x):
+    """The most likely label of each row, (d,), (n,p) -> (n,)."""
+    logits = model.logits(theta, x)
+    return (logits[:, 0] > 0).astype(int) if logits.shape[1] == 1 else logits.argmax(axis=1)
+
+
+def accuracy(model, theta, domain):
+    """The share of rows predicted right, in [0, 1]."""
+    return float(np.mean(predictions(model, theta, domain.x) == domain.y))
+
+
+def accuracies(model, theta, domains):
+    """Domain name -> accuracy."""
+    return {domain.name: accuracy(model, theta, domain) for domain in domains}
+
+
+def worst_domain(by_name):
+    """(name, accuracy) of the domain with the lowest accuracy."""
+    return min(by_name.items(), key=lambda item: item[1])
+
+
+def first_nonfinite(model, theta, domains):
+    """The name of the first domain whose risk is not finite, or None."""
+    return next((d.name for d in domains if not np.isfinite(risk(model, theta, d.x, d.y))), None)
+
+
+def last_step(history):
+    """The last step that has accuracies: no selection at all."""
+    return max(row.step for row in history if row.metric == "accuracy")
+
+
+def validation_step(history):
+    """The step with the best mean accuracy on held-out rows of the training domains, the first of equals."""
+    by_step = {}
+    for row in history:
+        if row.metric == "validation accuracy":
+            by_step.setdefault(row.step, []).append(row.value)
+    return max(by_step, key=lambda step: np.mean(by_step[step]))
+
+
+SELECTION = {"last": last_step, "validation": validation_step}

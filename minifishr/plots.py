@@ -1,0 +1,95 @@
+"""Figures: each function draws arrays on an axis and returns the axis.
+
+Colors are the eight of Okabe and Ito, which color-blind readers can tell apart; line styles keep them apart in grey.
+A method has the same color in every figure; so has a domain's role.
+"""
+
+import numpy as np
+
+BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, RED, PURPLE = (
+    "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
+)  # fmt: skip
+METHODS = {
+    "erm": (BLACK, "-"),
+    "irm": (ORANGE, "--"),
+    "vrex": (SKY, "-."),
+    "fish": (GREEN, ":"),
+    "sand_mask": (PURPLE, (0, (3, 1, 1, 1, 1, 1))),
+    "fishr": (RED, "-"),
+}
+TRAINING = [(BLUE, "--"), (SKY, "-."), (GREEN, (0, (1, 1))), (PURPLE, (0, (5, 1))), (YELLOW, "--")]
+TEST = [(RED, "-"), ("#777777", ":")]
+
+
+def method_style(name, number=0):
+    """Color and line style of a method; methods of one's own get the next in a cycle."""
+    color, line = METHODS.get(name, (TRAINING[number % len(TRAINING)]))
+    return {"color": color, "linestyle": line}
+
+
+def domain_styles(training, test):
+    """Domain name -> color and line style: training domains in blues and greens, the test domain red."""
+    pairs = [
+        *((name, TRAINING[e % len(TRAINING)]) for e, name in enumerate(training)),
+        *((name, TEST[e % len(TEST)]) for e, name in enumerate(test)),
+    ]
+    return {name: {"color": color, "linestyle": line} for name, (color, line) in pairs}
+
+
+def band(ax, steps, values, label=None, **style):
+    """The mean over seeds as a line and their range as a band, (t,), (seeds,t)."""
+    values = np.asarray(values)
+    ax.plot(steps, values.mean(axis=0), label=label, **style)
+    if len(values) > 1:
+        ax.fill_between(steps, values.min(axis=0), values.max(axis=0), color=style["color"], alpha=0.2, linewidth=0)
+    return ax
+
+
+def accuracy_curves(ax, steps, by_domain, styles, level=None):
+    """Accuracy in percent over steps, {domain: (seeds,t) in [0, 1]}, with a dotted line at `level` percent."""
+    for name, values in by_domain.items():
+        band(ax, steps, 100 * np.asarray(values), name, **styles[name])
+    if level is not None:
+        ax.axhline(level, color="#999999", linewidth=0.8, linestyle=":")
+    ax.set(ylim=(0, 100), xlabel="step")
+    return ax
+
+
+def metric_curves(ax, steps, by_method, ylabel):
+    """A metric over steps, {method: (seeds,t)}; a log scale where all values are positive and spread over decades."""
+    for number, (name, values) in enumerate(by_method.items()):
+        band(ax, steps[name], values, name, **method_style(name, number))
+    least = min(np.min(values) for values in by_method.values())
+    most = max(np.max(values) for values in by_method.values())
+    if least > 0 and most > 100 * least:
+        ax.set_yscale("log")
+    elif least <= 0 and most > 0:
+        ax.set_yscale("symlog", linthresh=most / 1e4)
+    ax.set(xlabel="step", ylabel=ylabel)
+    return ax
+
+
+def variance_scatter(ax, v1, v2, names, limits=None):
+    """One point a parameter, its gradient variance in two domains, (d,), (d,), both positive; log axes.
+
+    Points on the diagonal are equal in both domains.
+    """
+    shown = (v1 > 0) & (v2 > 0)
+    ax.plot(v1[shown], v2[shown], ".", color=BLUE, markersize=3, alpha=0.6)
+    limits = limits or (min(v1[shown].min(), v2[shown].min()) / 2, 2 * max(v1[shown].max(), v2[shown].max()))
+    ax.plot(limits, limits, color=BLACK, linewidth=0.8)
+    ax.set(xscale="log", yscale="log", xlim=limits, ylim=limits, aspect="equal")
+    ax.set(xlabel=f"variance in {names[0]}", ylabel=f"variance in {names[1]}")
+    return ax
+
+
+def image_row(ax, x, shape, title=None):
+    """Images side by side, (n, c h w) with shape (c,h,w): one channel in grey, two as red and green, equal ones grey."""
+    channels, height, width = shape
+    images = np.clip(np.asarray(x, float).reshape(len(x), channels, height, width), 0, 1)
+    if channels == 2:
+        images = np.concatenate([images, images.min(axis=1, keepdims=True)], axis=1)
+    row = np.concatenate(list(images), axis=2)
+    ax.imshow(row[0] if len(row) == 1 else row.transpose(1, 2, 0), cmap="gray", vmin=0, vmax=1)
+    ax.set(xticks=[], yticks=[], title=title)
+    return ax

@@ -1,0 +1,100 @@
+"""The only training loop, and the history that it keeps."""
+
+import contextlib
+import json
+from typing import NamedTuple
+
+import numpy as np
+
+from .evaluate import accuracies, first_nonfinite
+
+
+class Row(NamedTuple):
+    """One measurement: a metric of one domain ("" for all of them) after `step` updates."""
+
+    step: int
+    domain: str
+    metric: str
+    value: float
+
+
+class Fit(NamedTuple):
+    """Trained parameters (d,), the algorithm's state, and the rows recorded on the way."""
+
+    theta: np.ndarray
+    state: tuple
+    history: list
+
+
+class Diverged(ArithmeticError):
+    """A non-finite number during training; `fit` holds what was reached and recorded before it."""
+
+    def __init__(self, message, fit):
+        super().__init__(message)
+        self.fit = fit
+
+
+def fit(algorithm, theta, batches, steps, *, measure=None, every=10, progress=iter, model=None):
+    """`steps` updates of an algorithm on batches(step), -> Fit.
+
+    The rows at step t describe theta after t updates. `measure(theta) -> [(domain, metric, value), ...]` is recorded
+    every `every` steps and at the end. `progress` wraps the range of steps (tqdm, say); `model` lets an error name the
+    domain. Raises Diverged as soon as a risk or penalty is not finite.
+    """
+    state, history = algorithm.init(theta), []
+    for step in progress(range(steps)):
+        if measure and step % every == 0:
+            history += [Row(step, *row) for row in measure(theta)]
+        domains = batches(step)
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is caught below, with its name
+            theta_next, state_next, info = algorithm.update(theta, state, domains)
+        check_finite(algorithm.name, step, info, theta_next, domains, model, Fit(theta, state, history))
+        history += [Row(step, "", metric, value) for metric, value in info.items()]
+        theta, state = theta_next, state_next
+    if measure:
+        history += [Row(steps, *row) for row in measure(theta)]
+    return Fit(theta, state, history)
+
+
+def check_finite(name, step, info, theta, domains, model, reached):
+    """Diverged with method, step and domain, unless all is finite."""
+    broken = [metric for metric, value in info.items() if not np.isfinite(value)]
+    if not np.isfinite(theta).all():
+        broken = broken or ["theta"]
+    if not broken:
+        return
+    with np.errstate(over="ignore", invalid="ignore"):
+        domain = model and first_nonfinite(model, reached.theta, domains)
+    where = f"in domain {domain!r}" if domain else "though each domain's risk is finite" if model else ""
+    raise Diverged(f"{name}: {broken[0]} became non-finite at step {step} {where}".strip(), reached)
+
+
+def accuracy_rows(model, problem):
+    """A `measure` for fit: the accuracy on every domain of a problem, and on the held-out rows."""
+
+    def measure(theta):
+        shown = accuracies(model, theta, [*problem.train, *problem.test])
+        held = accuracies(model, theta, problem.validation)
+        return [(n, "accuracy", v) for n, v in shown.items()] + [(n, "validation accuracy", v) for n, v in held.items()]
+
+    return measure
+
+
+def keep_heap():
+    """Ask the C library to keep freed memory, because fresh pages for large arrays cost as much as the arithmetic.
+
+    Changes no number; does nothing where there is no mallopt (only glibc has it).
+    """
+    import ctypes
+
+    mmap_threshold, trim_threshold = -3, -1
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(mmap_threshold, 2**30)
+        mallopt(trim_threshold, 2**31 - 1)
+
+
+def write_rows(path, rows, **labels):
+    """Append rows to a JSON-lines file, each with the same labels."""
+    with open(path, "a", encoding="utf-8") as file:
+        file.writelines(json.dumps({**labels, **row._asdict()}) + "\n" for row in rows)
