@@ -35,7 +35,7 @@ PRESETS = {
         "count": 5_000,
         "size": 14,
         "hidden": [128, 128],
-        "steps": 250,
+        "steps": 300,
         "batch": None,
         "every": 10,
         "hyper_parameters": {},

@@ -84,7 +84,7 @@ def variance_scatter(ax, v1, v2, names, limits=None):
 
 
 def image_row(ax, x, shape, title=None):
-    """Images side by side, (n, c h w) with shape (c,h,w): one channel in grey, two as red and green, equal ones grey."""
+    """Images side by side, (n, c h w) with shape (c,h,w): two channels as red and green, grey where both are equal."""
     channels, height, width = shape
     images = np.clip(np.asarray(x, float).reshape(len(x), channels, height, width), 0, 1)
     if channels == 2:
