@@ -69,27 +69,24 @@ def metric_curves(ax, steps, by_method, ylabel):
     return ax
 
 
-def variance_scatter(ax, v1, v2, names, limits=None):
-    """One point a parameter, its gradient variance in two domains, (d,), (d,), both positive; log axes.
+def variance_scatter(ax, v1, v2, names, limits):
+    """One point a parameter, its gradient variance in two domains, (d,), (d,), on log axes between two limits.
 
-    Points on the diagonal are equal in both domains.
+    Points on the diagonal are equal in both domains; zeros (dead units) and what is below the limits are not shown.
     """
     shown = (v1 > 0) & (v2 > 0)
     ax.plot(v1[shown], v2[shown], ".", color=BLUE, markersize=3, alpha=0.6)
-    limits = limits or (min(v1[shown].min(), v2[shown].min()) / 2, 2 * max(v1[shown].max(), v2[shown].max()))
     ax.plot(limits, limits, color=BLACK, linewidth=0.8)
     ax.set(xscale="log", yscale="log", xlim=limits, ylim=limits, aspect="equal")
     ax.set(xlabel=f"variance in {names[0]}", ylabel=f"variance in {names[1]}")
     return ax
 
 
-def image_row(ax, x, shape, title=None):
-    """Images side by side, (n, c h w) with shape (c,h,w): two channels as red and green, grey where both are equal."""
-    channels, height, width = shape
-    images = np.clip(np.asarray(x, float).reshape(len(x), channels, height, width), 0, 1)
-    if channels == 2:
-        images = np.concatenate([images, images.min(axis=1, keepdims=True)], axis=1)
-    row = np.concatenate(list(images), axis=2)
-    ax.imshow(row[0] if len(row) == 1 else row.transpose(1, 2, 0), cmap="gray", vmin=0, vmax=1)
-    ax.set(xticks=[], yticks=[], title=title)
+def image_row(ax, x, shape):
+    """Images (n, c h w) of shape (c,h,w) side by side: two channels in orange and azure, grey where they are equal."""
+    channels = np.clip(np.asarray(x, float).reshape(len(x), *shape), 0, 1)
+    colors = np.array([[1, 0.5, 0], [0, 0.5, 1]]) if shape[0] == 2 else np.ones((1, 3))  # the two add up to white
+    row = np.concatenate(list(np.einsum("nchw,cr->nhwr", channels, colors)), axis=1)
+    ax.imshow(row, interpolation="nearest")
+    ax.set(xticks=[], yticks=[])
     return ax

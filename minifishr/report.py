@@ -106,10 +106,14 @@ def write_figures(folder, results, problem):
     groups = {name: group for name, group in by_method(results).items() if group}
     if not groups:
         return
-    title = f"{problem.name}, preset {results[0].config['preset']}, {len(next(iter(groups.values())))} seed(s)"
-    accuracy_figure(groups, problem, title).savefig(folder / "accuracy.png", dpi=120)
-    objective_figure(groups, title).savefig(folder / "objective.png", dpi=120)
-    variance_figure(groups, problem, title).savefig(folder / "variances.png", dpi=120)
+    seeds = len({result.config["seed"] for result in results})
+    title = f"{problem.name}, preset {results[0].config['preset']}"
+    several = f"{title}, {seeds} seed{'s' if seeds > 1 else ''}"
+    accuracy_figure(groups, problem, several).savefig(folder / "accuracy.png", dpi=120)
+    objective_figure(groups, several).savefig(folder / "objective.png", dpi=120)
+    variance_figure(groups, problem, f"{title}, seed {results[0].config['seed']}").savefig(
+        folder / "variances.png", dpi=120
+    )
     if problem.shape:
         image_figure(problem).savefig(folder / "images.png", dpi=120)
 
@@ -164,14 +168,13 @@ def variance_figure(groups, problem, title):
     """The first two training domains' gradient variances against each other, before and after, ERM beside Fishr."""
     names = [domain.name for domain in problem.train[:2]]
     chosen = [name for name in ("erm", "fishr") if name in groups] or list(groups)[:2]
-    figure, axes = new_figure(
-        1, 1 + len(chosen), 3.1 * (1 + len(chosen)), 3.5, f"{title}: classifier gradient variances"
-    )
-    moments = [(f"{chosen[0]}, before training", 0, chosen[0]), *((f"{name}, after", 1, name) for name in chosen)]
-    for ax, (label, when, name) in zip(axes[0], moments, strict=True):
-        v = groups[name][0].variances[when]
-        if ((v[0] > 0) & (v[1] > 0)).any():
-            plots.variance_scatter(ax, v[0], v[1], names)
+    title = f"{title}: gradient variances of the classifier's parameters"
+    figure, axes = new_figure(1, 1 + len(chosen), 3.1 * (1 + len(chosen)), 3.5, title)
+    shown = [groups[chosen[0]][0].variances[0], *(groups[name][0].variances[1] for name in chosen)]
+    top = max(2 * np.max(v[:2]) for v in shown) or 1.0
+    labels = ["before training", *(f"{name}, after" for name in chosen)]
+    for ax, v, label in zip(axes[0], shown, labels, strict=True):
+        plots.variance_scatter(ax, v[0], v[1], names, (top / 1e6, top))
         ax.set_title(label, fontsize=10)
     return figure
 
