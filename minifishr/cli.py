@@ -8,14 +8,16 @@ import contextlib
 import json
 import sys
 
+import numpy as np
 from joblib import cpu_count
 from tqdm import tqdm
 
 from .algorithms import ALGORITHMS
 from .digits import load_digits
-from .domains import load_npz
 from .evaluate import SELECTION
-from .experiments import DATASETS, PRESETS, check_known, compare, network, plan, problem
+from .experiments import DATASETS, PRESETS, check_known, network, plan, problem
+from .own import load_npz
+from .parallel import compare
 from .report import append_history, caption, results_folder, table, write_config, write_figures
 
 
@@ -99,7 +101,7 @@ def planned(args):
     seeds = range(args.seeds) if args.command == "compare" else [args.seed]
     changes = [change(text) for text in args.changes]
     configs = plan(args.preset, names, seeds, dataset, args.test_domain, changes, args.steps)
-    return configs, load_npz(args.data) if args.data else load_digits(args.digits)
+    return configs, load_npz(args.data, np.float32) if args.data else load_digits(args.digits)
 
 
 def change(text):

@@ -1,11 +1,10 @@
-"""Domains: Colored MNIST in both set-ups, Rotated MNIST, a person's own arrays, and batches of them.
+"""Domains: Colored MNIST in both set-ups, Rotated MNIST, and batches of domains.
 
 A domain is a sample of one distribution. Training sees several; the test domain breaks what they share by accident.
 Colored MNIST: Arjovsky et al. 2019, arXiv:1907.02893. Rotated MNIST: Ghifary et al. 2015, arXiv:1508.07680.
 DomainBed's versions: Gulrajani and Lopez-Paz 2020, arXiv:2007.01434.
 """
 
-import zipfile
 import zlib
 from typing import NamedTuple
 
@@ -39,7 +38,10 @@ class Problem(NamedTuple):
 
 
 def stream(seed, name, *numbers):
-    """An independent random stream for each (seed, name, numbers), as a Generator."""
+    """An independent random stream for each (seed, name, numbers), as a Generator.
+
+    A name always goes with as many numbers: a trailing 0 alone makes no other stream.
+    """
     return np.random.default_rng([seed, zlib.crc32(name.encode()), *numbers])
 
 
@@ -72,17 +74,9 @@ def colored(images, labels, flip_rate, rng, *, label_noise=0.25, grey=False, dty
 
 
 def colored_mnist(
-    digits,
-    *,
-    flip_rates=(0.2, 0.1),
-    test_rate=0.9,
-    label_noise=0.25,
-    size=14,
-    count=25_000,
-    test_count=10_000,
-    seed=0,
+    digits, *, flip_rates=(0.2, 0.1), test_rate=0.9, label_noise=0.25, size=14, count=25_000, test_count=10_000, seed=0,
     dtype=np.float64,
-):
+):  # fmt: skip
     """Colored MNIST as in the IRM paper: a Problem with training domains, the test domain, and the latter in grey.
 
     The first 50 000 digits are shuffled and dealt in turn to the training domains, `count` to each; the next
@@ -164,42 +158,12 @@ def held_out(domain, share, rng):
     if cut >= len(domain.y):
         raise ValueError(f"domain {domain.name!r} has {len(domain.y)} row(s), too few to hold out {share:g} of them")
     order = rng.permutation(len(domain.y))
-    return tuple(domain._replace(x=domain.x[rows], y=domain.y[rows]) for rows in (order[cut:], order[:cut]))
+    return take(domain, order[cut:]), take(domain, order[:cut])
 
 
-def load_npz(path, dtype=np.float64):
-    """Domains from an .npz file of pairs x_NAME (n, ...) and y_NAME (n,).
-
-    Nothing is ever unpickled. ValueError that names file and array for anything that cannot be a domain.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            names = [key[2:] for key in file.files if key.startswith("x_")]
-            lone = sorted(set(file.files) ^ {f"{xy}_{name}" for name in names for xy in "xy"})
-            if lone or not names:
-                raise ValueError(f"arrays must come in pairs x_NAME, y_NAME; without a partner: {lone or 'no arrays'}")
-            domains = [own_domain(name, file[f"x_{name}"], file[f"y_{name}"], dtype) for name in names]
-        widths = {domain.name: domain.x.shape[1] for domain in domains}
-        if len(set(widths.values())) > 1:
-            raise ValueError(f"all domains must have the same width, got {widths}")
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, AttributeError) as error:
-        raise ValueError(f"{path}: not a file of domains: {error}") from None
-    return domains
-
-
-def own_domain(name, x, y, dtype):
-    """A checked domain from arrays (n, ...) and (n,); ValueError says what is wrong with which."""
-    if x.dtype.kind not in "fiub" or x.ndim < 2 or x.size == 0:
-        raise ValueError(f"x_{name} must be numbers (n, ...), got {x.dtype} {x.shape}")
-    if y.dtype.kind not in "iub" or y.ndim != 1:
-        raise ValueError(f"y_{name} must be integers (n,), got {y.dtype} {y.shape}")
-    if len(x) != len(y):
-        raise ValueError(f"x_{name} has {len(x)} rows but y_{name} has {len(y)}")
-    if not np.isfinite(x).all():
-        raise ValueError(f"x_{name} has NaN or infinite values")
-    if y.min() < 0:
-        raise ValueError(f"y_{name} has negative labels, expected 0..k-1")
-    return Domain(name, x.reshape(len(x), -1).astype(dtype), y.astype(int))
+def take(domain, rows):
+    """Some rows of a domain."""
+    return domain._replace(x=domain.x[rows], y=domain.y[rows])
 
 
 def full_batch(domains):
@@ -214,8 +178,7 @@ def minibatches(domains, size, seed=0):
 
     def batch(step):
         rng = stream(seed, "batches", step)
-        rows = [rng.integers(0, len(domain.y), size) for domain in domains]
-        return [domain._replace(x=domain.x[i], y=domain.y[i]) for domain, i in zip(domains, rows, strict=True)]
+        return [take(domain, rng.integers(0, len(domain.y), size)) for domain in domains]
 
     return batch
 

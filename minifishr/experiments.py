@@ -1,15 +1,10 @@
-"""Small CPU experiments: presets, a plan of runs, and the runs themselves, in parallel processes.
+"""Small CPU experiments: presets, a plan of runs, and one run.
 
 A run is a pure function of its configuration (a plain dict) and the data it is given. The streams of random numbers for
 data, initial weights and batches are independent, so a method never changes another method's numbers.
 """
 
-import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterable
-from contextlib import contextmanager
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -172,52 +167,3 @@ def run(config, source, factory, progress=iter):
 def domain_variances(model, theta, domains):
     """The classifier's gradient variances of each domain, (m,d_classifier)."""
     return np.stack([gradient_variance(model, theta, domain.x, domain.y) for domain in domains])
-
-
-def compare(configs, source, factories=ALGORITHMS, jobs=1, bar=None) -> Iterable[Result]:
-    """Run every configuration in `jobs` processes and yield the results as they finish.
-
-    `factories` maps a method's name to its factory, which may be written anywhere. `bar` is called with the number of
-    steps done so far, over all runs. Each process gets its share of the cores.
-    """
-    from joblib import Parallel, delayed  # 0.1 s to import
-
-    with tempfile.TemporaryDirectory() as folder:
-        tally = Path(folder, "steps")
-        tally.touch()
-        work = (delayed(run)(c, source, factories[c["algorithm"]], counted(tally)) for c in configs)
-        with watched(tally, bar):
-            yield from Parallel(n_jobs=min(jobs, len(configs)), return_as="generator_unordered")(work)
-
-
-def counted(tally) -> Callable:
-    """A `progress` for fit that appends a byte a step to a file, which any process may do at any time."""
-
-    def progress(steps):
-        with open(tally, "ab", buffering=0) as file:
-            for step in steps:
-                yield step
-                file.write(b".")
-
-    return progress
-
-
-@contextmanager
-def watched(tally, bar):
-    """While inside, call bar(size of the file) a few times a second, and once more at the end."""
-    done = threading.Event()
-
-    def watch():
-        while not done.wait(0.2):
-            bar(tally.stat().st_size)
-
-    thread = threading.Thread(target=watch, daemon=True)
-    if bar:
-        thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        if bar:
-            thread.join()
-            bar(tally.stat().st_size)

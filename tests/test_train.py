@@ -1,0 +1,110 @@
+import json
+
+import numpy as np
+import pytest
+
+from minifishr.algorithms import ALGORITHMS, Algorithm
+from minifishr.domains import Domain, Problem, full_batch, minibatches
+from minifishr.mlp import MLP
+from minifishr.train import Diverged, accuracy_rows, fit, keep_heap, write_rows
+
+MODEL = MLP((2, 3, 1))
+
+
+def domains(m=2, n=20):
+    rng = np.random.default_rng(0)
+    xs = [rng.normal(size=(n + e, 2)) for e in range(m)]
+    return [Domain(f"domain {e}", x, (x[:, 0] > 0.1 * e).astype(int)) for e, x in enumerate(xs)]
+
+
+def start():
+    return MODEL.init(np.random.default_rng(1))
+
+
+def counting(fail_at=None, broken="risk"):
+    """An algorithm that adds 1 to theta and reports it; something becomes infinite at an update."""
+
+    def update(theta, state, seen):
+        infinite = state == fail_at
+        theta = theta + (np.inf if infinite and broken == "theta" else 1)
+        return theta, state + 1, {"risk": np.inf if infinite and broken == "risk" else float(state), "penalty": 0.5}
+
+    return Algorithm("counting", lambda theta: 0, update)
+
+
+def test_rows_at_a_step_describe_theta_after_as_many_updates():
+    seen = []
+    measure = lambda theta: [("a", "first", theta[0])]  # noqa: E731
+    fitted = fit(counting(), np.zeros(2), lambda step: seen.append(step), 7, measure=measure, every=3)
+    assert fitted.theta.tolist() == [7, 7] and fitted.state == 7 and seen == list(range(7))
+    assert [(r.step, r.value) for r in fitted.history if r.metric == "first"] == [(0, 0), (3, 3), (6, 6), (7, 7)]
+    assert [(r.step, r.value) for r in fitted.history if r.metric == "risk"] == [(t, t) for t in range(7)]
+    assert {r.domain for r in fitted.history if r.metric == "penalty"} == {""}
+
+
+@pytest.mark.parametrize("broken", ["risk", "theta"])
+def test_non_finite_numbers_stop_and_keep_what_was_recorded(broken):
+    with pytest.raises(Diverged, match=f"^counting: {broken} became non-finite at step 4$") as error:
+        fit(counting(4, broken), np.zeros(2), full_batch([]), 9)
+    assert error.value.fit.theta.tolist() == [4, 4]
+    assert [r.step for r in error.value.fit.history if r.metric == "risk"] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_divergence_names_method_step_and_domain(name):
+    broken = [domains()[0], domains()[1]._replace(x=np.full((21, 2), np.inf))]
+    batches = lambda step: broken if step == 2 else domains()  # noqa: E731
+    with pytest.raises(Diverged, match=f"^{name}: .* became non-finite at step 2 in domain 'domain 1'$"):
+        fit(ALGORITHMS[name](MODEL), start(), batches, 9, model=MODEL)
+
+
+def test_too_large_a_step_is_a_clear_failure_and_no_warning():
+    with pytest.raises(Diverged, match=r"^erm: .* became non-finite at step"):
+        fit(ALGORITHMS["erm"](MODEL, lr=1e200), start(), full_batch(domains()), 9, model=MODEL)
+
+
+def test_training_again_gives_the_same_bits():
+    def train():
+        return fit(ALGORITHMS["fishr"](MODEL, warm_up=3), start(), minibatches(domains(), 8, 5), 9)
+
+    one, two = train(), train()
+    assert one.theta.tobytes() == two.theta.tobytes() and one.history == two.history
+
+
+def test_two_halves_are_one_training():
+    """State and step carry everything: going on after 4 updates is the same as never stopping."""
+    algorithm = ALGORITHMS["fishr"](MODEL, convention="domainbed", warm_up=5)
+    batches = minibatches(domains(), 8, 5)
+    theta, state = start(), algorithm.init(start())
+    for step in range(9):
+        theta, state, _ = algorithm.update(theta, state, batches(step))
+    assert fit(algorithm, start(), batches, 9).theta.tobytes() == theta.tobytes()
+
+
+def test_accuracies_are_measured_on_all_domains_and_held_out_rows_apart():
+    a, b, c = domains(3)
+    task = Problem("letters", [a, b], [a._replace(y=1 - a.y)], [c])
+    rows = accuracy_rows(MODEL, task)(start())
+    assert [(name, metric) for name, metric, _ in rows] == [
+        ("domain 0", "accuracy"),
+        ("domain 1", "accuracy"),
+        ("domain 2", "accuracy"),
+        ("domain 0", "validation accuracy"),
+    ]
+    assert rows[0][2] + rows[3][2] == pytest.approx(1)  # every label flipped
+
+
+def test_rows_are_appended_as_json_lines(tmp_path):
+    history = fit(counting(), np.zeros(1), full_batch([]), 2).history
+    for seed in (0, 1):
+        write_rows(tmp_path / "rows", history, seed=seed)
+    lines = [json.loads(line) for line in (tmp_path / "rows").read_text().splitlines()]
+    assert lines[0] == {"seed": 0, "step": 0, "domain": "", "metric": "risk", "value": 0.0}
+    assert [line["seed"] for line in lines] == [0] * 4 + [1] * 4
+
+
+def test_keeping_the_heap_changes_no_number():
+    train = lambda: fit(ALGORITHMS["irm"](MODEL, warm_up=2), start(), full_batch(domains()), 5).theta  # noqa: E731
+    before = train()
+    keep_heap()
+    assert before.tobytes() == train().tobytes()
