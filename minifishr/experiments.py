@@ -23,8 +23,15 @@ from .gradients import gradient_variance
 from .mlp import MLP
 from .train import Diverged, accuracy_rows, fit, keep_heap
 
+# Fish and SAND-mask have no published setting for full-batch Colored MNIST. Theirs was chosen on `quick` with MNIST by
+# the accuracy on held-out rows of the training domains at the last step, mean of seeds 100 and 101, among lr = 1/2, 1, 2
+# and 4 times the published one and, for Fish, meta_lr = 0.5, 1 and 2; for SAND-mask, (tau, k) = (0.25, 10), (0.75, 10),
+# (0.5, 0.001) and (0.5, 1000). The rule never looks at the test domain, and so it likes the color.
+HALF_LR = 0.0004898536566546834 / 2
+FULL_BATCH = {"fish": {"lr": HALF_LR, "meta_lr": 0.5}, "sand_mask": {"lr": HALF_LR, "tau": 0.5, "k": 0.001}}
+
 PRESETS = {
-    # Small enough for a minute. How the numbers were chosen stands in the README.
+    # The published hyper-parameters of `irm` on a fifth of the images, a third of the width and fewer steps.
     "quick": {
         "convention": "paper",
         "count": 5_000,
@@ -33,9 +40,9 @@ PRESETS = {
         "steps": 300,
         "batch": None,
         "every": 10,
-        "hyper_parameters": {},
+        "hyper_parameters": FULL_BATCH,
     },
-    # The published hyper-parameters of the Colored MNIST experiments are the paper convention's defaults.
+    # The published hyper-parameters of the Colored MNIST experiments, which are the paper convention's defaults.
     "irm": {
         "convention": "paper",
         "count": 25_000,
@@ -44,8 +51,9 @@ PRESETS = {
         "steps": 501,
         "batch": None,
         "every": 10,
-        "hyper_parameters": {},
+        "hyper_parameters": FULL_BATCH,
     },
+    # DomainBed's defaults with an MLP in the place of its convolutional net, and fewer steps.
     "domainbed": {
         "convention": "domainbed",
         "count": None,
@@ -166,4 +174,5 @@ def run(config, source, factory, progress=iter):
 
 def domain_variances(model, theta, domains):
     """The classifier's gradient variances of each domain, (m,d_classifier)."""
-    return np.stack([gradient_variance(model, theta, domain.x, domain.y) for domain in domains])
+    with np.errstate(over="ignore", invalid="ignore"):  # after a run that diverged
+        return np.stack([gradient_variance(model, theta, domain.x, domain.y) for domain in domains])

@@ -42,17 +42,17 @@ def fit(algorithm, theta, batches, steps, *, measure=None, every=10, progress=it
     domain. Raises Diverged as soon as a risk or penalty is not finite.
     """
     state, history = algorithm.init(theta), []
-    for step in progress(range(steps)):
-        if measure and step % every == 0:
-            history += [Row(step, *row) for row in measure(theta)]
-        domains = batches(step)
-        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is caught below, with its name
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is caught by name
+        for step in progress(range(steps)):
+            if measure and step % every == 0:
+                history += [Row(step, *row) for row in measure(theta)]
+            domains = batches(step)
             theta_next, state_next, info = algorithm.update(theta, state, domains)
-        check_finite(algorithm.name, step, info, theta_next, domains, model, Fit(theta, state, history))
-        history += [Row(step, "", metric, value) for metric, value in info.items()]
-        theta, state = theta_next, state_next
-    if measure:
-        history += [Row(steps, *row) for row in measure(theta)]
+            check_finite(algorithm.name, step, info, theta_next, domains, model, Fit(theta, state, history))
+            history += [Row(step, "", metric, value) for metric, value in info.items()]
+            theta, state = theta_next, state_next
+        if measure:
+            history += [Row(steps, *row) for row in measure(theta)]
     return Fit(theta, state, history)
 
 
@@ -63,8 +63,7 @@ def check_finite(name, step, info, theta, domains, model, reached):
         broken = broken or ["theta"]
     if not broken:
         return
-    with np.errstate(over="ignore", invalid="ignore"):
-        domain = model and first_nonfinite(model, reached.theta, domains)
+    domain = model and first_nonfinite(model, reached.theta, domains)
     where = f"in domain {domain!r}" if domain else "though each domain's risk is finite" if model else ""
     raise Diverged(f"{name}: {broken[0]} became non-finite at step {step} {where}".strip(), reached)
 

@@ -1,0 +1,158 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from minifishr import cli
+from minifishr.algorithms import ALGORITHMS
+from minifishr.digits import Digits
+
+FILES = ["accuracy.png", "config.json", "history.jsonl", "objective.png", "table.md", "variances.png"]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    """An empty working folder, and digits that take no time to get."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (100, 28, 28)).astype(np.uint8)
+    found = Digits("test digits", np.tile(images, (700, 1, 1)), np.tile(rng.integers(0, 10, 100).astype(np.uint8), 700))
+    monkeypatch.setattr(cli, "load_digits", lambda source: found)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def mine(here):
+    rng = np.random.default_rng(0)
+    arrays = {f"x_{name}": rng.normal(size=(30, 4)) for name in "abc"}
+    labels = {f"y_{name}": rng.integers(0, 3, 30) for name in "abc"}
+    np.savez(here / "mine.npz", **arrays, **labels)
+    return ["--data", "mine.npz", "--test-domain", "b", "--steps", "3", "--jobs", "1"]
+
+
+def refused(capsys, *arguments):
+    """The one sentence on stderr of a request that cannot be carried out."""
+    assert cli.main(list(arguments)) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and "Traceback" not in err
+    return err
+
+
+def test_compare_writes_table_history_configuration_and_figures(here, mine, capsys):
+    assert cli.main(["compare", *mine, "--seeds", "2"]) == 0
+    out, err = capsys.readouterr()
+    folder = here / "results" / "own-quick-001"
+    assert sorted(path.name for path in folder.iterdir()) == FILES
+    table = (folder / "table.md").read_text()
+    assert table in out and "own data" in table and all(f"| {name} " in table for name in ALGORITHMS)
+    assert "12/12 runs" in err and "36/36" in err  # the progress bar
+    rows = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+    assert {(row["algorithm"], row["seed"]) for row in rows} == {(n, s) for n in ALGORITHMS for s in (0, 1)}
+    assert {row["domain"] for row in rows} == {"", "a", "b", "c"}
+    assert {row["metric"] for row in rows} == {"risk", "penalty", "kept", "accuracy", "validation accuracy"}
+
+
+def test_same_command_gives_the_same_rows(here, mine):
+    for out in ("one", "two"):
+        assert cli.main(["compare", *mine, "--out", out]) == 0
+    assert (here / "one" / "history.jsonl").read_bytes() == (here / "two" / "history.jsonl").read_bytes()
+
+
+def test_colored_images_are_drawn(here):
+    arguments = ["compare", "--algorithms", "erm", "--steps", "1", "--jobs", "1", "--out", "x"]
+    assert cli.main(arguments) == 0
+    assert (here / "x" / "images.png").exists()
+    assert "Colored test digits" in (here / "x" / "table.md").read_text()
+
+
+def test_train_runs_one_method_with_one_seed(here, mine, capsys):
+    assert cli.main(["train", "fishr", *mine, "--seed", "5", "--preset", "domainbed", "--set", "ema=0.5"]) == 0
+    runs = json.loads((here / "results" / "own-domainbed-001" / "config.json").read_text())["runs"]
+    assert [(run["algorithm"], run["seed"], run["hyper_parameters"]["ema"]) for run in runs] == [("fishr", 5, 0.5)]
+
+
+def test_data_describes_the_digits(capsys):
+    assert cli.main(["data"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("test digits: 70000 images of 28x28; 0:") and out.count("\n") == 1
+
+
+def test_failed_run_is_exit_code_1_and_loses_nothing(here, mine, capsys):
+    arguments = ["compare", *mine, "--algorithms", "erm", "irm", "--set", "irm.lr=1e30", "--out", "x"]
+    assert cli.main(arguments) == 1
+    out, err = capsys.readouterr()
+    assert "seed 0: irm: " in err and "non-finite at step" in err and "Traceback" not in err
+    rows = [json.loads(line) for line in (here / "x" / "history.jsonl").read_text().splitlines()]
+    assert {row["algorithm"] for row in rows} == {"erm", "irm"}
+    assert "| failed" in out and (here / "x" / "accuracy.png").exists()
+
+
+BAD = {
+    ("--preset", "fast"): "unknown preset 'fast', expected one of quick, irm, domainbed",
+    ("--dataset", "cifar"): "unknown dataset 'cifar', expected one of colored, rotated",
+    ("--algorithms", "erm", "fisher"): "unknown method 'fisher', expected one of erm, irm",
+    ("--seeds", "0"): "at least one seed",
+    ("--jobs", "0"): "--jobs must be at least 1, got 0",
+    ("--steps", "-1"): "steps must be at least 1, got -1",
+    ("--set", "lamda=1"): "hyper-parameter 'lamda' belongs to none of",
+    ("--set", "fishr.tau=1"): "fishr: unknown hyper-parameter 'tau', expected one of lr, weight_decay",
+    ("--set", "penalty_weight=-1"): "irm: penalty_weight=-1 is outside [0, inf]",
+    ("--set", "lr=fast"): "erm: lr='fast' is not a number",
+    ("--set", "tau=1"): "sand_mask: tau=1 never updates anything",
+    ("--set", "lr"): "--set lr: expected [METHOD.]NAME=VALUE",
+    ("--set", "other.lr=1"): "unknown method 'other'",
+    ("--test-domain", "+80%"): "preset quick tests on '-90%', got '+80%'",
+    ("--preset", "domainbed", "--test-domain", "grey"): "unknown test domain 'grey', expected one of +90%, +80%, -90%",
+    ("--data", "nowhere.npz", "--test-domain", "b"): "nowhere.npz",
+    ("--data", "nowhere.npz"): "--data nowhere.npz needs --test-domain",
+}
+
+
+@pytest.mark.parametrize("arguments", BAD, ids=" ".join)
+def test_bad_requests_get_one_sentence_and_leave_no_results(arguments, here, capsys):
+    assert BAD[arguments] in refused(capsys, "compare", *arguments)
+    assert not (here / "results").exists()
+
+
+def test_own_arrays_need_three_domains(here, capsys):
+    np.savez(here / "two.npz", x_a=np.eye(3), y_a=[0, 1, 1], x_b=np.eye(3), y_b=[0, 1, 1])
+    assert "fewer than 2 domains are left" in refused(capsys, "compare", "--data", "two.npz", "--test-domain", "b")
+
+
+def test_results_are_not_overwritten_without_force(here, mine, capsys):
+    assert cli.main(["compare", *mine, "--algorithms", "erm", "--out", "x"]) == 0
+    before = {path.name: path.read_bytes() for path in (here / "x").iterdir()}
+    capsys.readouterr()
+    assert "is there already" in refused(capsys, "compare", *mine, "--out", "x")
+    assert {path.name: path.read_bytes() for path in (here / "x").iterdir()} == before
+    assert cli.main(["compare", *mine, "--algorithms", "vrex", "--out", "x", "--force"]) == 0
+    assert "| vrex" in (here / "x" / "table.md").read_text()
+
+
+def test_output_folder_that_cannot_be_written_is_refused(here, mine, capsys):
+    (here / "file").write_text("")
+    assert "cannot be written" in refused(capsys, "compare", *mine, "--out", "file/x")
+
+
+def test_unknown_digits_are_refused(monkeypatch, capsys):
+    from minifishr.digits import load_digits
+
+    monkeypatch.setattr(cli, "load_digits", load_digits)
+    assert "unknown source 'mnst'" in refused(capsys, "data", "--digits", "mnst")
+
+
+def test_interrupt_is_one_sentence(mine, monkeypatch, capsys):
+    def interrupted(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "compare", interrupted)
+    assert cli.main(["compare", *mine]) == 130
+    assert "stopped; what was finished is in the results folder" in capsys.readouterr().err
+
+
+def test_module_is_the_command(mine):
+    command = [sys.executable, "-W", "error", "-m", "minifishr", "compare", *mine, "--algorithms", "fishr"]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 0 and "| fishr" in run.stdout and "Warning" not in run.stderr

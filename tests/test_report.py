@@ -1,0 +1,136 @@
+import json
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from minifishr import report
+from minifishr.domains import Domain, Problem
+from minifishr.experiments import Result, plan
+from minifishr.report import caption, results_folder, spread, table, write_config, write_figures
+from minifishr.train import Row
+
+STEPS = (0, 10, 20)
+
+
+def task(shape=()):
+    x = np.random.default_rng(0).random((14, 2 * 3 * 3))
+    names = "+80%", "+90%", "-90%", "grey"
+    first, second, test, grey = (Domain(name, x, np.arange(14) % 2) for name in names)
+    return Problem("Colored test digits", [first, second], [first, second], [test, grey], shape)
+
+
+def result(config, accuracy, failure=None):
+    names = [domain.name for domain in [*task().train, *task().test]]
+    rows = [Row(t, n, "accuracy", accuracy + t / 1000) for t in STEPS for n in names]
+    rows += [Row(t, n, "validation accuracy", 1 - t / 100) for t in STEPS for n in names[:2]]
+    rows += [Row(t, "", "risk", 1 / (1 + t)) for t in range(20)]
+    if config["algorithm"] != "erm":
+        rows += [Row(t, "", "penalty", 10.0**-t) for t in range(20)]
+    variances = np.random.default_rng(1).random((2, 2, 5))
+    return Result(config, np.zeros(3), rows, variances, 12.34, failure)
+
+
+def results(failed=()):
+    configs = plan("quick", ("erm", "fishr"), (0, 1))
+    return [result(c, 0.5 + 0.1 * c["seed"], "seed 1: no" if i in failed else None) for i, c in enumerate(configs)]
+
+
+def cells(text):
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()]
+
+
+def test_table_shows_mean_and_standard_deviation_at_the_last_step():
+    header, _, erm, fishr = cells(table(results(), task()))
+    assert header == ["method", "+80%", "+90%", "-90% (test)", "grey", "seconds"]
+    # 52 and 62 percent: mean 57, standard deviation 10 / sqrt(2)
+    assert erm == ["erm", *["57.0 +- 7.1"] * 4, "12.3"] and fishr[0] == "fishr"
+
+
+def test_table_at_the_validated_step_differs():
+    assert cells(table(results(), task(), "validation"))[2] == ["erm", *["55.0 +- 7.1"] * 4, "12.3"]
+
+
+def test_failed_runs_are_left_out_and_a_method_without_runs_says_so():
+    _, _, erm, fishr = cells(table(results(failed=(1, 2, 3)), task()))
+    assert erm == ["erm", *["52.0"] * 4, "12.3"] and fishr == ["fishr", *["failed"] * 5]
+
+
+def test_spread_of_one_value_has_no_deviation():
+    assert spread([12.34]) == "12.3" and spread([1.0, 3.0]) == "2.0 +- 1.4" and spread([]) == "failed"
+
+
+def test_caption_names_digits_preset_seeds_rule_and_rows():
+    text = caption(plan("quick", ("erm",), (0, 1)), task())
+    for part in ("Colored test digits", "preset quick (paper convention)", "300 steps", "seeds 0, 1", "+80% 14"):
+        assert part in text
+    assert "the last step, nothing selected" in text and "held-out rows" in caption(plan(), task(), "validation")
+
+
+def test_results_go_to_the_next_free_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert results_folder(None, "colored-quick").as_posix() == "results/colored-quick-001"
+    assert results_folder(None, "colored-quick").as_posix() == "results/colored-quick-002"
+    assert results_folder(None, "colored-irm").as_posix() == "results/colored-irm-001"
+
+
+def test_results_that_are_there_are_kept_unless_forced(tmp_path):
+    folder = results_folder(tmp_path / "mine", "x")
+    (folder / "table.md").write_text("precious")
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"--out .*mine: .* is there already"):
+        results_folder(folder, "x")
+    assert (folder / "table.md").read_text() == "precious"
+    results_folder(folder, "x", force=True)
+    assert not (folder / "table.md").exists() and (folder / "notes.txt").read_text() == "mine"
+
+
+def test_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=r"--out .*file/below: cannot be written: Not a directory"):
+        results_folder(tmp_path / "file" / "below", "x")
+
+
+def test_configuration_has_every_run_and_the_versions(tmp_path):
+    configs = plan("quick", ("erm", "fishr"), (0, 1))
+    write_config(tmp_path, configs, task())
+    text = json.loads((tmp_path / "config.json").read_text())
+    assert text["runs"] == configs and text["problem"] == "Colored test digits"
+    assert text["versions"]["numpy"] == np.__version__
+
+
+@pytest.mark.parametrize("shape", [(), (2, 3, 3)])
+def test_figures_are_pictures_with_something_on_them(shape, tmp_path):
+    write_figures(tmp_path, results(), task(shape))
+    names = {"accuracy.png", "objective.png", "variances.png"} | ({"images.png"} if shape else set())
+    assert {path.name for path in tmp_path.iterdir()} == names
+    assert all(imread(path)[..., :3].std() > 0.05 for path in tmp_path.iterdir())
+
+
+def test_accuracy_figure_draws_each_domain_of_each_method_in_percent():
+    figure = report.accuracy_figure(report.by_method(results()), task(), "title")
+    assert [ax.get_title() for ax in figure.axes] == ["erm", "fishr"]
+    lines = {line.get_label(): line for line in figure.axes[1].lines}
+    assert list(lines) == ["+80%", "+90%", "-90%", "grey"]
+    assert lines["grey"].get_xdata().tolist() == list(STEPS)
+    np.testing.assert_allclose(lines["grey"].get_ydata(), [55, 56, 57])  # mean of two seeds
+    assert [text.get_text() for text in figure.legends[0].texts] == ["+80%", "+90%", "-90% (test)", "grey"]
+
+
+def test_objective_figure_draws_a_penalty_only_where_there_is_one():
+    risk, penalty = report.objective_figure(report.by_method(results()), "title").axes
+    assert [line.get_label() for line in risk.lines] == ["erm", "fishr"]
+    assert [line.get_label() for line in penalty.lines] == ["fishr"] and penalty.get_yscale() == "log"
+
+
+def test_variance_panels_share_one_scale_and_show_every_positive_parameter():
+    groups = report.by_method(results())
+    figure = report.variance_figure(groups, task(), "title")
+    assert [ax.get_title() for ax in figure.axes] == ["before training", "erm, after", "fishr, after"]
+    assert len({ax.get_xlim() for ax in figure.axes} | {ax.get_ylim() for ax in figure.axes}) == 1
+    np.testing.assert_array_equal(figure.axes[2].lines[0].get_ydata(), groups["fishr"][0].variances[1, 1])
+
+
+def test_nothing_is_drawn_where_every_run_failed(tmp_path):
+    write_figures(tmp_path, results(failed=range(4)), task())
+    assert list(tmp_path.iterdir()) == []
