@@ -151,17 +151,27 @@ def accuracy_figure(groups, problem, title):
 
 
 def objective_figure(groups, title):
-    """Risk and penalty over steps, every method's own penalty on one axis."""
+    """Risk and penalty over steps, every method's own penalty on one axis; minibatches averaged over windows."""
     figure, axes = new_figure(1, 2, 9, 3.4, title)
-    labels = {"risk": "mean training risk", "penalty": "the method's own penalty"}
-    for ax, (metric, label) in zip(axes[0], labels.items(), strict=True):
-        curves = {name: series(group, metric) for name, group in groups.items()}
-        curves = {name: curve for name, curve in curves.items() if curve[0]}
+    config = next(iter(groups.values()))[0].config
+    window = config["every"] if config["batch"] else 1
+    note = f" (mean of {window} steps)" if window > 1 else ""
+    for ax, (metric, label) in zip(axes[0], {"risk": "training risk", "penalty": "own penalty"}.items(), strict=True):
+        curves = {name: averaged(*series(group, metric), window) for name, group in groups.items()}
+        curves = {name: curve for name, curve in curves.items() if len(curve[0])}
         if curves:
-            steps = {name: curve[0] for name, curve in curves.items()}
-            plots.metric_curves(ax, steps, {name: curve[1] for name, curve in curves.items()}, label)
+            steps, values = ({name: curve[part] for name, curve in curves.items()} for part in (0, 1))
+            plots.metric_curves(ax, steps, values, label + note)
             ax.legend(fontsize=8)
     return figure
+
+
+def averaged(steps, values, window):
+    """Means over windows of steps, (t,), (seeds,t) -> (t / window,), (seeds, t / window); a last part is left out."""
+    size = min(window, max(len(steps), 1))
+    whole = len(steps) // size * size
+    parts = np.asarray(values)[:, :whole].reshape(len(values), -1, size).mean(axis=2)
+    return np.asarray(steps)[:whole:size] + (size - 1) / 2, parts
 
 
 def variance_figure(groups, problem, title):

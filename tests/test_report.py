@@ -123,6 +123,13 @@ def test_objective_figure_draws_a_penalty_only_where_there_is_one():
     assert [line.get_label() for line in penalty.lines] == ["fishr"] and penalty.get_yscale() == "log"
 
 
+def test_windows_are_averaged_and_an_unfinished_one_is_left_out():
+    steps, values = report.averaged([0, 1, 2, 3, 4], [[1, 3, 5, 7, 100], [0, 2, 0, 2, 100]], 2)
+    assert steps.tolist() == [0.5, 2.5] and values.tolist() == [[2, 6], [1, 1]]
+    steps, values = report.averaged([0, 1], [[1.0, 3.0]], 100)
+    assert steps.tolist() == [0.5] and values.tolist() == [[2]]
+
+
 def test_variance_panels_share_one_scale_and_show_every_positive_parameter():
     groups = report.by_method(results())
     figure = report.variance_figure(groups, task(), "title")
