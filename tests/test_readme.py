@@ -1,0 +1,35 @@
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+import minifishr
+from minifishr import cli
+
+README = Path(__file__).parent.parent.joinpath("README.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"^minifishr .*?(?=\s+#|$)", README, re.MULTILINE)
+
+
+def test_example_runs_and_prints_accuracies_and_variances(monkeypatch, capsys):
+    found = minifishr.load_digits("rendered")
+    monkeypatch.setattr(minifishr, "load_digits", lambda: found)
+    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    exec(compile(example, "README.md", "exec"), {})
+    accuracies, *variances = capsys.readouterr().out.splitlines()
+    assert all(name in accuracies for name in ("+80%", "+90%", "-90%", "grey"))
+    assert [line.split()[0] for line in variances] == ["+80%", "+90%"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_are_understood(command):
+    assert cli.parser().parse_args(shlex.split(command)[1:]).command == command.split()[1]
+
+
+def test_there_are_commands_to_check():
+    assert len(COMMANDS) >= 7
+
+
+def test_every_preset_is_described():
+    for preset in cli.PRESETS:
+        assert f"| `{preset}` |" in README
