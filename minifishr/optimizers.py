@@ -18,6 +18,7 @@ class Optimizer(NamedTuple):
 
 def sgd(lr, *, weight_decay=0.0):
     """theta - lr * gradient; its state is empty."""
+    lr, weight_decay = float(lr), float(weight_decay)  # a NumPy float64 would turn a float32 theta into float64
 
     def update(theta, gradient, state):
         return theta - lr * (gradient + weight_decay * theta), state
@@ -39,7 +40,7 @@ def adam(lr, *, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, amsgrad=False):
 
     eps is added to the square root of the corrected second moment, as PyTorch does.
     """
-    b1, b2 = betas
+    lr, weight_decay, eps, b1, b2 = map(float, (lr, weight_decay, eps, *betas))
 
     def init(theta):
         zeros = np.zeros_like(theta)

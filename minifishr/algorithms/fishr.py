@@ -15,7 +15,7 @@ Departures     none known
 import autograd.numpy as np
 
 from ..gradients import gradient_variance as statistic
-from .protocol import DOMAINBED, PAPER, deviations, penalized, settings, statistics
+from .protocol import DOMAINBED, PAPER, check_convention, deviations, penalized, settings, statistics
 
 VARIANT = {"scope": "classifier", "centered": True, "ddof": 0}
 DEFAULTS = {
@@ -47,6 +47,7 @@ def distance(phi, convention="paper"):
 
 def penalty(model, theta, domains, *, convention="paper", **variant):
     """Zero exactly when all gradient variances are equal, (); variant as in gradient_variance."""
+    check_convention("fishr", convention)
     return distance(statistics(lambda *a: statistic(*a, **variant), model, theta, domains), convention)
 
 

@@ -15,7 +15,7 @@ import autograd.numpy as np
 from autograd import grad
 
 from ..losses import losses
-from .protocol import RECIPES, penalized, settings, statistics
+from .protocol import RECIPES, check_convention, penalized, settings, statistics
 
 DEFAULTS = {
     "paper": {
@@ -56,6 +56,7 @@ CONVENTIONS = {"paper": (statistic, square), "domainbed": (halves, product)}
 
 def penalty(model, theta, domains, *, convention="paper"):
     """Zero where every domain's risk is stationary in the scale of the logits, ()."""
+    check_convention("irm", convention)
     phi, distance = CONVENTIONS[convention]
     return distance(statistics(phi, model, theta, domains))
 

@@ -56,21 +56,30 @@ RECIPES = {"paper": PAPER, "domainbed": DOMAINBED}
 
 NOT_NEGATIVE = (0, float("inf"))
 LIMITS = {"tau": (0, 1), "ema": (0, 1)} | dict.fromkeys(
-    ("lr", "weight_decay", "penalty_weight", "warm_up", "meta_lr", "k", "ddof"), NOT_NEGATIVE
+    ("lr", "weight_decay", "penalty_weight", "warm_up", "meta_lr", "k", "ddof", "seed"), NOT_NEGATIVE
 )
+CHOICES = {"scope": ("classifier", "all"), "centered": (True, False)}
 
 
 def settings(name, defaults, convention, given):
     """The hyper-parameters of a convention, explicit ones winning; ValueError for unknown or impossible ones."""
-    if convention not in defaults:
-        raise ValueError(f"{name}: unknown convention {convention!r}, expected one of {', '.join(defaults)}")
+    check_convention(name, convention)
     known = defaults[convention]
     for key, value in given.items():
         if key not in known:
             raise ValueError(f"{name}: unknown hyper-parameter {key!r}, expected one of {', '.join(known)}")
         if key in LIMITS:
             check_number(name, key, value, *LIMITS[key])
-    return {**known, **given}
+        if key in CHOICES and value not in CHOICES[key]:
+            raise ValueError(f"{name}: {key}={value!r} is none of {', '.join(map(str, CHOICES[key]))}")
+    # a NumPy float64 would turn a float32 theta into float64
+    return {key: getattr(value, "item", lambda v=value: v)() for key, value in {**known, **given}.items()}
+
+
+def check_convention(name, convention):
+    """ValueError unless the convention is known."""
+    if convention not in RECIPES:
+        raise ValueError(f"{name}: unknown convention {convention!r}, expected one of {', '.join(RECIPES)}")
 
 
 def check_number(name, key, value, low, high):

@@ -12,7 +12,7 @@ Departures     1. mean of the risks where the V-REx authors' script sums them
 import autograd.numpy as np
 
 from ..losses import risk as statistic
-from .protocol import RECIPES, deviations, penalized, settings, statistics
+from .protocol import RECIPES, check_convention, deviations, penalized, settings, statistics
 
 DEFAULTS = {
     "paper": {
@@ -33,6 +33,7 @@ def distance(phi, convention="paper"):
 
 def penalty(model, theta, domains, *, convention="paper"):
     """Zero exactly when all risks are equal, ()."""
+    check_convention("vrex", convention)
     return distance(statistics(statistic, model, theta, domains), convention)
 
 
