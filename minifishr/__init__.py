@@ -10,15 +10,18 @@ Symbols, the same in every file:
 
 Read the files in this order; each imports only from those before it:
 
-    rendered, digits    where images come from
-    domains, own        what training sees, and what it is tested on; arrays of one's own
-    mlp, losses         the network and its risk
-    gradients           per-sample gradients and their variance
-    optimizers          sgd and adam
-    algorithms          protocol, then one file a method: erm irm vrex fish sand_mask fishr
-    evaluate, train     accuracies, selection rules, the training loop
-    experiments         presets and runs, one (experiments) or many (parallel)
-    plots, report, cli  figures, the results folder, the command line
+    rendered, digits        where images come from
+    domains, own            what training sees, and what it is tested on; arrays of one's own
+    mlp, losses             the network and its risk
+    gradients               per-sample gradients and their variance
+    optimizers              sgd and adam
+    algorithms              settings, protocol, then one file a method:
+                            erm irm vrex fish and_mask sand_mask fishr iga idgm coral dann
+    evaluate, train         accuracies, selection rules, the training loop, checkpoints
+    checks                  what every method promises, to check your own
+    experiments, parallel   presets; one run, many runs
+    plots, report, figures  what a results folder holds
+    cli                     the command line
 """
 
 from .algorithms import ALGORITHMS, Algorithm

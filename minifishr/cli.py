@@ -12,13 +12,14 @@ import numpy as np
 from joblib import cpu_count
 from tqdm import tqdm
 
-from .algorithms import ALGORITHMS
+from .algorithms import ALGORITHMS, CORE
 from .digits import load_digits
 from .evaluate import SELECTION
 from .experiments import DATASETS, PRESETS, check_known, network, plan, problem
+from .figures import write_figures
 from .own import load_npz
 from .parallel import compare
-from .report import append_history, caption, results_folder, table, write_config, write_figures
+from .report import append_history, caption, results_folder, sort_history, table, write_config
 
 
 def main(arguments=None):
@@ -39,7 +40,7 @@ def parser():
     top = argparse.ArgumentParser("minifishr", description="Domain generalization by invariance, in NumPy.")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     several = commands.add_parser("compare", help="train several methods on one problem; a table and figures")
-    several.add_argument("--algorithms", nargs="+", default=list(ALGORITHMS), metavar="NAME", help=" ".join(ALGORITHMS))
+    several.add_argument("--algorithms", nargs="+", default=CORE, metavar="NAME", help=f"of {' '.join(ALGORITHMS)}")
     several.add_argument("--seeds", type=int, default=1, metavar="N", help="seeds 0..N-1 (default 1)")
     one = commands.add_parser("train", help="train one method with one seed")
     one.add_argument("algorithm", metavar="NAME", help=" ".join(ALGORITHMS))
@@ -88,7 +89,7 @@ def run_compare(args):
 
 def planned(args):
     """The configurations and the data that the command line asks for."""
-    names = args.algorithms if args.command == "compare" else [args.algorithm]
+    names = list(dict.fromkeys(args.algorithms)) if args.command == "compare" else [args.algorithm]
     for name in names:
         check_known("method", name, list(ALGORITHMS))
     if args.jobs < 1:
@@ -121,6 +122,7 @@ def finish(folder, results, configs, task, selection):
     failures = [result.failure for result in results if result.failure]
     text += "".join(f"\nFailed: {failure}\n" for failure in failures)
     (folder / "table.md").write_text(text, encoding="utf-8")
+    sort_history(folder, results)
     write_figures(folder, results, task)
     print(f"\n{text}\nTable, history, configuration and figures: {folder}")
     for failure in failures:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .algorithms import ALGORITHMS, DEFAULTS
+from .algorithms import CORE, DEFAULTS
 from .domains import (
     colored_mnist,
     colored_mnist_domains,
@@ -82,7 +82,7 @@ class Result(NamedTuple):
 
 def plan(
     preset="quick",
-    algorithms=tuple(ALGORITHMS),
+    algorithms=CORE,
     seeds=(0,),
     dataset="colored",
     test_domain=None,

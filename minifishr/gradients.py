@@ -27,6 +27,11 @@ def domain_gradients(model, theta, domains):
     return np.stack(values), np.stack(gradients)
 
 
+def mean_gradient(model, theta, x, y):
+    """The gradient of one domain's risk, (d,), (n,p), (n,) -> (d,), differentiable again."""
+    return grad(lambda t: risk(model, t, x, y))(theta)
+
+
 def per_sample_gradients(model, theta, x, y, method="taps"):
     """The gradient of every sample's loss, (d,), (n,p), (n,) -> (n,d); ValueError for an unknown method.
 

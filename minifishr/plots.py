@@ -14,8 +14,13 @@ METHODS = {
     "irm": (ORANGE, "--"),
     "vrex": (SKY, "-."),
     "fish": (GREEN, ":"),
+    "and_mask": (BLUE, (0, (5, 2))),
     "sand_mask": (PURPLE, (0, (3, 1, 1, 1, 1, 1))),
     "fishr": (RED, "-"),
+    "iga": (BLUE, "-."),
+    "idgm": (GREEN, "--"),
+    "coral": (PURPLE, ":"),
+    "dann": (YELLOW, "-"),
 }
 TRAINING = [(BLUE, "--"), (SKY, "-."), (GREEN, (0, (1, 1))), (PURPLE, (0, (5, 1))), (YELLOW, "--")]
 TEST = [(RED, "-"), ("#777777", ":")]

@@ -1,4 +1,4 @@
-"""The only training loop, and the history that it keeps."""
+"""The only training loop, the history that it keeps, and checkpoints."""
 
 import contextlib
 import json
@@ -77,6 +77,37 @@ def accuracy_rows(model, problem):
         return [(n, "accuracy", v) for n, v in shown.items()] + [(n, "validation accuracy", v) for n, v in held.items()]
 
     return measure
+
+
+def save_checkpoint(path, theta, state):
+    """Write parameters and an algorithm's state to an .npz file of plain arrays."""
+    np.savez(path, theta, *leaves(state))
+
+
+def load_checkpoint(path, template):
+    """(theta, state) from a file of save_checkpoint; `template` is a state of the same algorithm, init(theta) will do.
+
+    Nothing is unpickled. ValueError where the file has another number of arrays than such a state.
+    """
+    with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
+        theta, *values = (file[name] for name in file.files)
+    if len(values) != len(leaves(template)):
+        raise ValueError(f"{path}: {len(values)} arrays of state, expected {len(leaves(template))}")
+    return theta, refilled(template, iter(values))
+
+
+def leaves(tree):
+    """The arrays and numbers of nested tuples, in order."""
+    return [leaf for branch in tree for leaf in leaves(branch)] if isinstance(tree, tuple) else [tree]
+
+
+def refilled(template, values):
+    """The same nested tuples with other arrays and numbers."""
+    if isinstance(template, tuple):
+        parts = [refilled(branch, values) for branch in template]
+        return type(template)(*parts) if hasattr(template, "_fields") else type(template)(parts)
+    value = next(values)
+    return value if isinstance(template, np.ndarray) else type(template)(value)
 
 
 def keep_heap():

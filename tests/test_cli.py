@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minifishr import cli
-from minifishr.algorithms import ALGORITHMS
+from minifishr.algorithms import CORE
 from minifishr.digits import Digits
 
 FILES = ["accuracy.png", "config.json", "history.jsonl", "objective.png", "table.md", "variances.png"]
@@ -46,18 +46,27 @@ def test_compare_writes_table_history_configuration_and_figures(here, mine, caps
     folder = here / "results" / "own-quick-001"
     assert sorted(path.name for path in folder.iterdir()) == FILES
     table = (folder / "table.md").read_text()
-    assert table in out and "own data" in table and all(f"| {name} " in table for name in ALGORITHMS)
+    assert table in out and "own data" in table and all(f"| {name} " in table for name in CORE)
     assert "12/12 runs" in err and "36/36" in err  # the progress bar
     rows = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
-    assert {(row["algorithm"], row["seed"]) for row in rows} == {(n, s) for n in ALGORITHMS for s in (0, 1)}
+    assert {(row["algorithm"], row["seed"]) for row in rows} == {(n, s) for n in CORE for s in (0, 1)}
     assert {row["domain"] for row in rows} == {"", "a", "b", "c"}
     assert {row["metric"] for row in rows} == {"risk", "penalty", "kept", "accuracy", "validation accuracy"}
 
 
-def test_same_command_gives_the_same_rows(here, mine):
-    for out in ("one", "two"):
-        assert cli.main(["compare", *mine, "--out", out]) == 0
-    assert (here / "one" / "history.jsonl").read_bytes() == (here / "two" / "history.jsonl").read_bytes()
+def test_same_command_gives_the_same_rows_whatever_finishes_first(here, mine, monkeypatch):
+    assert cli.main(["compare", *mine, "--out", "one"]) == 0
+    forward = cli.compare
+    monkeypatch.setattr(cli, "compare", lambda configs, *a, **k: reversed([*forward(configs, *a, **k)]))
+    assert cli.main(["compare", *mine, "--out", "two"]) == 0
+    one, two = ((here / out / "history.jsonl").read_bytes() for out in ("one", "two"))
+    assert one == two and one.count(b"\n") > 50
+    assert sorted(path.name for path in (here / "two").iterdir()) == FILES
+
+
+def test_method_named_twice_is_trained_once(here, mine):
+    assert cli.main(["compare", *mine, "--algorithms", "erm", "erm", "--out", "x"]) == 0
+    assert len(json.loads((here / "x" / "config.json").read_text())["runs"]) == 1
 
 
 def test_colored_images_are_drawn(here):

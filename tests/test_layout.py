@@ -11,9 +11,12 @@ from minifishr.plots import METHODS
 PACKAGE = Path(minifishr.__file__).parent
 ORDER = [
     "rendered", "digits", "domains", "own", "mlp", "losses", "gradients", "optimizers",
-    "algorithms/protocol", "algorithms/erm", "algorithms/irm", "algorithms/vrex", "algorithms/fish",
-    "algorithms/sand_mask", "algorithms/fishr", "algorithms/__init__",
-    "evaluate", "train", "experiments", "parallel", "plots", "report", "cli", "__init__", "__main__",
+    "algorithms/settings", "algorithms/protocol",
+    "algorithms/erm", "algorithms/irm", "algorithms/vrex", "algorithms/fish",
+    "algorithms/and_mask", "algorithms/sand_mask", "algorithms/fishr", "algorithms/iga", "algorithms/idgm",
+    "algorithms/coral", "algorithms/dann", "algorithms/__init__",
+    "evaluate", "train", "checks", "experiments", "parallel",
+    "plots", "report", "figures", "cli", "__init__", "__main__",
 ]  # fmt: skip
 
 

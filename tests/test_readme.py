@@ -9,16 +9,20 @@ from minifishr import cli
 
 README = Path(__file__).parent.parent.joinpath("README.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^minifishr .*?(?=\s+#|$)", README, re.MULTILINE)
+EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def test_example_runs_and_prints_accuracies_and_variances(monkeypatch, capsys):
     found = minifishr.load_digits("rendered")
     monkeypatch.setattr(minifishr, "load_digits", lambda: found)
-    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    exec(compile(example, "README.md", "exec"), {})
+    exec(compile(EXAMPLES[0], "README.md", "exec"), {})
     accuracies, *variances = capsys.readouterr().out.splitlines()
     assert all(name in accuracies for name in ("+80%", "+90%", "-90%", "grey"))
     assert [line.split()[0] for line in variances] == ["+80%", "+90%"]
+
+
+def test_method_of_ones_own_keeps_the_promises_that_it_is_said_to_keep():
+    exec(compile(EXAMPLES[1], "README.md", "exec"), {})
 
 
 @pytest.mark.parametrize("command", COMMANDS)

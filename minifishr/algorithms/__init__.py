@@ -7,17 +7,37 @@
     irm         dR_e(s * logits)/ds at s = 1           mean of squares
     vrex        the risk R_e                           variance over domains
     fish        (no penalty)                           a meta step after one step on each domain
+    and_mask    the mean gradient g_e                  (no penalty) a mask on the mean gradient
     sand_mask   the mean gradient g_e                  (no penalty) a soft mask on the mean gradient
     fishr       the gradient variance v_e              squared deviations from their mean
+    iga         the mean gradient g_e                  squared deviations from their mean
+    idgm        the mean gradient g_e                  minus the mean inner product over pairs
+    coral       mean and covariance of the features    squared differences over pairs
+    dann        the features                           how well a discriminator tells the domains apart
 
 To add one, write one file with a factory (model, *, convention, **hyper_parameters) -> Algorithm, and a line below.
 """
 
-from . import erm, fish, fishr, irm, sand_mask, vrex
+from . import and_mask, coral, dann, erm, fish, fishr, idgm, iga, irm, sand_mask, vrex
 from .protocol import Algorithm
 
-MODULES = {"erm": erm, "irm": irm, "vrex": vrex, "fish": fish, "sand_mask": sand_mask, "fishr": fishr}
+MODULES = {
+    "erm": erm,
+    "irm": irm,
+    "vrex": vrex,
+    "fish": fish,
+    "and_mask": and_mask,
+    "sand_mask": sand_mask,
+    "fishr": fishr,
+    "iga": iga,
+    "idgm": idgm,
+    "coral": coral,
+    "dann": dann,
+}
+CORE = ("erm", "irm", "vrex", "fish", "sand_mask", "fishr")  # what a comparison trains unless told otherwise
 ALGORITHMS = {name: getattr(module, name) for name, module in MODULES.items()}
 DEFAULTS = {name: module.DEFAULTS for name, module in MODULES.items()}
+PENALTIES = {name: module.penalty for name, module in MODULES.items() if hasattr(module, "penalty")}
+EXCEPTIONS = {name: getattr(module, "EXCEPTIONS", {}) for name, module in MODULES.items()}
 
-__all__ = ["ALGORITHMS", "DEFAULTS", "Algorithm"]
+__all__ = ["ALGORITHMS", "CORE", "DEFAULTS", "EXCEPTIONS", "PENALTIES", "Algorithm"]

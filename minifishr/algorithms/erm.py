@@ -8,7 +8,8 @@ Departures     none known
 
 from autograd import value_and_grad
 
-from .protocol import RECIPES, classifier_problem, descent, mean_risk, settings
+from .protocol import RECIPES, classifier_problem, descent, mean_risk
+from .settings import settings
 
 DEFAULTS = {
     "paper": {"lr": 0.0004898536566546834, "weight_decay": 0.00110794568},

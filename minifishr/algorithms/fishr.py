@@ -9,15 +9,22 @@ Normalization  v_e is a mean over samples (ddof 0). paper: sum over coordinates 
                coordinates and domains, so lambda_domainbed = m * d_scope * lambda_paper for the same penalty.
                domainbed with ema: v_e is replaced by the discounted sum v_e + ema * v_e' + ema^2 * v_e'' + ... over
                past steps (a constant v tends to v / (1 - ema)); the past is a constant for the gradient.
-Departures     none known
+Variants       scope="all": the gradients of all layers, not of the classifier alone.
+               centered=False: mean squares in the place of variances.
+               covariance="full": off the diagonal too; for each of W and b the covariance matrix divided by its number
+               of rows, without the block between W and b.
+               The authors' script calls the last two fishr_notcentered and fishr_offdiagonal. A comma is missing
+               between the two names in its list of choices, so that it accepts neither, and its README swaps them.
+Departures     1. ddof=1 (unbiased variances) is ours; all sources have ddof=0
 """
 
 import autograd.numpy as np
 
-from ..gradients import gradient_variance as statistic
-from .protocol import DOMAINBED, PAPER, check_convention, deviations, penalized, settings, statistics
+from ..gradients import gradient_variance, per_sample_gradients
+from .protocol import DOMAINBED, PAPER, deviations, penalized, statistics
+from .settings import check_convention, settings
 
-VARIANT = {"scope": "classifier", "centered": True, "ddof": 0}
+VARIANT = {"scope": "classifier", "centered": True, "ddof": 0, "covariance": "diagonal"}
 DEFAULTS = {
     "paper": {
         "lr": 0.0004898536566546834,
@@ -39,6 +46,28 @@ DEFAULTS = {
 RECIPES = {"paper": PAPER, "domainbed": DOMAINBED._replace(warm_up_weight=0.0, pooled=True)}
 
 
+def statistic(model, theta, x, y, *, covariance="diagonal", **variant):
+    """The gradient variances of a domain, (d_scope,); with covariance="full" two flat matrices, see above."""
+    if covariance == "diagonal":
+        return gradient_variance(model, theta, x, y, **variant)
+    return full_covariance(model, theta, x, y, **variant)
+
+
+def full_covariance(model, theta, x, y, scope="classifier", centered=True, ddof=0):
+    """The classifier's covariances of W and of b, each divided by its number of rows, flat: (h^2 k^2 + k^2,).
+
+    ValueError for another scope or ddof.
+    """
+    if scope != "classifier" or ddof != 0:
+        raise ValueError(f"fishr: covariance='full' needs scope='classifier' and ddof=0, got {scope!r} and {ddof}")
+    head, w, (a,) = model.head(theta, [x])
+    G = per_sample_gradients(head, w, a, y)
+    if centered:
+        G = G - np.sum(G, axis=0) / len(y)
+    parts = [G[:, block] for block in head.blocks.values()]
+    return np.concatenate([np.ravel(part.T @ part) / (len(y) * part.shape[1]) for part in parts])
+
+
 def distance(phi, convention="paper"):
     """Squared deviations of the variances from their mean, summed (paper) or averaged (domainbed), (m,d) -> ()."""
     total = np.sum(deviations(phi) ** 2)
@@ -46,7 +75,7 @@ def distance(phi, convention="paper"):
 
 
 def penalty(model, theta, domains, *, convention="paper", **variant):
-    """Zero exactly when all gradient variances are equal, (); variant as in gradient_variance."""
+    """Zero exactly when all gradient variances are equal, (); variant as above."""
     check_convention("fishr", convention)
     return distance(statistics(lambda *a: statistic(*a, **variant), model, theta, domains), convention)
 
@@ -55,6 +84,8 @@ def fishr(model, *, convention="paper", **hyper_parameters):
     """Invariant gradient variances."""
     chosen = settings("fishr", DEFAULTS, convention, hyper_parameters)
     variant = {name: chosen.pop(name) for name in VARIANT}
+    if variant["covariance"] == "full" and (variant["scope"] != "classifier" or variant["ddof"]):
+        raise ValueError("fishr: covariance='full' needs scope='classifier' and ddof=0")
     return penalized(
         "fishr",
         model,

@@ -54,41 +54,6 @@ PAPER = Recipe(decay=2.0, rescale=True)
 DOMAINBED = Recipe(restart=True)
 RECIPES = {"paper": PAPER, "domainbed": DOMAINBED}
 
-NOT_NEGATIVE = (0, float("inf"))
-LIMITS = {"tau": (0, 1), "ema": (0, 1)} | dict.fromkeys(
-    ("lr", "weight_decay", "penalty_weight", "warm_up", "meta_lr", "k", "ddof", "seed"), NOT_NEGATIVE
-)
-CHOICES = {"scope": ("classifier", "all"), "centered": (True, False)}
-
-
-def settings(name, defaults, convention, given):
-    """The hyper-parameters of a convention, explicit ones winning; ValueError for unknown or impossible ones."""
-    check_convention(name, convention)
-    known = defaults[convention]
-    for key, value in given.items():
-        if key not in known:
-            raise ValueError(f"{name}: unknown hyper-parameter {key!r}, expected one of {', '.join(known)}")
-        if key in LIMITS:
-            check_number(name, key, value, *LIMITS[key])
-        if key in CHOICES and value not in CHOICES[key]:
-            raise ValueError(f"{name}: {key}={value!r} is none of {', '.join(map(str, CHOICES[key]))}")
-    # a NumPy float64 would turn a float32 theta into float64
-    return {key: getattr(value, "item", lambda v=value: v)() for key, value in {**known, **given}.items()}
-
-
-def check_convention(name, convention):
-    """ValueError unless the convention is known."""
-    if convention not in RECIPES:
-        raise ValueError(f"{name}: unknown convention {convention!r}, expected one of {', '.join(RECIPES)}")
-
-
-def check_number(name, key, value, low, high):
-    """ValueError unless value is a number in [low, high]."""
-    if not isinstance(value, int | float | onp.number):
-        raise ValueError(f"{name}: {key}={value!r} is not a number")
-    if not low <= value <= high:
-        raise ValueError(f"{name}: {key}={value!r} is outside [{low}, {high}]")
-
 
 def descent(name, model, direction, recipe, *, lr, weight_decay, penalty_weight=0.0, warm_up=0, domains_needed=1):
     """Adam on `direction(theta, domains, weight, memory) -> (gradient, memory, info)`, after a recipe."""

@@ -12,7 +12,8 @@ Departures     1. tau = 1, the default of the public code, is refused: |mean sig
 
 import numpy as np
 
-from .protocol import RECIPES, masked, settings
+from .protocol import RECIPES, masked
+from .settings import settings
 
 DEFAULTS = {
     "paper": {"lr": 0.0004898536566546834, "weight_decay": 0.00110794568, "tau": 0.5, "k": 10.0},

@@ -12,7 +12,8 @@ Departures     1. mean of the risks where the V-REx authors' script sums them
 import autograd.numpy as np
 
 from ..losses import risk as statistic
-from .protocol import RECIPES, check_convention, deviations, penalized, settings, statistics
+from .protocol import RECIPES, deviations, penalized, statistics
+from .settings import check_convention, settings
 
 DEFAULTS = {
     "paper": {

@@ -2,10 +2,12 @@ import numpy as np
 import pytest
 from autograd import grad
 from hypothesis import given
+from hypothesis import strategies as st
 from scipy.special import expit, softmax
 from strategies import problems
 
 from minifishr.algorithms.fishr import distance, fishr, penalty, statistic
+from minifishr.checks import check_gradient
 from minifishr.domains import Domain
 from minifishr.gradients import per_sample_gradients
 from minifishr.losses import risk, risks
@@ -240,3 +242,48 @@ def test_past_variances_are_constant_for_the_gradient():
 def test_unknown_scope_is_refused_at_once(refused):
     with pytest.raises(ValueError, match="scope"):
         refused(*toy(), scope="last")
+
+
+@given(problems(n=(2, 5)), st.booleans())
+def test_full_covariance_is_each_blocks_own_over_its_rows(drawn, centered):
+    model, theta, domains = drawn
+    x, y = domains[0].x, domains[0].y
+    G = per_sample_gradients(model, theta, x, y, method="loop")
+    expected = []
+    for block in list(model.blocks.values())[-2:]:
+        part = G[:, block] - (G[:, block].mean(axis=0) if centered else 0)
+        size = part.shape[1]
+        entries = [sum(part[:, i] * part[:, j]) / len(y) / size for i in range(size) for j in range(size)]
+        expected.extend(entries)
+    found = statistic(model, theta, x, y, covariance="full", centered=centered)
+    np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-14)  # rounding of the subtraction of the mean
+
+
+@given(problems(n=(2, 5)))
+def test_diagonal_of_the_full_covariance_is_the_variance_over_the_rows(drawn):
+    model, theta, domains = drawn
+    x, y = domains[0].x, domains[0].y
+    full, variance = statistic(model, theta, x, y, covariance="full"), statistic(model, theta, x, y)
+    h, k = model.sizes[-2] * model.sizes[-1], model.sizes[-1]
+    diagonals = np.concatenate([np.diag(full[: h * h].reshape(h, h)) * h, np.diag(full[h * h :].reshape(k, k)) * k])
+    np.testing.assert_allclose(diagonals, variance, rtol=1e-9, atol=1e-12)
+
+
+def test_full_covariance_trains_and_its_penalty_is_what_was_asked_for():
+    model, theta, domains = MLP((3, 4, 1)), MLP((3, 4, 1)).init(np.random.default_rng(0)), []
+    for e in range(2):
+        rng = np.random.default_rng(e)
+        domains.append(Domain(f"{e}", rng.normal(e, 1, (6, 3)), rng.integers(0, 2, 6)))
+    algorithm = fishr(model, covariance="full")
+    _, _, info = algorithm.update(theta, algorithm.init(theta), domains)
+    c, d = (statistic(model, theta, domain.x, domain.y, covariance="full") for domain in domains)
+    np.testing.assert_allclose(info["penalty"], np.sum((c - d) ** 2) / 2, rtol=1e-12)
+    check_gradient(lambda t: penalty(model, t, domains, covariance="full"), theta)
+
+
+@pytest.mark.parametrize("variant", [{"scope": "all"}, {"ddof": 1}])
+def test_full_covariance_is_refused_for_all_layers_and_for_ddof(variant):
+    with pytest.raises(ValueError, match=r"^fishr: covariance='full' needs scope='classifier' and ddof=0"):
+        fishr(MLP((3, 4, 1)), covariance="full", **variant)
+    with pytest.raises(ValueError, match=r"^fishr: covariance='full' needs scope='classifier' and ddof=0"):
+        statistic(MLP((3, 1)), np.zeros(4), np.zeros((3, 3)), np.array([0, 1, 1]), covariance="full", **variant)

@@ -18,9 +18,9 @@ from minifishr.algorithms.protocol import (
     masked,
     mean_risk,
     penalized,
-    settings,
     statistics,
 )
+from minifishr.algorithms.settings import settings
 from minifishr.domains import Domain
 from minifishr.losses import risk
 from minifishr.mlp import MLP

@@ -1,0 +1,50 @@
+"""CORAL: make the features of all domains have the same mean and covariance.
+
+Source         Sun and Saenko 2016, arXiv:1607.01719 (Deep CORAL)
+Equation       J(theta) = mean_e R_e + lambda * mean_{e < f} D(e, f)
+               paper      D = ||C_e - C_f||^2 / (4 h^2), C_e the covariance (h,h) of the features, h their number
+               domainbed  D = ||mean_e - mean_f||^2 / h + ||C_e - C_f||^2 / h^2
+Normalization  covariances with 1/(n-1); mean over pairs of domains. Without a difference of means the same penalty
+               needs lambda_paper = 4 * lambda_domainbed.
+Departures     1. Deep CORAL aligns labeled with unlabeled data of two domains; here all are labeled training domains
+"""
+
+import autograd.numpy as np
+
+from .protocol import RECIPES, deviations, penalized, statistics
+from .settings import check_convention, settings
+
+DEFAULTS = {
+    "paper": {"lr": 0.0004898536566546834, "weight_decay": 0.00110794568, "penalty_weight": 1.0, "warm_up": 0},
+    "domainbed": {"lr": 1e-3, "weight_decay": 0.0, "penalty_weight": 1.0, "warm_up": 0},
+}
+
+
+def statistic(model, theta, x, y):
+    """The mean of the features above their covariance, (1+h,h); ValueError for fewer than two samples."""
+    if len(y) < 2:
+        raise ValueError(f"coral: a covariance needs at least 2 samples a domain, got {len(y)}")
+    a = model.features(theta, x)
+    mean = np.sum(a, axis=0, keepdims=True) / len(y)
+    return np.concatenate([mean, (a - mean).T @ (a - mean) / (len(y) - 1)])
+
+
+def distance(phi, convention="paper"):
+    """The mean over pairs of domains of the distance of their moments, (m,1+h,h) -> ()."""
+    m, _, h = phi.shape
+    # sum over pairs of ||phi_e - phi_f||^2 = m * sum over domains of squared deviations; there are m (m-1) / 2 pairs
+    squares = 2 / (m - 1) * deviations(phi) ** 2
+    means, covariances = np.sum(squares[:, 0]), np.sum(squares[:, 1:])
+    return covariances / (4 * h**2) if convention == "paper" else means / h + covariances / h**2
+
+
+def penalty(model, theta, domains, *, convention="paper"):
+    """Zero exactly when the moments are equal in all domains, ()."""
+    check_convention("coral", convention)
+    return distance(statistics(statistic, model, theta, domains), convention)
+
+
+def coral(model, *, convention="paper", **hyper_parameters):
+    """Correlation alignment."""
+    chosen = settings("coral", DEFAULTS, convention, hyper_parameters)
+    return penalized("coral", model, statistic, lambda phi: distance(phi, convention), RECIPES[convention], **chosen)

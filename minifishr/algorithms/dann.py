@@ -1,0 +1,140 @@
+"""DANN: train features from which a second network, the discriminator, cannot tell the domains apart.
+
+Source         Ganin et al. 2016, arXiv:1505.07818
+Equation       theta descends R - lambda * D, the discriminator descends D + gradient_penalty * mean_i ||dD_i/da_i||^2;
+               R the mean loss over all samples, D_i the discriminator's cross-entropy of sample i's domain given its
+               features a_i, D their mean (which the gradient penalty joins for both)
+Normalization  means over all samples of all domains. paper: both steps at once, as with a gradient-reversal layer.
+               domainbed: one step of theta for every discriminator_steps steps of the discriminator.
+Departures     1. Adam in both conventions, with betas (beta1, 0.9) as DomainBed has it; the authors use SGD
+               2. lambda is constant; the authors let it grow along a sigmoid
+               3. the paper convention's risk is the mean over all samples too
+"""
+
+from typing import NamedTuple
+
+import autograd.numpy as np
+import numpy as onp
+from autograd import grad, make_vjp
+from autograd.builtins import tuple as traced_tuple
+
+from ..losses import losses
+from ..mlp import MLP
+from ..optimizers import adam
+from .protocol import RECIPES, Algorithm, check_domains, classifier_problem, mean_risk
+from .settings import check_convention, settings
+
+SHARED = {
+    "penalty_weight": 1.0,
+    "discriminator_lr": 1e-3,
+    "discriminator_weight_decay": 0.0,
+    "discriminator_steps": 1,
+    "gradient_penalty": 0.0,
+    "beta1": 0.5,
+    "width": 256,
+    "seed": 0,
+}
+DEFAULTS = {
+    "paper": {"lr": 0.0004898536566546834, "weight_decay": 0.00110794568, **SHARED},
+    "domainbed": {"lr": 1e-3, "weight_decay": 0.0, **SHARED},
+}
+# what check_algorithm must not expect: the discriminator starts with different weights for different domains
+EXCEPTIONS = {"ordered_domains": True, "vanishes_on_copies": False}
+
+
+class DannState(NamedTuple):
+    """Updates made, the optimizer's state, the discriminator's parameters and their optimizer's state.
+
+    Before the first update nobody knows the number of domains: then the last two are empty.
+    """
+
+    step: int
+    optimizer: tuple
+    discriminator: onp.ndarray
+    discriminator_optimizer: tuple
+
+
+def statistic(model, theta, x, y):
+    """The features of a domain, (n,h)."""
+    return model.features(theta, x)
+
+
+def penalty(model, theta, domains, *, convention="paper", critic=None, w=None, gradient_penalty=0.0):
+    """Minus the loss of a discriminator (critic MLP, parameters w), (): high where it tells the domains apart.
+
+    Without a discriminator, the one that training would start with. Both conventions have the same penalty.
+    """
+    check_convention("dann", convention)
+    if critic is None:
+        critic = discriminator(model, domains, SHARED["width"])
+        w = critic.init(onp.random.default_rng(SHARED["seed"]), theta.dtype)
+    features = np.concatenate([statistic(model, theta, *domain[1:]) for domain in domains])
+    return -discriminator_loss(critic, w, features, domain_labels(domains), gradient_penalty)
+
+
+def discriminator_loss(critic, w, features, labels, gradient_penalty):
+    """Mean cross-entropy of the domain given the features, plus the weighted squared length of its gradient, ()."""
+
+    def total(a):
+        return np.sum(losses(critic.logits(w, a), labels))
+
+    loss = total(features) / len(labels)
+    return loss + gradient_penalty * np.sum(grad(total)(features) ** 2) / len(labels) if gradient_penalty else loss
+
+
+def discriminator(model, domains, width):
+    """An MLP from features to as many logits as there are domains, with two hidden layers."""
+    return MLP((model.sizes[-2], width, width, len(domains)))
+
+
+def domain_labels(domains):
+    """The number of its domain for every sample, (n_1 + ... + n_m,)."""
+    return onp.repeat(onp.arange(len(domains)), [len(domain.y) for domain in domains])
+
+
+def moves(step, convention, discriminator_steps):
+    """Whether theta moves at an update, and whether the discriminator does."""
+    cycle = 1 + discriminator_steps
+    theta_moves = (step + 1) % cycle == cycle - 1
+    return (True, True) if convention == "paper" else (theta_moves, not theta_moves)
+
+
+def game(model, domains, critic, gradient_penalty):
+    """(theta, w) -> (risk, penalty): theta descends risk + lambda * penalty, the discriminator's w ascends penalty."""
+
+    def terms(pair):
+        head, classifier, seen = classifier_problem(model, pair[0], domains)
+        adversary = penalty(head, classifier, seen, critic=critic, w=pair[1], gradient_penalty=gradient_penalty)
+        return traced_tuple((mean_risk(head, classifier, seen, pooled=True), adversary))
+
+    return terms
+
+
+def dann(model, *, convention="paper", **hyper_parameters):
+    """Domain-adversarial training."""
+    chosen = settings("dann", DEFAULTS, convention, hyper_parameters)
+    betas, decay = (chosen["beta1"], 0.9), RECIPES[convention].decay * chosen["weight_decay"]
+    optimizer = adam(chosen["lr"], betas=betas, weight_decay=decay)
+    opponent = adam(chosen["discriminator_lr"], betas=betas, weight_decay=chosen["discriminator_weight_decay"])
+
+    def init(theta):
+        return DannState(0, optimizer.init(theta), theta[:0], opponent.init(theta[:0]))
+
+    def update(theta, state, domains):
+        check_domains("dann", model, domains, 2)
+        critic, number = discriminator(model, domains, chosen["width"]), theta.dtype.type
+        step, inner, w, opposing = state
+        if w.size == 0:
+            w = critic.init(onp.random.default_rng(chosen["seed"]), theta.dtype)
+            opposing = opponent.init(w)
+        vjp, (risk, adversary) = make_vjp(game(model, domains, critic, chosen["gradient_penalty"]))((theta, w))
+        theta_moves, w_moves = moves(step, convention, chosen["discriminator_steps"])
+        if theta_moves:
+            gradient, _ = vjp((number(1), number(chosen["penalty_weight"])))
+            theta, inner = optimizer.update(theta, gradient, inner)
+        if w_moves:
+            _, gradient = vjp((number(0), number(-1)))
+            w, opposing = opponent.update(w, gradient, opposing)
+        return theta, DannState(step + 1, inner, w, opposing), {"risk": float(risk), "penalty": float(adversary)}
+
+    return Algorithm("dann", init, update)

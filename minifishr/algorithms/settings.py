@@ -1,0 +1,54 @@
+"""Hyper-parameters: the defaults of a convention, explicit values winning, and what values are possible."""
+
+import numpy as np
+
+CONVENTIONS = ("paper", "domainbed")
+NOT_NEGATIVE = (0, float("inf"))
+LIMITS = {
+    "lr": NOT_NEGATIVE,
+    "weight_decay": NOT_NEGATIVE,
+    "penalty_weight": NOT_NEGATIVE,
+    "warm_up": NOT_NEGATIVE,
+    "ema": (0, 1),
+    "meta_lr": NOT_NEGATIVE,
+    "tau": (0, 1),
+    "k": NOT_NEGATIVE,
+    "ddof": NOT_NEGATIVE,
+    "seed": NOT_NEGATIVE,
+    "discriminator_lr": NOT_NEGATIVE,
+    "discriminator_weight_decay": NOT_NEGATIVE,
+    "discriminator_steps": NOT_NEGATIVE,
+    "gradient_penalty": NOT_NEGATIVE,
+    "beta1": (0, 1),
+    "width": (1, float("inf")),
+}
+CHOICES = {"scope": ("classifier", "all"), "centered": (True, False), "covariance": ("diagonal", "full")}
+
+
+def settings(name, defaults, convention, given):
+    """The hyper-parameters of a convention, explicit ones winning; ValueError for unknown or impossible ones."""
+    check_convention(name, convention)
+    known = defaults[convention]
+    for key, value in given.items():
+        if key not in known:
+            raise ValueError(f"{name}: unknown hyper-parameter {key!r}, expected one of {', '.join(known)}")
+        if key in LIMITS:
+            check_number(name, key, value, *LIMITS[key])
+        if key in CHOICES and value not in CHOICES[key]:
+            raise ValueError(f"{name}: {key}={value!r} is none of {', '.join(map(str, CHOICES[key]))}")
+    # a NumPy float64 would turn a float32 theta into float64
+    return {key: getattr(value, "item", lambda v=value: v)() for key, value in {**known, **given}.items()}
+
+
+def check_convention(name, convention):
+    """ValueError unless the convention is known."""
+    if convention not in CONVENTIONS:
+        raise ValueError(f"{name}: unknown convention {convention!r}, expected one of {', '.join(CONVENTIONS)}")
+
+
+def check_number(name, key, value, low, high):
+    """ValueError unless value is a number in [low, high]."""
+    if not isinstance(value, int | float | np.number):
+        raise ValueError(f"{name}: {key}={value!r} is not a number")
+    if not low <= value <= high:
+        raise ValueError(f"{name}: {key}={value!r} is outside [{low}, {high}]")
