@@ -88,8 +88,11 @@ class MLP(NamedTuple):
         return onp.concatenate(pieces).astype(dtype)
 
     def layers(self, theta):
-        """theta (d,) as a list of (W, b)."""
-        pieces = split(theta, [block.stop for block in self.blocks.values()][:-1])
+        """theta (d,) as a list of (W, b); ValueError for another length."""
+        *cuts, d = [block.stop for block in self.blocks.values()]
+        if theta.shape != (d,):
+            raise ValueError(f"MLP({self.sizes}) has {d} parameters, got theta {theta.shape}")
+        pieces = split(theta, cuts)
         blocks = [np.reshape(piece, shape) for piece, shape in zip(pieces, self.shapes.values(), strict=True)]
         return list(zip(blocks[::2], blocks[1::2], strict=True))
 
@@ -120,6 +123,7 @@ class MLP(NamedTuple):
 
 def checked(sizes):
     """`sizes` again, or ValueError when they are not two or more positive integers."""
-    if len(sizes) < 2 or any(not isinstance(size, int | onp.integer) or size < 1 for size in sizes):
+    sequence = isinstance(sizes, tuple | list) and len(sizes) >= 2
+    if not sequence or any(not isinstance(size, int | onp.integer) or size < 1 for size in sizes):
         raise ValueError(f"MLP({sizes!r}): sizes must be two or more positive integers")
     return sizes

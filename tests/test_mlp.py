@@ -225,3 +225,14 @@ def test_unfit_sizes_are_refused_with_the_call(sizes, use):
 def test_sizes_may_be_numpy_integers():
     assert MLP(tuple(np.array([3, 4, 1]))).d == 21
     assert MLP((1, 1)).d == 2
+
+
+@pytest.mark.parametrize("length", [0, 16, 18])
+def test_theta_of_another_length_is_refused(length):
+    with pytest.raises(ValueError, match=rf"^MLP\(\(3, 4, 1\)\) has 21 parameters, got theta \({length},\)$"):
+        MLP((3, 4, 1)).logits(np.zeros(length), np.zeros((2, 3)))
+
+
+def test_sizes_that_are_no_sequence_are_refused():
+    with pytest.raises(ValueError, match=r"^MLP\(5\): sizes must be two or more positive integers$"):
+        _ = MLP(5).shapes
