@@ -11,7 +11,7 @@ Symbols, the same in every file:
 Read the files in this order; each imports only from those before it:
 
     rendered, digits        where images come from
-    domains, own            what training sees, and what it is tested on; arrays of one's own
+    domains, own, toys      what training sees, and what it is tested on; arrays of one's own; two toy problems
     mlp, losses             the network and its risk
     gradients               per-sample gradients and their variance
     optimizers              sgd and adam

@@ -26,6 +26,9 @@ TRAINING = [(BLUE, "--"), (SKY, "-."), (GREEN, (0, (1, 1))), (PURPLE, (0, (5, 1)
 TEST = [(RED, "-"), ("#777777", ":")]
 
 
+CHANNELS = {1: np.ones((1, 3)), 2: np.array([[1, 0.5, 0], [0, 0.5, 1]]), 3: np.eye(3)}  # RGB; each adds up to white
+
+
 def method_style(name, number=0):
     """Color and line style of a method; methods of one's own get the next in a cycle."""
     color, line = METHODS.get(name, (TRAINING[number % len(TRAINING)]))
@@ -88,10 +91,9 @@ def variance_scatter(ax, v1, v2, names, limits):
 
 
 def image_row(ax, x, shape):
-    """Images (n, c h w) of shape (c,h,w) side by side: two channels in orange and azure, grey where they are equal."""
+    """Images (n, c h w) of shape (c,h,w) side by side: two channels in orange and azure, three as RGB."""
     channels = np.clip(np.asarray(x, float).reshape(len(x), *shape), 0, 1)
-    colors = np.array([[1, 0.5, 0], [0, 0.5, 1]]) if shape[0] == 2 else np.ones((1, 3))  # the two add up to white
-    row = np.concatenate(list(np.einsum("nchw,cr->nhwr", channels, colors)), axis=1)
+    row = np.concatenate(list(np.einsum("nchw,cr->nhwr", channels, CHANNELS[shape[0]])), axis=1)
     ax.imshow(row, interpolation="nearest")
     ax.set(xticks=[], yticks=[])
     return ax

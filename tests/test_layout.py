@@ -10,7 +10,7 @@ from minifishr.plots import METHODS
 
 PACKAGE = Path(minifishr.__file__).parent
 ORDER = [
-    "rendered", "digits", "domains", "own", "mlp", "losses", "gradients", "optimizers",
+    "rendered", "digits", "domains", "own", "toys", "mlp", "losses", "gradients", "optimizers",
     "algorithms/settings", "algorithms/protocol",
     "algorithms/erm", "algorithms/irm", "algorithms/vrex", "algorithms/fish",
     "algorithms/and_mask", "algorithms/sand_mask", "algorithms/fishr", "algorithms/iga", "algorithms/idgm",

@@ -55,3 +55,8 @@ def test_two_channels_are_two_colors_that_add_up_to_grey():
 def test_one_channel_is_grey():
     shown = plots.image_row(axis(), np.array([[0.25, 0.5]]), (1, 1, 2)).images[0].get_array()
     np.testing.assert_allclose(shown, [[[0.25] * 3, [0.5] * 3]])
+
+
+def test_three_channels_are_red_green_and_blue():
+    shown = plots.image_row(axis(), np.array([[0.1, 0.2, 0.3]]), (3, 1, 1)).images[0].get_array()
+    np.testing.assert_allclose(shown, [[[0.1, 0.2, 0.3]]])

@@ -201,3 +201,10 @@ def test_errors_say_which_method_refuses(name, convention):
 def test_algorithm_bears_its_name(name, convention):
     assert ALGORITHMS[name](MLP((3, 1)), convention=convention).name == name
     assert set(DEFAULTS[name]) == {"paper", "domainbed"}
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_paper_is_the_default_convention(name):
+    model, theta, domains = problem()
+    chosen, paper = ALGORITHMS[name](model), ALGORITHMS[name](model, convention="paper")
+    assert_equal(train(chosen, theta, domains, 2), train(paper, theta, domains, 2))

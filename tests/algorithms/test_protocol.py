@@ -49,7 +49,7 @@ def adam_step(theta, past, lr, amsgrad=False):
 PAPER_ADAM = {"lr": 0.0004898536566546834, "weight_decay": 0.00110794568}
 PAPER_PENALTY = {**PAPER_ADAM, "penalty_weight": 91257.18613115903, "warm_up": 190}
 ADAM = {"lr": 1e-3, "weight_decay": 0.0}
-VARIANT = {"scope": "classifier", "centered": True, "ddof": 0}
+VARIANT = {"scope": "classifier", "centered": True, "ddof": 0, "covariance": "diagonal"}
 DOCUMENTED = {
     ("erm", "paper"): PAPER_ADAM,
     ("irm", "paper"): PAPER_PENALTY,
@@ -205,6 +205,17 @@ def test_trajectory_is_the_one_written_by_hand(rescale, warm_up, penalty_weight,
         np.testing.assert_allclose(theta, by_hand, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize(("penalty_weight", "divisor"), [(0.5, 1), (1, 1), (1.5, 1.5)])
+def test_rescaling_starts_just_above_weight_one(penalty_weight, divisor):
+    def direction(theta, domains, weight, memory):
+        return SLOPE, memory, {}
+
+    options = {"lr": 0.1, "weight_decay": 0.0, "penalty_weight": penalty_weight, "warm_up": 0}
+    algorithm = descent("any", MODEL, direction, PAPER, **options)
+    _, state, _ = algorithm.update(THETA, algorithm.init(THETA), DOMAINS)
+    np.testing.assert_allclose(state.optimizer.mean / 0.1, SLOPE / divisor, rtol=1e-14)
+
+
 def test_recipes_are_those_of_the_sources():
     assert Recipe(decay=2.0, warm_up_weight=1.0, rescale=True, restart=False, pooled=False) == PAPER
     assert Recipe(decay=1.0, warm_up_weight=1.0, rescale=False, restart=True, pooled=False) == DOMAINBED
@@ -328,7 +339,9 @@ def test_memory_is_a_discounted_sum_whose_past_is_constant_for_the_gradient():
         np.testing.assert_allclose(state.optimizer.mean, mean, rtol=1e-8)
 
 
-@pytest.mark.parametrize(("scope", "sizes"), [("classifier", (4, 1)), ("all", (2, 4, 1))])
+@pytest.mark.parametrize(
+    ("scope", "sizes"), [({}, (4, 1)), ({"scope": "classifier"}, (4, 1)), ({"scope": "all"}, (2, 4, 1))]
+)
 def test_statistic_sees_the_model_that_its_scope_says(scope, sizes):
     met = []
 
@@ -337,7 +350,7 @@ def test_statistic_sees_the_model_that_its_scope_says(scope, sizes):
         return theta.sum()
 
     model = MLP((2, 4, 1))
-    options = {"penalty_weight": 1.0, "lr": 0.1, "weight_decay": 0.0, "scope": scope}
+    options = {"penalty_weight": 1.0, "lr": 0.1, "weight_decay": 0.0, **scope}
     algorithm = penalized("any", model, statistic, squares, PAPER, **options)
     theta = model.init(np.random.default_rng(0))
     algorithm.update(theta, algorithm.init(theta), DOMAINS)
