@@ -56,18 +56,20 @@ def accuracy_figure(groups, problem, title):
 
 
 def objective_figure(groups, title):
-    """Risk and penalty over steps, every method's own penalty on one axis; minibatches averaged over windows."""
-    figure, axes = new_figure(1, 2, 9, 3.4, title)
+    """Risk and, where there is one, penalty over steps, each method's own on one axis; minibatches in windows."""
     config = next(iter(groups.values()))[0].config
     window = config["every"] if config["batch"] else 1
     note = f" (mean of {window} steps)" if window > 1 else ""
-    for ax, (metric, label) in zip(axes[0], {"risk": "training risk", "penalty": "own penalty"}.items(), strict=True):
+    panels = {}
+    for metric in ("risk", "penalty"):
         curves = {name: averaged(*series(group, metric), window) for name, group in groups.items()}
-        curves = {name: curve for name, curve in curves.items() if len(curve[0])}
-        if curves:
-            steps, values = ({name: curve[part] for name, curve in curves.items()} for part in (0, 1))
-            plots.metric_curves(ax, steps, values, label + note)
-            ax.legend(fontsize=8)
+        panels[metric] = {name: curve for name, curve in curves.items() if len(curve[0])}
+    panels = {metric: curves for metric, curves in panels.items() if curves}
+    figure, axes = new_figure(1, len(panels), 1 + 4 * len(panels), 3.4, title)
+    for ax, (metric, curves) in zip(axes[0], panels.items(), strict=True):
+        steps, values = ({name: curve[part] for name, curve in curves.items()} for part in (0, 1))
+        plots.metric_curves(ax, steps, values, {"risk": "training risk", "penalty": "own penalty"}[metric] + note)
+        ax.legend(fontsize=8)
     return figure
 
 

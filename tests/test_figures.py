@@ -32,6 +32,12 @@ def test_objective_figure_draws_a_penalty_only_where_there_is_one():
     assert [line.get_label() for line in penalty.lines] == ["fishr"] and penalty.get_yscale() == "log"
 
 
+def test_without_penalties_there_is_no_empty_panel():
+    groups = by_method(results())
+    (risk,) = figures.objective_figure({"erm": groups["erm"]}, "title").axes
+    assert [line.get_label() for line in risk.lines] == ["erm"]
+
+
 def test_windows_are_averaged_and_an_unfinished_one_is_left_out():
     steps, values = figures.averaged([0, 1, 2, 3, 4], [[1, 3, 5, 7, 100], [0, 2, 0, 2, 100]], 2)
     assert steps.tolist() == [0.5, 2.5] and values.tolist() == [[2, 6], [1, 1]]

@@ -178,7 +178,7 @@ def test_penalty_knows_no_order_of_samples_and_no_labels(problem):
 
 
 @both_conventions
-@examples(max_examples=20)
+@examples(max_examples=8)
 @given(problem=problems(m=(2, 4)))
 def test_penalty_without_a_discriminator_is_that_of_the_first_step(convention, problem):
     model, theta, domains = problem
