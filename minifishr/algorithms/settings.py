@@ -19,9 +19,10 @@ LIMITS = {
     "discriminator_weight_decay": NOT_NEGATIVE,
     "discriminator_steps": NOT_NEGATIVE,
     "gradient_penalty": NOT_NEGATIVE,
-    "beta1": (0, 1),
+    "beta1": (0, 0.999),
     "width": (1, float("inf")),
 }
+WHOLE = ("width", "seed", "discriminator_steps", "ddof")
 CHOICES = {"scope": ("classifier", "all"), "centered": (True, False), "covariance": ("diagonal", "full")}
 
 
@@ -52,3 +53,5 @@ def check_number(name, key, value, low, high):
         raise ValueError(f"{name}: {key}={value!r} is not a number")
     if not low <= value <= high:
         raise ValueError(f"{name}: {key}={value!r} is outside [{low}, {high}]")
+    if key in WHOLE and value != value // 1:
+        raise ValueError(f"{name}: {key}={value!r} is not a whole number")

@@ -388,7 +388,7 @@ def test_penalty_pulls_at_nothing_but_the_features():
         ({"discriminator_weight_decay": -1}, r"dann: discriminator_weight_decay=-1 is outside \[0, inf\]"),
         ({"discriminator_steps": -1}, r"dann: discriminator_steps=-1 is outside \[0, inf\]"),
         ({"gradient_penalty": -1}, r"dann: gradient_penalty=-1 is outside \[0, inf\]"),
-        ({"beta1": 1.5}, r"dann: beta1=1.5 is outside \[0, 1\]"),
+        ({"beta1": 1.5}, r"dann: beta1=1.5 is outside \[0, 0.999\]"),
         ({"width": 0}, r"dann: width=0 is outside \[1, inf\]"),
         ({"width": "wide"}, "dann: width='wide' is not a number"),
         ({"seed": -1}, r"dann: seed=-1 is outside \[0, inf\]"),
@@ -411,3 +411,19 @@ def test_one_domain_and_an_unknown_convention_are_refused():
         algorithm.update(theta, algorithm.init(theta), domains[:1])
     with pytest.raises(ValueError, match=r"^dann: unknown convention 'own', expected one of paper, domainbed$"):
         penalty(model, theta, domains, convention="own")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"width": 2.5}, "width=2.5 is not a whole number"),
+        ({"width": float("inf")}, "width=inf is not a whole number"),
+        ({"width": float("nan")}, r"width=nan is outside \[1, inf\]"),
+        ({"seed": 1.5}, "seed=1.5 is not a whole number"),
+        ({"discriminator_steps": 0.5}, "discriminator_steps=0.5 is not a whole number"),
+        ({"beta1": 1}, r"beta1=1 is outside \[0, 0.999\]"),
+    ],
+)
+def test_impossible_counts_are_refused_before_training(wrong, message):
+    with pytest.raises(ValueError, match=f"^dann: {message}$"):
+        dann(MLP((3, 2)), **wrong)
