@@ -22,7 +22,12 @@ test: .venv/test
 	$(BIN)/pip install --quiet --editable '.[test]'
 	touch $@ .venv/demo
 
+# For developers: the same numbers from PyTorch, BackPACK and JAX, with a table of the largest errors.
+parity: .venv/test
+	$(BIN)/pip install --quiet --editable '.[parity]'
+	$(BIN)/pytest -m parity tests/parity
+
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .coverage
 
-.PHONY: demo test clean
+.PHONY: demo test parity clean
