@@ -85,10 +85,14 @@ def penalized(name, model, statistic, distance, recipe, *, penalty_weight, ema=0
     """
 
     def direction(theta, domains, weight, memory):
+        if ema and memory.ndim and len(memory) != len(domains):
+            raise ValueError(f"{name}: ema={ema} remembers {len(memory)} domains, got {len(domains)}")
+
         def terms(t):
             head, w, seen = classifier_problem(model, t, domains)
             where = (head, w, seen) if scope == "classifier" else (model, t, domains)
-            phi = ema * memory + statistics(statistic, *where)
+            phi = statistics(statistic, *where)
+            phi = ema * memory + phi if ema else phi
             return traced_tuple((mean_risk(head, w, seen, recipe.pooled), distance(phi), phi))
 
         vjp, (risk, penalty, phi) = make_vjp(terms)(theta)

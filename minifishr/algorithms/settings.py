@@ -22,7 +22,7 @@ LIMITS = {
     "beta1": (0, 0.999),
     "width": (1, float("inf")),
 }
-WHOLE = ("width", "seed", "discriminator_steps", "ddof")
+WHOLE = ("warm_up", "width", "seed", "discriminator_steps", "ddof")
 CHOICES = {"scope": ("classifier", "all"), "centered": (True, False), "covariance": ("diagonal", "full")}
 
 

@@ -287,3 +287,18 @@ def test_full_covariance_is_refused_for_all_layers_and_for_ddof(variant):
         fishr(MLP((3, 4, 1)), covariance="full", **variant)
     with pytest.raises(ValueError, match=r"^fishr: covariance='full' needs scope='classifier' and ddof=0"):
         statistic(MLP((3, 1)), np.zeros(4), np.zeros((3, 3)), np.array([0, 1, 1]), covariance="full", **variant)
+
+
+def test_number_of_domains_may_only_change_where_nothing_is_remembered():
+    model, domains = MLP((3, 1)), []
+    for e in range(3):
+        rng = np.random.default_rng(e)
+        domains.append(Domain(f"{e}", rng.normal(e, 1, (6, 3)), rng.integers(0, 2, 6)))
+    theta = model.init(np.random.default_rng(0))
+    forgetful, mindful = fishr(model, ema=0.0), fishr(model, ema=0.5)
+    once, state, _ = forgetful.update(theta, forgetful.init(theta), domains)
+    found, _, info = forgetful.update(once, state, domains[:2])
+    assert info["penalty"] == pytest.approx(penalty(model, once, domains[:2]), rel=1e-12) and found.shape == (4,)
+    _, state, _ = mindful.update(theta, mindful.init(theta), domains)
+    with pytest.raises(ValueError, match=r"^fishr: ema=0\.5 remembers 3 domains, got 2$"):
+        mindful.update(theta, state, domains[:2])
