@@ -11,11 +11,11 @@ Departures     1. the division by the mask's mean is always made, as in DomainBe
 import numpy as np
 
 from .protocol import RECIPES, masked
-from .settings import settings
+from .settings import DOMAINBED_ADAM, PAPER_ADAM, settings
 
 DEFAULTS = {
-    "paper": {"lr": 0.0004898536566546834, "weight_decay": 0.00110794568, "tau": 1.0},
-    "domainbed": {"lr": 1e-3, "weight_decay": 0.0, "tau": 1.0},
+    "paper": {**PAPER_ADAM, "tau": 1.0},
+    "domainbed": {**DOMAINBED_ADAM, "tau": 1.0},
 }
 
 

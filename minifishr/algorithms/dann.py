@@ -22,7 +22,7 @@ from ..losses import losses
 from ..mlp import MLP
 from ..optimizers import adam
 from .protocol import RECIPES, Algorithm, check_domains, classifier_problem, mean_risk
-from .settings import check_convention, settings
+from .settings import DOMAINBED_ADAM, PAPER_ADAM, check_convention, settings
 
 SHARED = {
     "penalty_weight": 1.0,
@@ -35,8 +35,8 @@ SHARED = {
     "seed": 0,
 }
 DEFAULTS = {
-    "paper": {"lr": 0.0004898536566546834, "weight_decay": 0.00110794568, **SHARED},
-    "domainbed": {"lr": 1e-3, "weight_decay": 0.0, **SHARED},
+    "paper": {**PAPER_ADAM, **SHARED},
+    "domainbed": {**DOMAINBED_ADAM, **SHARED},
 }
 # what check_algorithm must not expect: the discriminator starts with different weights for different domains
 EXCEPTIONS = {"ordered_domains": True, "vanishes_on_copies": False}

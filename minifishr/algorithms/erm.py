@@ -9,11 +9,11 @@ Departures     none known
 from autograd import value_and_grad
 
 from .protocol import RECIPES, classifier_problem, descent, mean_risk
-from .settings import settings
+from .settings import DOMAINBED_ADAM, PAPER_ADAM, settings
 
 DEFAULTS = {
-    "paper": {"lr": 0.0004898536566546834, "weight_decay": 0.00110794568},
-    "domainbed": {"lr": 1e-3, "weight_decay": 0.0},
+    "paper": PAPER_ADAM,
+    "domainbed": DOMAINBED_ADAM,
 }
 
 

@@ -20,11 +20,11 @@ from autograd import value_and_grad
 from ..losses import risk
 from ..optimizers import adam
 from .protocol import RECIPES, Algorithm, State, check_domains
-from .settings import settings
+from .settings import DOMAINBED_ADAM, PAPER_ADAM, settings
 
 DEFAULTS = {
-    "paper": {"lr": 0.0004898536566546834, "weight_decay": 0.00110794568, "meta_lr": 0.5, "seed": 0},
-    "domainbed": {"lr": 1e-3, "weight_decay": 0.0, "meta_lr": 0.5},
+    "paper": {**PAPER_ADAM, "meta_lr": 0.5, "seed": 0},
+    "domainbed": {**DOMAINBED_ADAM, "meta_lr": 0.5},
 }
 # what check_algorithm must not expect: the walk takes the domains in turn
 EXCEPTIONS = {"ordered_domains": True}

@@ -22,21 +22,17 @@ import autograd.numpy as np
 
 from ..gradients import gradient_variance, per_sample_gradients
 from .protocol import DOMAINBED, PAPER, deviations, penalized, statistics
-from .settings import check_convention, settings
+from .settings import DOMAINBED_ADAM, PAPER_PENALTY, check_convention, settings
 
 VARIANT = {"scope": "classifier", "centered": True, "ddof": 0, "covariance": "diagonal"}
 DEFAULTS = {
     "paper": {
-        "lr": 0.0004898536566546834,
-        "weight_decay": 0.00110794568,
-        "penalty_weight": 91257.18613115903,
-        "warm_up": 190,
+        **PAPER_PENALTY,
         "ema": 0.0,
         **VARIANT,
     },
     "domainbed": {
-        "lr": 1e-3,
-        "weight_decay": 0.0,
+        **DOMAINBED_ADAM,
         "penalty_weight": 1000.0,
         "warm_up": 1500,
         "ema": 0.95,

@@ -11,16 +11,15 @@ import autograd.numpy as np
 
 from ..gradients import mean_gradient as statistic
 from .protocol import RECIPES, deviations, penalized, statistics
-from .settings import check_convention, settings
+from .settings import DOMAINBED_ADAM, PAPER_ADAM, check_convention, settings
 
 DEFAULTS = {
     "paper": {
-        "lr": 0.0004898536566546834,
-        "weight_decay": 0.00110794568,
+        **PAPER_ADAM,
         "penalty_weight": 1000.0,
         "warm_up": 0,
     },
-    "domainbed": {"lr": 1e-3, "weight_decay": 0.0, "penalty_weight": 1000.0, "warm_up": 0},
+    "domainbed": {**DOMAINBED_ADAM, "penalty_weight": 1000.0, "warm_up": 0},
 }
 
 

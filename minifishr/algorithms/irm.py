@@ -16,16 +16,11 @@ from autograd import grad
 
 from ..losses import losses
 from .protocol import RECIPES, penalized, statistics
-from .settings import check_convention, settings
+from .settings import DOMAINBED_ADAM, PAPER_PENALTY, check_convention, settings
 
 DEFAULTS = {
-    "paper": {
-        "lr": 0.0004898536566546834,
-        "weight_decay": 0.00110794568,
-        "penalty_weight": 91257.18613115903,
-        "warm_up": 190,
-    },
-    "domainbed": {"lr": 1e-3, "weight_decay": 0.0, "penalty_weight": 100.0, "warm_up": 500},
+    "paper": PAPER_PENALTY,
+    "domainbed": {**DOMAINBED_ADAM, "penalty_weight": 100.0, "warm_up": 500},
 }
 # what the checks must not expect: halves are made of even and odd rows; equal domains may share a slope
 EXCEPTIONS = {"ordered_samples": True, "vanishes_on_copies": False}

@@ -13,11 +13,11 @@ Departures     1. tau = 1, the default of the public code, is refused: |mean sig
 import numpy as np
 
 from .protocol import RECIPES, masked
-from .settings import settings
+from .settings import DOMAINBED_ADAM, PAPER_ADAM, settings
 
 DEFAULTS = {
-    "paper": {"lr": 0.0004898536566546834, "weight_decay": 0.00110794568, "tau": 0.5, "k": 10.0},
-    "domainbed": {"lr": 1e-3, "weight_decay": 0.0, "tau": 0.5, "k": 10.0},
+    "paper": {**PAPER_ADAM, "tau": 0.5, "k": 10.0},
+    "domainbed": {**DOMAINBED_ADAM, "tau": 0.5, "k": 10.0},
 }
 
 

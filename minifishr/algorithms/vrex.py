@@ -13,16 +13,11 @@ import autograd.numpy as np
 
 from ..losses import risk as statistic
 from .protocol import RECIPES, deviations, penalized, statistics
-from .settings import check_convention, settings
+from .settings import DOMAINBED_ADAM, PAPER_PENALTY, check_convention, settings
 
 DEFAULTS = {
-    "paper": {
-        "lr": 0.0004898536566546834,
-        "weight_decay": 0.00110794568,
-        "penalty_weight": 91257.18613115903,
-        "warm_up": 190,
-    },
-    "domainbed": {"lr": 1e-3, "weight_decay": 0.0, "penalty_weight": 10.0, "warm_up": 500},
+    "paper": PAPER_PENALTY,
+    "domainbed": {**DOMAINBED_ADAM, "penalty_weight": 10.0, "warm_up": 500},
 }
 FACTORS = {"paper": 4, "domainbed": 1}
 

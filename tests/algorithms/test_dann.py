@@ -272,6 +272,7 @@ def test_trajectory_is_that_of_two_adams_by_hand(convention, steps, turns, weigh
         # Adam divides by 1e-8 at least: rounding of 1e-16 in a gradient that cancels moves theta by 1e-9, then on
         np.testing.assert_allclose(theta, expected, rtol=0, atol=1e-8)
         np.testing.assert_allclose(state.discriminator, w, rtol=0, atol=1e-8)
+        expected, w = theta, state.discriminator  # else that rounding may push a unit over its kink in one of the two
 
 
 @pytest.mark.parametrize(("convention", "factor"), [("paper", 2), ("domainbed", 1)])
