@@ -52,6 +52,7 @@ def append_history(folder, result, name="history.jsonl"):
 
 def sort_history(folder, results):
     """Bring history.jsonl into the order of the plan, whatever finished first."""
+    (folder / "history.part").unlink(missing_ok=True)  # of an earlier run that was stopped just here
     for result in results:
         append_history(folder, result, "history.part")
     (folder / "history.part").replace(folder / "history.jsonl")

@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 
+from minifishr import report
 from minifishr.domains import Domain, Problem
 from minifishr.experiments import Result, plan
 from minifishr.report import caption, results_folder, spread, table, write_config
@@ -81,6 +82,13 @@ def test_results_that_are_there_are_kept_unless_forced(tmp_path):
     assert (folder / "table.md").read_text() == "precious"
     results_folder(folder, "x", force=True)
     assert not (folder / "table.md").exists() and (folder / "notes.txt").read_text() == "mine"
+
+
+def test_half_sorted_history_of_an_interrupted_run_is_thrown_away(tmp_path):
+    (tmp_path / "history.part").write_text("half a row")
+    report.sort_history(tmp_path, results())
+    lines = (tmp_path / "history.jsonl").read_text().splitlines()
+    assert len(lines) == sum(len(r.history) for r in results()) and json.loads(lines[0])["algorithm"] == "erm"
 
 
 def test_folder_that_cannot_be_made_is_named(tmp_path):

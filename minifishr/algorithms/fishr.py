@@ -26,18 +26,8 @@ from .settings import DOMAINBED_ADAM, PAPER_PENALTY, check_convention, settings
 
 VARIANT = {"scope": "classifier", "centered": True, "ddof": 0, "covariance": "diagonal"}
 DEFAULTS = {
-    "paper": {
-        **PAPER_PENALTY,
-        "ema": 0.0,
-        **VARIANT,
-    },
-    "domainbed": {
-        **DOMAINBED_ADAM,
-        "penalty_weight": 1000.0,
-        "warm_up": 1500,
-        "ema": 0.95,
-        **VARIANT,
-    },
+    "paper": {**PAPER_PENALTY, "ema": 0.0, **VARIANT},
+    "domainbed": {**DOMAINBED_ADAM, "penalty_weight": 1000.0, "warm_up": 1500, "ema": 0.95, **VARIANT},
 }
 RECIPES = {"paper": PAPER, "domainbed": DOMAINBED._replace(warm_up_weight=0.0, pooled=True)}
 
@@ -54,14 +44,19 @@ def full_covariance(model, theta, x, y, scope="classifier", centered=True, ddof=
 
     ValueError for another scope or ddof.
     """
-    if scope != "classifier" or ddof != 0:
-        raise ValueError(f"fishr: covariance='full' needs scope='classifier' and ddof=0, got {scope!r} and {ddof}")
+    check_full(scope, ddof)
     head, w, (a,) = model.head(theta, [x])
     G = per_sample_gradients(head, w, a, y)
     if centered:
         G = G - np.sum(G, axis=0) / len(y)
     parts = [G[:, block] for block in head.blocks.values()]
     return np.concatenate([np.ravel(part.T @ part) / (len(y) * part.shape[1]) for part in parts])
+
+
+def check_full(scope, ddof):
+    """ValueError for a scope or ddof that the full covariance does not have."""
+    if scope != "classifier" or ddof != 0:
+        raise ValueError(f"fishr: covariance='full' needs scope='classifier' and ddof=0, got {scope!r} and {ddof}")
 
 
 def distance(phi, convention="paper"):
@@ -80,8 +75,8 @@ def fishr(model, *, convention="paper", **hyper_parameters):
     """Invariant gradient variances."""
     chosen = settings("fishr", DEFAULTS, convention, hyper_parameters)
     variant = {name: chosen.pop(name) for name in VARIANT}
-    if variant["covariance"] == "full" and (variant["scope"] != "classifier" or variant["ddof"]):
-        raise ValueError("fishr: covariance='full' needs scope='classifier' and ddof=0")
+    if variant["covariance"] == "full":
+        check_full(variant["scope"], variant["ddof"])
     return penalized(
         "fishr",
         model,

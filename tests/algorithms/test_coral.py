@@ -2,10 +2,9 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from algorithms.test_erm import LINEAR, by_hand
+from algorithms.test_erm import LINEAR, assert_follows_erm
 from algorithms.test_fishr import quotients, toy
 from algorithms.test_iga import BAD, both_conventions
-from algorithms.test_protocol import adam_step
 from autograd import grad
 from hypothesis import given
 from hypothesis import settings as examples
@@ -188,14 +187,7 @@ def test_the_whole_gradient_of_the_paper_is_divided_by_a_weight_above_one():
 def test_without_weight_or_hidden_layers_it_is_erm_with_equal_domains(convention, factor, weight, problem):
     model, theta, domains = problem
     algorithm = coral(model, convention=convention, penalty_weight=weight, lr=0.02, weight_decay=0.3)
-    state, expected, past = algorithm.init(theta), theta, []
-    for _ in range(3):
-        theta, state, _ = algorithm.update(theta, state, domains)
-        g = [by_hand(model, expected, domain)[1].mean(axis=0) for domain in domains]
-        past = [*past, np.mean(g, axis=0) + factor * 0.3 * expected]
-        expected = adam_step(expected, past, 0.02)
-        # Adam divides by 1e-8 at least: rounding of 1e-16 in a gradient that cancels moves theta by 2e-10
-        np.testing.assert_allclose(theta, expected, rtol=0, atol=1e-9)
+    assert_follows_erm(algorithm, model, theta, domains, lr=0.02, decay=factor * 0.3)
 
 
 def test_weight_defaults_to_one_without_warm_up():

@@ -26,6 +26,18 @@ def by_hand(model, theta, domain):
     return losses, np.hstack([weights, residuals])
 
 
+def assert_follows_erm(algorithm, model, theta, domains, *, lr, decay):
+    """Three updates are textbook Adam on the mean of the domain gradients plus decay * theta."""
+    state, expected, past = algorithm.init(theta), theta, []
+    for _ in range(3):
+        theta, state, _ = algorithm.update(theta, state, domains)
+        g = [by_hand(model, expected, domain)[1].mean(axis=0) for domain in domains]
+        past = [*past, np.mean(g, axis=0) + decay * expected]
+        expected = adam_step(expected, past, lr)
+        # Adam divides by 1e-8 at least: rounding of 1e-16 in a gradient that cancels moves theta by 2e-10
+        np.testing.assert_allclose(theta, expected, rtol=0, atol=1e-9)
+
+
 def average(arrays, pooled):
     """The mean over all rows, or the mean of the domains' means."""
     return np.concatenate(arrays).mean(axis=0) if pooled else np.mean([a.mean(axis=0) for a in arrays], axis=0)
