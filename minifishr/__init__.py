@@ -19,7 +19,8 @@ Read the files in this order; each imports only from those before it:
                             erm irm vrex fish and_mask sand_mask fishr iga idgm coral dann
     evaluate, train         accuracies, selection rules, the training loop, checkpoints
     checks                  what every method promises, to check your own
-    experiments, parallel   presets; one run, many runs
+    presets, experiments    what an experiment consists of; one run
+    parallel                many runs
     plots, report, figures  what a results folder holds
     cli                     the command line
 """

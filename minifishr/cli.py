@@ -12,14 +12,17 @@ import numpy as np
 from joblib import cpu_count
 from tqdm import tqdm
 
-from .algorithms import ALGORITHMS, CORE
+from .algorithms import ALGORITHMS
 from .digits import load_digits
 from .evaluate import SELECTION
-from .experiments import DATASETS, PRESETS, check_known, network, plan, problem
+from .experiments import check_known, network, plan, problem
 from .figures import write_figures
 from .own import load_npz
 from .parallel import compare
+from .presets import DATASETS, PRESETS, TOYS
 from .report import append_history, caption, results_folder, sort_history, table, write_config
+
+NAMED = [name for name in DATASETS if name != "own"]
 
 
 def main(arguments=None):
@@ -40,7 +43,7 @@ def parser():
     top = argparse.ArgumentParser("minifishr", description="Domain generalization by invariance, in NumPy.")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     several = commands.add_parser("compare", help="train several methods on one problem; a table and figures")
-    several.add_argument("--algorithms", nargs="+", default=CORE, metavar="NAME", help=f"of {' '.join(ALGORITHMS)}")
+    several.add_argument("--algorithms", nargs="+", metavar="NAME", help=f"of {' '.join(ALGORITHMS)}")
     several.add_argument("--seeds", type=int, default=1, metavar="N", help="seeds 0..N-1 (default 1)")
     one = commands.add_parser("train", help="train one method with one seed")
     one.add_argument("algorithm", metavar="NAME", help=" ".join(ALGORITHMS))
@@ -56,8 +59,9 @@ def parser():
 
 def add_problem_options(command):
     """What compare and train have in common."""
-    command.add_argument("--preset", default="quick", metavar="NAME", help=" ".join(PRESETS))
-    command.add_argument("--dataset", default="colored", metavar="NAME", help=" ".join(DATASETS))
+    command.add_argument("--preset", metavar="NAME", help=" ".join(PRESETS))
+    command.add_argument("--dataset", default="colored", metavar="NAME", help=" ".join(NAMED))
+    command.add_argument("--domains", nargs="+", type=int, metavar="N", help="training domains of cdsprites")
     command.add_argument("--data", metavar="FILE.npz", help="your own domains: arrays x_NAME (n, ...), y_NAME (n,)")
     command.add_argument("--test-domain", metavar="NAME", help="the domain to leave out")
     command.add_argument("--digits", default="auto", metavar="auto|mnist|rendered")
@@ -89,7 +93,8 @@ def run_compare(args):
 
 def planned(args):
     """The configurations and the data that the command line asks for."""
-    names = list(dict.fromkeys(args.algorithms)) if args.command == "compare" else [args.algorithm]
+    several = args.command == "compare"
+    names = list(dict.fromkeys(args.algorithms or [])) if several else [args.algorithm]
     for name in names:
         check_known("method", name, list(ALGORITHMS))
     if args.jobs < 1:
@@ -98,10 +103,12 @@ def planned(args):
         raise ValueError(f"--data {args.data} needs --test-domain NAME, the domain to leave out")
     dataset = "own" if args.data else args.dataset
     if not args.data:
-        check_known("dataset", dataset, DATASETS)
-    seeds = range(args.seeds) if args.command == "compare" else [args.seed]
+        check_known("dataset", dataset, NAMED)
+    seeds = range(args.seeds) if several else [args.seed]
     changes = [change(text) for text in args.changes]
-    configs = plan(args.preset, names, seeds, dataset, args.test_domain, changes, args.steps)
+    configs = plan(args.preset, names, seeds, dataset, args.test_domain, changes, args.steps, args.domains)
+    if dataset in TOYS:
+        return configs, None
     return configs, load_npz(args.data, np.float32) if args.data else load_digits(args.digits)
 
 

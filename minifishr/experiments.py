@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .algorithms import CORE, DEFAULTS
-from .algorithms.settings import PAPER_ADAM
+from .algorithms import DEFAULTS
 from .domains import (
     colored_mnist,
     colored_mnist_domains,
@@ -22,51 +21,9 @@ from .domains import (
 )
 from .gradients import gradient_variance
 from .mlp import MLP
-from .train import Diverged, accuracy_rows, fit, keep_heap
-
-# Fish and SAND-mask have no published setting for full-batch Colored MNIST. Theirs was chosen on `quick` with MNIST by
-# the accuracy on held-out rows of the training domains at the last step, mean of seeds 100 and 101, among lr = 1/2, 1,
-# 2 and 4 times the published one and, for Fish, meta_lr = 0.5, 1 and 2; for SAND-mask, (tau, k) = (0.25, 10),
-# (0.75, 10), (0.5, 0.001) and (0.5, 1000). The rule never looks at the test domain, and so it likes the color.
-HALF_LR = PAPER_ADAM["lr"] / 2
-FULL_BATCH = {"fish": {"lr": HALF_LR, "meta_lr": 0.5}, "sand_mask": {"lr": HALF_LR, "tau": 0.5, "k": 0.001}}
-
-PRESETS = {
-    # The published hyper-parameters of `irm` on a fifth of the images, a third of the width and fewer steps.
-    "quick": {
-        "convention": "paper",
-        "count": 5_000,
-        "size": 14,
-        "hidden": [128, 128],
-        "steps": 300,
-        "batch": None,
-        "every": 10,
-        "hyper_parameters": FULL_BATCH,
-    },
-    # The published hyper-parameters of the Colored MNIST experiments, which are the paper convention's defaults.
-    "irm": {
-        "convention": "paper",
-        "count": 25_000,
-        "size": 14,
-        "hidden": [390, 390],
-        "steps": 501,
-        "batch": None,
-        "every": 10,
-        "hyper_parameters": FULL_BATCH,
-    },
-    # DomainBed's defaults with an MLP in the place of its convolutional net, and fewer steps.
-    "domainbed": {
-        "convention": "domainbed",
-        "count": None,
-        "size": 28,
-        "hidden": [256, 256],
-        "steps": 2_000,
-        "batch": 64,
-        "every": 100,
-        "hyper_parameters": {},
-    },
-}
-DATASETS = {"colored": "-90%", "rotated": "0"}  # and the domain that is left out unless said
+from .presets import DATASETS, DOMAINS, PRESETS, TOYS
+from .toys import cdsprites, check_number, linear_toy
+from .train import Diverged, accuracy_rows, agreement_rows, fit, keep_heap
 
 
 class Result(NamedTuple):
@@ -82,32 +39,55 @@ class Result(NamedTuple):
 
 
 def plan(
-    preset="quick",
-    algorithms=CORE,
+    preset=None,
+    algorithms=None,
     seeds=(0,),
     dataset="colored",
     test_domain=None,
     changes=(),
     steps=None,
+    domains=None,
 ):
-    """One configuration a method and seed. `changes` are (method, name, value); no method means all that have the name.
+    """One configuration a method, seed and, for cdsprites, number of training domains.
 
-    ValueError for an unknown preset, data set, method or hyper-parameter, or no seeds.
+    Preset, methods and test domain are the data set's unless said. `changes` are (method, name, value); no method
+    means all that have the name. ValueError for an unknown preset, data set, method or hyper-parameter, or no seeds.
     """
+    check_known("dataset", dataset, DATASETS)
+    chosen = DATASETS[dataset]
+    preset, algorithms = preset or chosen.presets[0], algorithms or chosen.algorithms
     check_known("preset", preset, PRESETS)
-    check_known("dataset", dataset, [*DATASETS, "own"])
+    if preset not in chosen.presets:
+        raise ValueError(f"preset {preset!r} does not fit data set {dataset!r}, expected {' or '.join(chosen.presets)}")
     if len(seeds) < 1 or min(seeds) < 0:
         raise ValueError(f"there must be at least one seed and none below 0, got {list(seeds)}")
-    test_domain = test_domain or DATASETS.get(dataset)
-    base = {**PRESETS[preset], "preset": preset, "dataset": dataset, "test_domain": test_domain}
+    base = {**PRESETS[preset], "preset": preset, "dataset": dataset, "test_domain": test_domain or chosen.test_domain}
     base["steps"] = base["steps"] if steps is None else steps
     if base["steps"] < 1:
         raise ValueError(f"steps must be at least 1, got {steps}")
     return [
-        {**base, "algorithm": name, "seed": seed, "hyper_parameters": hyper_parameters(name, base, algorithms, changes)}
+        {
+            **base,
+            **size,
+            "algorithm": name,
+            "seed": s,
+            "hyper_parameters": hyper_parameters(name, base, algorithms, changes),
+        }
+        for size in sizes(dataset, domains)
         for name in algorithms
-        for seed in seeds
+        for s in seeds
     ]
+
+
+def sizes(dataset, domains):
+    """What a configuration says about the number of training domains: nothing, where the data set decides."""
+    if dataset == "cdsprites":
+        for n in domains or []:
+            check_number(n)
+        return [{"domains": n} for n in dict.fromkeys(domains or [DOMAINS])]
+    if domains:
+        raise ValueError(f"data set {dataset!r} has its own number of domains, got domains={list(domains)}")
+    return [{}]
 
 
 def hyper_parameters(name, base, algorithms, changes):
@@ -130,20 +110,32 @@ def check_known(what, name, names):
 
 
 def problem(config, source):
-    """The Problem of a configuration, from Digits or from a list of domains (data set "own")."""
-    seed, size, count = config["seed"], config["size"], config["count"]
-    shared = {"size": size, "seed": seed, "dtype": np.float32}
-    if config["dataset"] == "own":
-        return leave_out("own data", source, config["test_domain"], seed=seed)
-    if config["dataset"] == "rotated":
-        domains = rotated_mnist(source, count=count, **shared)
-        return leave_out(f"Rotated {source.name}", domains, config["test_domain"], seed=seed, shape=(1, size, size))
-    if config["convention"] == "paper":
-        if config["test_domain"] != DATASETS["colored"]:
-            raise ValueError(f"preset {config['preset']} tests on '-90%', got {config['test_domain']!r}: try domainbed")
-        return colored_mnist(source, count=count, **shared)
-    domains = colored_mnist_domains(source, count=count, **shared)
-    return leave_out(f"Colored {source.name}", domains, config["test_domain"], seed=seed, shape=(2, size, size))
+    """The Problem of a configuration, from Digits or from a list of domains (data set "own"); toys need no source."""
+    dataset, test_domain = config["dataset"], config["test_domain"]
+    if dataset == "own":
+        return leave_out("own data", source, test_domain, seed=config["seed"])
+    fixed = dataset in TOYS or (dataset == "colored" and config["convention"] == "paper")
+    if fixed and test_domain != DATASETS[dataset].test_domain:
+        raise ValueError(f"preset {config['preset']} tests on {DATASETS[dataset].test_domain!r}, got {test_domain!r}")
+    if dataset == "linear":
+        return linear_toy(config["count"], np.float32)
+    shared = {"count": config["count"], "size": config["size"], "seed": config["seed"], "dtype": np.float32}
+    if dataset == "cdsprites":
+        return cdsprites(config["domains"], **shared)
+    if fixed:
+        return colored_mnist(source, **shared)
+    return left_out_digits(config, source, shared)
+
+
+def left_out_digits(config, source, shared):
+    """Colored or Rotated MNIST, any of its domains left out."""
+    kind, make, channels = {
+        "rotated": ("Rotated", rotated_mnist, 1),
+        "colored": ("Colored", colored_mnist_domains, 2),
+    }[config["dataset"]]
+    shape = (channels, config["size"], config["size"])
+    domains = make(source, **shared)
+    return leave_out(f"{kind} {source.name}", domains, config["test_domain"], seed=config["seed"], shape=shape)
 
 
 def network(config, task):
@@ -158,13 +150,18 @@ def run(config, source, factory, progress=iter):
     task = problem(config, source)
     model = network(config, task)
     algorithm = factory(model, convention=config["convention"], **config["hyper_parameters"])
-    theta = model.init(stream(config["seed"], "init"), np.float32)
+    theta = model.init(stream(config["seed"], "init"), np.float32) * np.float32(config.get("start", 1))
     before = domain_variances(model, theta, task.train)
     batches = minibatches(task.train, config["batch"], config["seed"]) if config["batch"] else full_batch(task.train)
     start, failure = time.perf_counter(), None
-    measure = accuracy_rows(model, task)
+    measures = [accuracy_rows(model, task), *([agreement_rows(model, task)] if config["dataset"] in TOYS else [])]
     try:
-        options = {"measure": measure, "every": config["every"], "progress": progress, "model": model}
+        options = {
+            "measure": lambda t: [row for rows in measures for row in rows(t)],
+            "every": config["every"],
+            "progress": progress,
+            "model": model,
+        }
         fitted = fit(algorithm, theta, batches, config["steps"], **options)
     except Diverged as error:
         fitted, failure = error.fit, f"seed {config['seed']}: {error}"

@@ -3,24 +3,39 @@
 import numpy as np
 
 from . import plots
-from .report import by_method
+from .presets import TOYS
+from .report import accuracies, by_method, by_size, shown
+from .train import AGREEMENT
 
 
 def write_figures(folder, results, problem):
-    """accuracy.png, objective.png, variances.png and, for images, images.png."""
-    groups = {name: group for name, group in by_method(results).items() if group}
-    if not groups:
+    """What the runs can show: accuracy, objective and variances for one problem; domains where their number varies;
+    agreement where it was measured; images where there are any."""
+    sizes = {n: groups for n, part in by_size(results).items() if (groups := finished(part))}
+    if not sizes:
         return
     seeds = len({result.config["seed"] for result in results})
     title = f"{problem.name}, preset {results[0].config['preset']}"
     several = f"{title}, {seeds} seed{'s' if seeds > 1 else ''}"
-    accuracy_figure(groups, problem, several).savefig(folder / "accuracy.png", dpi=120)
-    objective_figure(groups, several).savefig(folder / "objective.png", dpi=120)
-    variance_figure(groups, problem, f"{title}, seed {results[0].config['seed']}").savefig(
-        folder / "variances.png", dpi=120
-    )
+    drawn = {}
+    if len(by_size(results)) > 1:
+        drawn["domains"] = domains_figure(sizes, problem, several)
+    else:
+        groups = next(iter(sizes.values()))
+        drawn["accuracy"] = accuracy_figure(groups, problem, several)
+        drawn["objective"] = objective_figure(groups, several)
+        drawn["variances"] = variance_figure(groups, problem, f"{title}, seed {results[0].config['seed']}")
+    if results[0].config["dataset"] in TOYS:
+        drawn["agreement"] = agreement_figure(sizes, several)
     if problem.shape:
-        image_figure(problem).savefig(folder / "images.png", dpi=120)
+        drawn["images"] = image_figure(problem)
+    for name, figure in drawn.items():
+        figure.savefig(folder / f"{name}.png", dpi=120)
+
+
+def finished(results):
+    """Method -> its results, for the methods that have any."""
+    return {name: group for name, group in by_method(results).items() if group}
 
 
 def new_figure(rows, columns, width, height, title, **options):
@@ -39,19 +54,45 @@ def series(group, metric, domain=""):
 
 
 def accuracy_figure(groups, problem, title):
-    """Accuracy of each domain over steps, the methods side by side."""
-    train, test = ([domain.name for domain in part] for part in (problem.train, problem.test))
+    """Accuracy of each domain over steps, the methods side by side; many training domains as their mean."""
     figure, axes = new_figure(1, len(groups), 1.2 + 2.1 * len(groups), 3.2, title, sharey=True)
-    styles = plots.domain_styles(train, test)
+    parts, count = shown(problem), len(problem.test)
+    styles = plots.domain_styles(list(parts)[:-count], list(parts)[-count:])
     for ax, (name, group) in zip(axes[0], groups.items(), strict=True):
-        curves = {domain: series(group, "accuracy", domain) for domain in [*train, *test]}
-        steps = next(iter(curves.values()))[0]
-        plots.accuracy_curves(ax, steps, {domain: values for domain, (_, values) in curves.items()}, styles)
+        curves = {}
+        for label, names in parts.items():
+            steps, values = zip(*(series(group, "accuracy", domain) for domain in names), strict=True)
+            curves[label] = np.mean(values, axis=0)
+        plots.accuracy_curves(ax, steps[0], curves, styles)
         ax.set_title(name, fontsize=10)
     axes[0, 0].set_ylabel("accuracy, percent")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    labels = [f"{label} (test)" if label == test[0] else label for label in labels]
-    figure.legend(handles, labels, loc="outside right upper", fontsize=8)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right upper", fontsize=8)
+    return figure
+
+
+def domains_figure(sizes, problem, title):
+    """Accuracy on the test domain at the last step against the number of training domains, one curve a method."""
+    figure, axes = new_figure(1, 1, 5.5, 3.6, title)
+    names = dict.fromkeys(name for groups in sizes.values() for name in groups)
+    for number, name in enumerate(names):
+        values = {n: accuracies(groups[name], [problem.test[0].name]) for n, groups in sizes.items() if name in groups}
+        plots.points(axes[0, 0], values, name, **plots.method_style(name, number))
+    axes[0, 0].set(xlabel="training domains", ylabel="test accuracy, percent", ylim=(None, 102), xticks=list(sizes))
+    axes[0, 0].legend(fontsize=8)
+    return figure
+
+
+def agreement_figure(sizes, title):
+    """The mean inner product of two training domains' gradients over steps, one panel a number of domains."""
+    figure, axes = new_figure(1, len(sizes), 1.6 + 2.4 * len(sizes), 3.2, title, sharey=True)
+    for ax, (n, groups) in zip(axes[0], sizes.items(), strict=True):
+        curves = {name: series(group, AGREEMENT) for name, group in groups.items()}
+        steps, values = ({name: curve[part] for name, curve in curves.items()} for part in (0, 1))
+        plots.metric_curves(ax, steps, values, "", linear=0.05)  # what is closer to zero is noise of the batches
+        if n:
+            ax.set_title(f"{n} training domains", fontsize=10)
+    axes[0, 0].set_ylabel(AGREEMENT, fontsize=8)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right upper", fontsize=8)
     return figure
 
 
@@ -96,9 +137,9 @@ def variance_figure(groups, problem, title):
     return figure
 
 
-def image_figure(problem, count=12):
-    """The first images of each domain with their labels."""
-    domains = [*problem.train, *problem.test]
+def image_figure(problem, count=12, most=4):
+    """The first images of each domain, of at most `most` training domains, with their labels."""
+    domains = [*problem.train[:most], *problem.test]
     figure, axes = new_figure(len(domains), 1, 8, 0.3 + 0.95 * len(domains), problem.name)
     for ax, domain in zip(axes[:, 0], domains, strict=True):
         labels = " ".join(str(label) for label in domain.y[:count])

@@ -18,7 +18,7 @@ METHODS = {
     "sand_mask": (PURPLE, (0, (3, 1, 1, 1, 1, 1))),
     "fishr": (RED, "-"),
     "iga": (BLUE, "-."),
-    "idgm": (GREEN, "--"),
+    "idgm": (SKY, "--"),
     "coral": (PURPLE, ":"),
     "dann": (YELLOW, "-"),
 }
@@ -53,6 +53,14 @@ def band(ax, steps, values, label=None, **style):
     return ax
 
 
+def points(ax, values, label=None, **style):
+    """The mean of some numbers at each x as a line with points and their range as a band, {x: [number, ...]}."""
+    means, least, most = ([f(numbers) for numbers in values.values()] for f in (np.mean, min, max))
+    ax.plot(list(values), means, label=label, marker="o", markersize=3, **style)
+    ax.fill_between(list(values), least, most, color=style["color"], alpha=0.2, linewidth=0)
+    return ax
+
+
 def accuracy_curves(ax, steps, by_domain, styles, level=None):
     """Accuracy in percent over steps, {domain: (seeds,t) in [0, 1]}, with a dotted line at `level` percent."""
     for name, values in by_domain.items():
@@ -63,8 +71,11 @@ def accuracy_curves(ax, steps, by_domain, styles, level=None):
     return ax
 
 
-def metric_curves(ax, steps, by_method, ylabel):
-    """A metric over steps, {method: (seeds,t)}; a log scale where all values are positive and spread over decades."""
+def metric_curves(ax, steps, by_method, ylabel, linear=1e-4):
+    """A metric over steps, {method: (seeds,t)}; a log scale where all values are positive and spread over decades.
+
+    Where some are not positive, the scale is linear up to a power of ten below `linear` times the largest value.
+    """
     for number, (name, values) in enumerate(by_method.items()):
         band(ax, steps[name], values, name, **method_style(name, number))
     least = min(np.min(values) for values in by_method.values())
@@ -72,7 +83,7 @@ def metric_curves(ax, steps, by_method, ylabel):
     if least > 0 and most > 100 * least:
         ax.set_yscale("log")
     elif least <= 0 and most > 0:
-        ax.set_yscale("symlog", linthresh=most / 1e4)
+        ax.set_yscale("symlog", linthresh=10 ** np.floor(np.log10(linear * most)))
     ax.set(xlabel="step", ylabel=ylabel)
     return ax
 

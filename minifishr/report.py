@@ -11,7 +11,9 @@ from tabulate import tabulate
 from .evaluate import SELECTION
 from .train import write_rows
 
-FILES = ("config.json", "history.jsonl", "table.md", "accuracy.png", "objective.png", "variances.png", "images.png")
+PICTURES = ("accuracy.png", "objective.png", "variances.png", "agreement.png", "domains.png", "images.png")
+FILES = ("config.json", "history.jsonl", "table.md", *PICTURES)
+FEW = 6  # training domains that a table or figure shows one by one
 LIBRARIES = ("minifishr", "numpy", "autograd", "scipy", "matplotlib")
 
 
@@ -47,7 +49,8 @@ def write_config(folder, configs, problem):
 
 def append_history(folder, result, name="history.jsonl"):
     """Add a finished run's rows to history.jsonl, so that they are there whatever happens to the next run."""
-    write_rows(folder / name, result.history, algorithm=result.config["algorithm"], seed=result.config["seed"])
+    labels = {key: result.config[key] for key in ("algorithm", "seed", "domains") if key in result.config}
+    write_rows(folder / name, result.history, **labels)
 
 
 def sort_history(folder, results):
@@ -69,18 +72,42 @@ def by_method(results):
     return {n: [r for r in results if r.config["algorithm"] == n and r.failure is None] for n in names}
 
 
+def by_size(results):
+    """Number of training domains -> the results with it; one entry where the data set decides."""
+    sizes = dict.fromkeys(result.config.get("domains") for result in results)
+    return {n: [r for r in results if r.config.get("domains") == n] for n in sizes}
+
+
+def shown(problem):
+    """What a table or figure shows: label -> names of domains, many training domains as their mean."""
+    train, test = ([domain.name for domain in part] for part in (problem.train, problem.test))
+    parts = {n: [n] for n in train} if len(train) <= FEW else {f"mean of {len(train)} training domains": train}
+    return parts | {f"{n} (test)" if n == test[0] != "test" else n: [n] for n in test}
+
+
 def table(results, problem, selection="last"):
-    """A Markdown table: method, accuracy on each domain in percent (mean +- standard deviation), seconds a run."""
-    test = problem.test[0].name
-    domains = [domain.name for domain in [*problem.train, *problem.test]]
-    headers = ["method", *(f"{n} (test)" if n == test else n for n in domains), "seconds"]
+    """A Markdown table: method, accuracy on each domain in percent (mean +- standard deviation), seconds a run.
+
+    Where the number of training domains varies, the columns are these numbers and the accuracy is the test domain's.
+    """
+    sizes = by_size(results)
+    if len(sizes) > 1:
+        columns = {f"{n} domains": (part, [problem.test[0].name]) for n, part in sizes.items()}
+    else:
+        columns = {label: (results, names) for label, names in shown(problem).items()}
     rows = []
     for name, group in by_method(results).items():
-        shown = [at_step(r.history, "accuracy", SELECTION[selection](r.history)) for r in group]
-        cells = [spread([100 * accuracies[n] for accuracies in shown]) for n in domains]
+        cells = [spread(accuracies(by_method(part)[name], names, selection)) for part, names in columns.values()]
         rows.append([name, *cells, f"{np.mean([r.seconds for r in group]):.1f}" if group else "failed"])
+    headers = ["method", *columns, "seconds"]
     align = ["left", *["right"] * (len(headers) - 1)]
     return tabulate(rows, headers, tablefmt="github", colalign=align, disable_numparse=True)
+
+
+def accuracies(group, names, selection="last"):
+    """The mean accuracy on some domains at the selected step, in percent, one number a run."""
+    at = [at_step(r.history, "accuracy", SELECTION[selection](r.history)) for r in group]
+    return [100 * float(np.mean([values[name] for name in names])) for values in at]
 
 
 def spread(values):
@@ -97,11 +124,18 @@ def caption(configs, problem, selection="last"):
         "validation": "the step with the best mean accuracy on held-out rows of the training domains",
     }
     base, seeds = configs[0], sorted({config["seed"] for config in configs})
-    rows = ", ".join(f"{domain.name} {len(domain.y)}" for domain in [*problem.train, *problem.test])
+    numbers = list(dict.fromkeys(config.get("domains") for config in configs))
+    train, test = problem.train, ", ".join(f"{domain.name} {len(domain.y)}" for domain in problem.test)
+    if len(numbers) > 1:
+        where, rows = "Accuracy on the test domain", f"{len(train[0].y)} a training domain, {test}"
+    elif len(train) > FEW:
+        where, rows = "Accuracy", f"{len(train[0].y)} in each of {len(train)} training domains, {test}"
+    else:
+        where, rows = "Accuracy", ", ".join([*(f"{domain.name} {len(domain.y)}" for domain in train), test])
     many = len(seeds) > 1
     return (
         f"{problem.name}, preset {base['preset']} ({base['convention']} convention), {base['steps']} steps, "
         f"seed{'s' if many else ''} {', '.join(map(str, seeds))}. "
-        f"Accuracy in percent{', mean +- standard deviation over seeds' if many else ''}; {rules[selection]}. "
+        f"{where} in percent{', mean +- standard deviation over seeds' if many else ''}; {rules[selection]}. "
         f"Rows: {rows}."
     )

@@ -13,7 +13,7 @@ MOST_DOMAINS = 50
 FINE = 3  # drawn at 3 times the size, then averaged: edges are anti-aliased to 1/9
 
 
-def linear_toy(count=1000):
+def linear_toy(count=1000, dtype=np.float64):
     """Four binary inputs, a Problem of `count` exactly counted rows a domain, x (count,4), and nothing random.
 
     Half are (0,0,0,0) with y = 0. In 40 % y = 1: (1,1,0,0) in domain 1, (1,0,1,0) in domain 2, (1,0,0,1) in the
@@ -23,15 +23,15 @@ def linear_toy(count=1000):
     """
     if count < 1 or count % 100:
         raise ValueError(f"linear_toy: count={count!r} is no positive multiple of 100, so 3 % of it are no whole rows")
-    train = [counted("domain 1", 1, count), counted("domain 2", 2, count)]
+    train = [counted("domain 1", 1, count, dtype), counted("domain 2", 2, count, dtype)]
     # the rows are the whole distribution: rows held out of it would be the same ones again
-    return Problem("linear toy", train, list(train), [counted("test", 3, count)])
+    return Problem("linear toy", train, list(train), [counted("test", 3, count, dtype)])
 
 
-def counted(name, column, count):
+def counted(name, column, count, dtype):
     """One domain of the linear toy, whose 40 % also have a 1 in `column`."""
     parts = [count // 2, count * 40 // 100, count * 3 // 100, count * 7 // 100]
-    patterns = np.zeros((4, 4))
+    patterns = np.zeros((4, 4), dtype)
     patterns[1:, 0] = 1
     patterns[1, column] = 1
     return Domain(name, np.repeat(patterns, parts, axis=0), np.repeat([0, 1, 1, 0], parts))
@@ -45,9 +45,7 @@ def cdsprites(n_domains=15, count=200, size=16, seed=0, dtype=np.float64):
     whatever its shape. Domain e only depends on (seed, e): more domains leave the earlier ones alone.
     ValueError for fewer than 2 domains or more than 50, an odd or non-positive count, or a size below 8.
     """
-    if not 2 <= n_domains <= MOST_DOMAINS:
-        reason = "one has no pair to compare, and more than the paper's 50 only bring colors that are there already"
-        raise ValueError(f"cdsprites: n_domains={n_domains!r} is outside 2..{MOST_DOMAINS}: {reason}")
+    check_number(n_domains)
     check_count("cdsprites", "count", count, 10_000)
     if count % 2:
         raise ValueError(f"cdsprites: count={count!r} is odd, and half of the rows are squares")
@@ -58,6 +56,13 @@ def cdsprites(n_domains=15, count=200, size=16, seed=0, dtype=np.float64):
     y = labels(5 * count)
     test = painted("test", sprites(y, size, rng), y, colors(len(y), rng), dtype)
     return Problem("CdSprites-like", list(train), list(held), [test], (3, size, size))
+
+
+def check_number(n_domains):
+    """ValueError unless there can be so many training domains."""
+    if not 2 <= n_domains <= MOST_DOMAINS:
+        reason = "one has no pair to compare, and more than the paper's 50 only bring colors that are there already"
+        raise ValueError(f"cdsprites: n_domains={n_domains!r} is outside 2..{MOST_DOMAINS}: {reason}")
 
 
 def paired(e, count, size, seed, dtype):
@@ -96,7 +101,7 @@ def sprites(y, size, rng):
     """
     n = len(y)
     half = size * rng.uniform(0.16, 0.24, n)  # half the side of the square
-    angle = rng.uniform(-np.pi / 8, np.pi / 8, n)  # any angle would be hard for a small MLP
+    angle = rng.uniform(-np.pi / 2, np.pi / 2, n)  # any angle, so that the shape is harder to see than the color
     reach = 2 * half / np.sqrt(np.pi / 2)  # the farthest point of either shape: the long half axis of the ellipse
     center = reach + (size - 2 * reach) * rng.random((2, n))
     fine = ((np.arange(FINE * size) + 0.5) / FINE).astype(np.float32)  # half the memory, and no edge moves

@@ -6,7 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .algorithms.idgm import distance
 from .evaluate import accuracies, first_nonfinite
+from .gradients import domain_gradients
+
+AGREEMENT = "mean inner product of domain gradients"
 
 
 class Row(NamedTuple):
@@ -75,6 +79,16 @@ def accuracy_rows(model, problem):
         shown = accuracies(model, theta, [*problem.train, *problem.test])
         held = accuracies(model, theta, problem.validation)
         return [(n, "accuracy", v) for n, v in shown.items()] + [(n, "validation accuracy", v) for n, v in held.items()]
+
+    return measure
+
+
+def agreement_rows(model, problem):
+    """A `measure` for fit: the mean inner product of the gradients of two training domains, over all pairs."""
+
+    def measure(theta):
+        _, g = domain_gradients(model, theta, problem.train)
+        return [("", AGREEMENT, -float(distance(g)))]
 
     return measure
 

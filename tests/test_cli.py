@@ -76,6 +76,17 @@ def test_colored_images_are_drawn(here):
     assert "Colored test digits" in (here / "x" / "table.md").read_text()
 
 
+def test_numbers_of_domains_are_compared_in_one_table_and_figure(here, monkeypatch):
+    monkeypatch.setattr(cli, "load_digits", None)  # the toys need no digits
+    sizes = ["--domains", "7", "2", "--steps", "2", "--jobs", "1", "--out", "x"]
+    assert cli.main(["compare", "--dataset", "cdsprites", "--algorithms", "erm", "fish", *sizes]) == 0
+    files = ["agreement.png", "config.json", "domains.png", "history.jsonl", "images.png", "table.md"]
+    assert sorted(path.name for path in (here / "x").iterdir()) == files
+    assert "| 7 domains |" in (here / "x" / "table.md").read_text().replace("  ", "")
+    rows = [json.loads(line) for line in (here / "x" / "history.jsonl").read_text().splitlines()]
+    assert {row["domains"] for row in rows} == {7, 2}
+
+
 def test_train_runs_one_method_with_one_seed(here, mine, capsys):
     assert cli.main(["train", "fishr", *mine, "--seed", "5", "--preset", "domainbed", "--set", "ema=0.5"]) == 0
     runs = json.loads((here / "results" / "own-domainbed-001" / "config.json").read_text())["runs"]
@@ -100,7 +111,7 @@ def test_failed_run_is_exit_code_1_and_loses_nothing(here, mine, capsys):
 
 BAD = {
     ("--preset", "fast"): "unknown preset 'fast', expected one of quick, irm, domainbed",
-    ("--dataset", "cifar"): "unknown dataset 'cifar', expected one of colored, rotated",
+    ("--dataset", "cifar"): "unknown dataset 'cifar', expected one of colored, rotated, linear, cdsprites",
     ("--algorithms", "erm", "fisher"): "unknown method 'fisher', expected one of erm, irm",
     ("--seeds", "0"): "at least one seed",
     ("--jobs", "0"): "--jobs must be at least 1, got 0",
@@ -114,6 +125,10 @@ BAD = {
     ("--set", "other.lr=1"): "unknown method 'other'",
     ("--test-domain", "+80%"): "preset quick tests on '-90%', got '+80%'",
     ("--preset", "domainbed", "--test-domain", "grey"): "unknown test domain 'grey', expected one of +90%, +80%, -90%",
+    ("--dataset", "rotated", "--domains", "5"): "data set 'rotated' has its own number of domains, got domains=[5]",
+    ("--dataset", "cdsprites", "--domains", "5", "1"): "cdsprites: n_domains=1 is outside 2..50",
+    ("--dataset", "cdsprites", "--preset", "quick"): "preset 'quick' does not fit data set 'cdsprites'",
+    ("--dataset", "linear", "--test-domain", "x"): "preset linear tests on 'test', got 'x'",
     ("--data", "nowhere.npz", "--test-domain", "b"): "nowhere.npz",
     ("--data", "nowhere.npz"): "--data nowhere.npz needs --test-domain",
 }

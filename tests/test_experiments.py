@@ -3,13 +3,16 @@ import os
 import numpy as np
 import pytest
 
-from minifishr.algorithms import ALGORITHMS, Algorithm
+from minifishr.algorithms import ALGORITHMS
 from minifishr.algorithms.erm import erm
+from minifishr.checks import check_algorithm
 from minifishr.digits import load_digits
-from minifishr.domains import Domain
-from minifishr.experiments import PRESETS, network, plan, problem, run
-from minifishr.gradients import per_sample_gradients
+from minifishr.domains import Domain, full_batch, stream
+from minifishr.experiments import network, plan, problem, run
+from minifishr.gradients import domain_gradients, per_sample_gradients
 from minifishr.parallel import compare
+from minifishr.presets import MATCHING, PRESETS
+from minifishr.train import AGREEMENT, fit
 
 
 def own_domains(classes=2):
@@ -52,7 +55,10 @@ def test_changes_go_to_every_method_that_has_the_name_or_to_one():
     ("request_", "message"),
     [
         ({"preset": "fast"}, "unknown preset 'fast', expected one of quick, irm, domainbed"),
-        ({"dataset": "cifar"}, "unknown dataset 'cifar', expected one of colored, rotated, own"),
+        ({"dataset": "cifar"}, "unknown dataset 'cifar', expected one of colored, rotated, linear, cdsprites, own"),
+        ({"preset": "linear"}, "preset 'linear' does not fit data set 'colored', expected quick or irm or domainbed"),
+        ({"dataset": "linear", "preset": "quick"}, "preset 'quick' does not fit data set 'linear', expected linear"),
+        ({"domains": [5]}, r"data set 'colored' has its own number of domains, got domains=\[5\]"),
         ({"seeds": ()}, "at least one seed"),
         ({"seeds": (0, -1)}, "none below 0"),
         ({"steps": 0}, "steps must be at least 1, got 0"),
@@ -120,14 +126,83 @@ def test_run_that_diverges_is_a_result_with_a_failure():
     assert [row for row in result.history if row.step == 0] and np.isfinite(result.theta).all()
 
 
-def test_method_written_elsewhere_runs_without_registration():
-    def lazy(model, *, convention, step_size=0.0):
-        return Algorithm("lazy", lambda theta: (), lambda theta, state, seen: (theta + step_size, state, {"risk": 0.0}))
+def test_toys_have_a_preset_and_methods_of_their_own():
+    assert [c["algorithm"] for c in plan(dataset="linear")] == list(MATCHING)
+    configs = plan(dataset="cdsprites", algorithms=["erm"], domains=[3, 2, 3], seeds=(0, 1))
+    assert [(c["domains"], c["seed"]) for c in configs] == [(3, 0), (3, 1), (2, 0), (2, 1)]
+    assert [len(problem(c, None).train) for c in configs] == [3, 3, 2, 2]
+    assert plan(dataset="cdsprites")[0]["domains"] == 15 and "domains" not in plan(dataset="linear")[0]
 
-    configs = own_plan(("erm", "lazy"), changes=[("lazy", "step_size", 0.0)])
-    found = {r.config["algorithm"]: r for r in compare(configs, own_domains(), {"erm": erm, "lazy": lazy}, jobs=2)}
-    before, after = found["lazy"].variances
-    assert (before == after).all() and (found["erm"].variances[0] == before).all()
+
+def test_toys_always_test_on_the_same_domain():
+    with pytest.raises(ValueError, match="preset linear tests on 'test', got 'domain 1'"):
+        problem(plan(dataset="linear", test_domain="domain 1")[0], None)
+
+
+def test_linear_toy_starts_near_zero():
+    config = plan(dataset="linear", algorithms=["erm"], steps=1, changes=[("erm", "lr", 0.0)])[0]
+    theta, whole = (run(c, None, erm).theta for c in (config, {**config, "start": 1}))
+    np.testing.assert_allclose(theta, 0.1 * whole, rtol=1e-6)  # float32
+
+
+def test_agreement_of_the_gradients_is_measured_on_the_toys_by_its_definition():
+    config = plan(dataset="cdsprites", algorithms=["erm"], domains=[3], steps=2)[0]
+    result = run(config, None, erm)
+    rows = {row.step: row.value for row in result.history if row.metric == AGREEMENT}
+    task = problem(config, None)
+    _, g = domain_gradients(network(config, task), result.theta, task.train)
+    pairs = [g[0] @ g[1], g[0] @ g[2], g[1] @ g[2]]
+    assert set(rows) == {0, 2} and np.isclose(rows[2], np.mean(pairs), rtol=1e-4)  # float32
+
+
+SEEDS = 10
+
+
+def test_linear_toy_gives_the_published_accuracies_with_each_of_ten_seeds():
+    configs = plan(dataset="linear", algorithms=["erm", "fish", "idgm"], seeds=range(SEEDS))
+    found = {(r.config["algorithm"], r.config["seed"]): last_accuracies(r) for r in compare(configs, None)}
+    published = {"erm": (0.97, 0.97, 0.57), "fish": (0.93, 0.93, 0.93), "idgm": (0.93, 0.93, 0.93)}
+    assert found == {(name, seed): published[name] for name in published for seed in range(SEEDS)}
+
+
+def test_fish_only_passes_the_invariant_rule_and_idgm_stays_there():
+    configs = plan(dataset="linear", algorithms=["erm", "fish", "idgm"], steps=2_000)
+    found = {r.config["algorithm"]: last_accuracies(r) for r in compare(configs, None)}
+    assert found == {"erm": (0.97, 0.97, 0.57), "fish": (0.97, 0.97, 0.57), "idgm": (0.93, 0.93, 0.93)}
+
+
+def last_accuracies(result):
+    """The accuracies at the end, in the order of the domains."""
+    rows = [row for row in result.history if row.metric == "accuracy"]
+    return tuple(row.value for row in rows if row.step == rows[-1].step)
+
+
+CELL = """
+from autograd import value_and_grad
+from minifishr import Algorithm
+from minifishr.algorithms.protocol import mean_risk
+
+def descent(model, *, convention="paper", rate=0.1):
+    def update(theta, state, domains):
+        risk, gradient = value_and_grad(lambda t: mean_risk(model, t, domains))(theta)
+        return theta - theta.dtype.type(rate) * gradient, state, {"risk": float(risk)}
+
+    return Algorithm("descent", lambda theta: (), update)
+"""
+
+
+def test_method_written_in_a_cell_works_everywhere_without_registration():
+    cell = {"__name__": "__main__"}
+    exec(CELL, cell)
+    check_algorithm(cell["descent"])
+    configs = own_plan(("erm", "descent"), changes=[("descent", "rate", 0.5)])
+    found = {r.config["algorithm"]: r for r in compare(configs, own_domains(), {"erm": erm, **cell}, jobs=2)}
+    config, task = configs[1], problem(configs[1], own_domains())
+    model = network(config, task)
+    theta = model.init(stream(0, "init"), np.float32)
+    fitted = fit(cell["descent"](model, rate=0.5), theta, full_batch(task.train), config["steps"])
+    np.testing.assert_allclose(found["descent"].theta, fitted.theta, atol=1e-6)  # another number of BLAS threads
+    assert not np.allclose(found["descent"].theta, found["erm"].theta)
 
 
 @pytest.mark.parametrize("source", ["rendered", "mnist"])

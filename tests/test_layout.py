@@ -15,7 +15,7 @@ ORDER = [
     "algorithms/erm", "algorithms/irm", "algorithms/vrex", "algorithms/fish",
     "algorithms/and_mask", "algorithms/sand_mask", "algorithms/fishr", "algorithms/iga", "algorithms/idgm",
     "algorithms/coral", "algorithms/dann", "algorithms/__init__",
-    "evaluate", "train", "checks", "experiments", "parallel",
+    "evaluate", "train", "checks", "presets", "experiments", "parallel",
     "plots", "report", "figures", "cli", "__init__", "__main__",
 ]  # fmt: skip
 

@@ -7,6 +7,7 @@ from minifishr import report
 from minifishr.domains import Domain, Problem
 from minifishr.experiments import Result, plan
 from minifishr.report import caption, results_folder, spread, table, write_config
+from minifishr.toys import cdsprites
 from minifishr.train import Row
 
 STEPS = (0, 10, 20)
@@ -53,6 +54,25 @@ def test_table_at_the_validated_step_differs():
 def test_failed_runs_are_left_out_and_a_method_without_runs_says_so():
     _, _, erm, fishr = cells(table(results(failed=(1, 2, 3)), task()))
     assert erm == ["erm", *["52.0"] * 4, "12.3"] and fishr == ["fishr", *["failed"] * 5]
+
+
+def test_table_over_numbers_of_domains_has_the_test_accuracy_of_each():
+    from test_figures import sprites
+
+    problem = cdsprites(2, count=4, size=8)
+    header, _, erm, _ = cells(table(sprites([2, 9]), problem))
+    assert header == ["method", "2 domains", "9 domains", "seconds"] and erm[1:3] == ["59.0 +- 7.1", "66.0 +- 7.1"]
+    text = caption([r.config for r in sprites([2, 9])], problem)
+    assert "Accuracy on the test domain in percent" in text and "Rows: 4 a training domain, test 20." in text
+
+
+def test_table_and_caption_show_many_training_domains_as_one():
+    from test_figures import sprites
+
+    problem = cdsprites(9, count=4, size=8)
+    assert cells(table(sprites([9]), problem))[0] == ["method", "mean of 9 training domains", "test", "seconds"]
+    text = caption([r.config for r in sprites([9])], problem)
+    assert "Rows: 4 in each of 9 training domains, test 20." in text
 
 
 def test_spread_of_one_value_has_no_deviation():

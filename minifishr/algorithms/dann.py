@@ -5,7 +5,8 @@ Equation       theta descends R - lambda * D, the discriminator descends D + gra
                R the mean loss over all samples, D_i the discriminator's cross-entropy of sample i's domain given its
                features a_i, D their mean (which the gradient penalty joins for both)
 Normalization  means over all samples of all domains. paper: both steps at once, as with a gradient-reversal layer.
-               domainbed: one step of theta for every discriminator_steps steps of the discriminator.
+               domainbed: one step of theta for every discriminator_steps steps of the discriminator, which have
+               no meaning in the paper convention and are not looked at there.
 Departures     1. Adam in both conventions, with betas (beta1, 0.9) as DomainBed has it; the authors use SGD
                2. lambda is constant; the authors let it grow along a sigmoid
                3. the paper convention's risk is the mean over all samples too
@@ -65,6 +66,7 @@ def penalty(model, theta, domains, *, convention="paper", critic=None, w=None, g
     Without a discriminator, the one that training would start with. Both conventions have the same penalty.
     """
     check_convention("dann", convention)
+    check_domains("the penalty", model, domains, 2)
     if critic is None:
         critic = discriminator(model, domains, SHARED["width"])
         w = critic.init(onp.random.default_rng(SHARED["seed"]), theta.dtype)
@@ -127,6 +129,8 @@ def dann(model, *, convention="paper", **hyper_parameters):
         if w.size == 0:
             w = critic.init(onp.random.default_rng(chosen["seed"]), theta.dtype)
             opposing = opponent.init(w)
+        if w.size != critic.d:
+            raise ValueError(f"dann: the discriminator was made for another number of domains than {len(domains)}")
         vjp, (risk, adversary) = make_vjp(game(model, domains, critic, chosen["gradient_penalty"]))((theta, w))
         theta_moves, w_moves = moves(step, convention, chosen["discriminator_steps"])
         if theta_moves:

@@ -56,7 +56,7 @@ def penalty(model, theta, domains, *, convention="paper"):
     """Zero where every domain's risk is stationary in the scale of the logits, ()."""
     check_convention("irm", convention)
     phi, distance = CONVENTIONS[convention]
-    return distance(statistics(phi, model, theta, domains))
+    return distance(statistics(phi, model, theta, domains, needed=1))
 
 
 def irm(model, *, convention="paper", **hyper_parameters):

@@ -116,8 +116,9 @@ def masked(name, model, mask, recipe, **schedule):
     return descent(name, model, direction, recipe, domains_needed=2, **schedule)
 
 
-def statistics(statistic, model, theta, domains):
-    """The statistic of every domain, -> (m, ...)."""
+def statistics(statistic, model, theta, domains, needed=2):
+    """The statistic of every domain, -> (m, ...). ValueError for fewer domains than can be compared."""
+    check_domains("the penalty", model, domains, needed)
     return np.stack([statistic(model, theta, domain.x, domain.y) for domain in domains])
 
 
@@ -142,7 +143,8 @@ def classifier_problem(model, theta, domains):
 def check_domains(name, model, domains, needed=1):
     """ValueError unless there are enough domains and each has rows as wide as the model's input."""
     if len(domains) < needed:
-        raise ValueError(f"{name} needs at least {needed} domains, got {len(domains)}: {[d.name for d in domains]}")
+        least = f"{needed} domain{'s' if needed > 1 else ''}"
+        raise ValueError(f"{name} needs at least {least}, got {len(domains)}: {[d.name for d in domains]}")
     for domain in domains:
         if domain.x.ndim != 2 or domain.x.shape[1] != model.sizes[0] or len(domain.x) == 0:
             raise ValueError(f"{name}: domain {domain.name!r} has x {domain.x.shape}, expected (n, {model.sizes[0]})")

@@ -58,5 +58,7 @@ def check_number(name, key, value, low, high):
         raise ValueError(f"{name}: {key}={value!r} is not a number")
     if not low <= value <= high:
         raise ValueError(f"{name}: {key}={value!r} is outside [{low}, {high}]")
+    if value == float("inf"):
+        raise ValueError(f"{name}: {key}={value!r} is not finite")
     if key in WHOLE and value != value // 1:
         raise ValueError(f"{name}: {key}={value!r} is not a whole number")

@@ -55,6 +55,19 @@ def test_every_method_keeps_the_promises_of_all(name, convention):
     check_algorithm(ALGORITHMS[name], convention, **orders)
 
 
+@pytest.mark.parametrize("name", sorted({*PENALTIES} - {"irm"}))
+def test_penalty_that_compares_domains_refuses_a_single_one(name):
+    model, theta, domains = problem()
+    with pytest.raises(ValueError, match=r"^the penalty needs at least 2 domains, got 1: \['0'\]$"):
+        PENALTIES[name](model, theta, domains[:1])
+
+
+def test_irms_penalty_is_defined_for_a_single_domain():
+    model, theta, domains = problem()
+    alone = [PENALTIES["irm"](model, theta, [domain]) for domain in domains]
+    np.testing.assert_allclose(PENALTIES["irm"](model, theta, domains), np.mean(alone), rtol=1e-13)  # rounding
+
+
 @pytest.mark.parametrize("name", PENALTIES)
 @pytest.mark.parametrize("convention", ["paper", "domainbed"])
 def test_every_penalty_keeps_the_promises_of_all(name, convention):

@@ -414,11 +414,19 @@ def test_one_domain_and_an_unknown_convention_are_refused():
         penalty(model, theta, domains, convention="own")
 
 
+def test_another_number_of_domains_in_the_middle_of_training_is_refused():
+    model, theta, domains = toy()
+    algorithm = dann(model)
+    theta, state, _ = algorithm.update(theta, algorithm.init(theta), domains[:2])
+    with pytest.raises(ValueError, match=r"^dann: the discriminator was made for another number of domains than 3$"):
+        algorithm.update(theta, state, [*domains[:2], domains[0]])
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
         ({"width": 2.5}, "width=2.5 is not a whole number"),
-        ({"width": float("inf")}, "width=inf is not a whole number"),
+        ({"width": float("inf")}, "width=inf is not finite"),
         ({"width": float("nan")}, r"width=nan is outside \[1, inf\]"),
         ({"seed": 1.5}, "seed=1.5 is not a whole number"),
         ({"discriminator_steps": 0.5}, "discriminator_steps=0.5 is not a whole number"),

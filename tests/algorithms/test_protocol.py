@@ -86,6 +86,7 @@ def test_explicit_hyper_parameters_win_and_nothing_is_modified():
         ("Paper", {}, "any: unknown convention 'Paper', expected one of paper, domainbed"),
         ("paper", {"lamda": 1}, "any: unknown hyper-parameter 'lamda', expected one of lr, tau, seed, warm_up"),
         ("paper", {"lr": float("nan")}, r"any: lr=nan is outside \[0, inf\]"),
+        ("paper", {"lr": float("inf")}, "any: lr=inf is not finite"),
         ("paper", {"lr": -1e-9}, r"any: lr=-1e-09 is outside \[0, inf\]"),
         ("paper", {"warm_up": -1}, r"any: warm_up=-1 is outside \[0, inf\]"),
         ("paper", {"lr": "fast"}, "any: lr='fast' is not a number"),
