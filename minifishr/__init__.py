@@ -22,7 +22,7 @@ Read the files in this order; each imports only from those before it:
     presets, experiments    what an experiment consists of; one run
     parallel                many runs
     plots, report, figures  what a results folder holds
-    cli                     the command line
+    commands, cli           the command line
 """
 
 from .algorithms import ALGORITHMS, Algorithm

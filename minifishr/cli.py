@@ -4,25 +4,9 @@ Exit codes: 0 done, 1 a run failed, 2 the request cannot be carried out (one sen
 """
 
 import argparse
-import contextlib
-import json
 import sys
 
-import numpy as np
-from joblib import cpu_count
-from tqdm import tqdm
-
-from .algorithms import ALGORITHMS
-from .digits import load_digits
-from .evaluate import SELECTION
-from .experiments import check_known, network, plan, problem
-from .figures import write_figures
-from .own import load_npz
-from .parallel import compare
-from .presets import DATASETS, PRESETS, TOYS
-from .report import append_history, caption, results_folder, sort_history, table, write_config
-
-NAMED = [name for name in DATASETS if name != "own"]
+from .commands import compare, data
 
 
 def main(arguments=None):
@@ -42,104 +26,6 @@ def parser():
     """The argument parser."""
     top = argparse.ArgumentParser("minifishr", description="Domain generalization by invariance, in NumPy.")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    several = commands.add_parser("compare", help="train several methods on one problem; a table and figures")
-    several.add_argument("--algorithms", nargs="+", metavar="NAME", help=f"of {' '.join(ALGORITHMS)}")
-    several.add_argument("--seeds", type=int, default=1, metavar="N", help="seeds 0..N-1 (default 1)")
-    one = commands.add_parser("train", help="train one method with one seed")
-    one.add_argument("algorithm", metavar="NAME", help=" ".join(ALGORITHMS))
-    one.add_argument("--seed", type=int, default=0, metavar="N")
-    for command in (several, one):
-        add_problem_options(command)
-        command.set_defaults(run=run_compare)
-    data = commands.add_parser("data", help="get the digits (download MNIST or render) and describe them")
-    data.add_argument("--digits", default="auto", metavar="auto|mnist|rendered")
-    data.set_defaults(run=run_data)
+    for command in (compare, data):
+        command.add(commands)
     return top
-
-
-def add_problem_options(command):
-    """What compare and train have in common."""
-    command.add_argument("--preset", metavar="NAME", help=" ".join(PRESETS))
-    command.add_argument("--dataset", default="colored", metavar="NAME", help=" ".join(NAMED))
-    command.add_argument("--domains", nargs="+", type=int, metavar="N", help="training domains of cdsprites")
-    command.add_argument("--data", metavar="FILE.npz", help="your own domains: arrays x_NAME (n, ...), y_NAME (n,)")
-    command.add_argument("--test-domain", metavar="NAME", help="the domain to leave out")
-    command.add_argument("--digits", default="auto", metavar="auto|mnist|rendered")
-    command.add_argument("--set", nargs="+", action="extend", default=[], metavar="[METHOD.]NAME=VALUE", dest="changes")
-    command.add_argument("--steps", type=int, metavar="N", help="instead of the preset's")
-    command.add_argument("--selection", default="last", choices=list(SELECTION), help="the step that the table shows")
-    command.add_argument("--jobs", type=int, default=cpu_count(), metavar="N", help="processes (default all)")
-    command.add_argument("--out", metavar="FOLDER", help="default: the next free one under results/")
-    command.add_argument("--force", action="store_true", help="replace the results in FOLDER")
-
-
-def run_compare(args):
-    """Train, write the results folder as runs finish, print the table."""
-    configs, source = planned(args)
-    task = problem(configs[0], source)
-    model = network(configs[0], task)
-    for config in configs:  # every mistake that can be seen before training is seen here
-        ALGORITHMS[config["algorithm"]](model, convention=config["convention"], **config["hyper_parameters"])
-    folder = results_folder(args.out, f"{configs[0]['dataset']}-{configs[0]['preset']}", args.force)
-    write_config(folder, configs, task)
-    results = []
-    with tqdm(total=sum(c["steps"] for c in configs), unit="step", desc=f"0/{len(configs)} runs") as bar:
-        for result in compare(configs, source, jobs=args.jobs, bar=lambda n: bar.update(n - bar.n)):
-            results.append(result)
-            append_history(folder, result)
-            bar.set_description(f"{len(results)}/{len(configs)} runs")
-    return finish(folder, sorted(results, key=lambda r: configs.index(r.config)), configs, task, args.selection)
-
-
-def planned(args):
-    """The configurations and the data that the command line asks for."""
-    several = args.command == "compare"
-    names = list(dict.fromkeys(args.algorithms or [])) if several else [args.algorithm]
-    for name in names:
-        check_known("method", name, list(ALGORITHMS))
-    if args.jobs < 1:
-        raise ValueError(f"--jobs must be at least 1, got {args.jobs}")
-    if args.data and not args.test_domain:
-        raise ValueError(f"--data {args.data} needs --test-domain NAME, the domain to leave out")
-    dataset = "own" if args.data else args.dataset
-    if not args.data:
-        check_known("dataset", dataset, NAMED)
-    seeds = range(args.seeds) if several else [args.seed]
-    changes = [change(text) for text in args.changes]
-    configs = plan(args.preset, names, seeds, dataset, args.test_domain, changes, args.steps, args.domains)
-    if dataset in TOYS:
-        return configs, None
-    return configs, load_npz(args.data, np.float32) if args.data else load_digits(args.digits)
-
-
-def change(text):
-    """'[METHOD.]NAME=VALUE' as (method or None, name, value); a value is JSON, or a word."""
-    key, _, value = text.partition("=")
-    method, _, name = key.rpartition(".")
-    if not name or not value:
-        raise ValueError(f"--set {text}: expected [METHOD.]NAME=VALUE")
-    with contextlib.suppress(json.JSONDecodeError):
-        value = json.loads(value)
-    return method or None, name, value
-
-
-def finish(folder, results, configs, task, selection):
-    """Write and print what the runs gave; 1 if one of them failed."""
-    text = f"{table(results, task, selection)}\n\n{caption(configs, task, selection)}\n"
-    failures = [result.failure for result in results if result.failure]
-    text += "".join(f"\nFailed: {failure}\n" for failure in failures)
-    (folder / "table.md").write_text(text, encoding="utf-8")
-    sort_history(folder, results)
-    write_figures(folder, results, task)
-    print(f"\n{text}\nTable, history, configuration and figures: {folder}")
-    for failure in failures:
-        print(f"minifishr: {failure}", file=sys.stderr)
-    return 1 if failures else 0
-
-
-def run_data(args):
-    """Load the digits, which downloads or renders them where needed, and say what there is."""
-    digits = load_digits(args.digits)
-    counts = " ".join(f"{label}:{(digits.labels == label).sum()}" for label in range(10))
-    print(f"{digits.name}: {len(digits.labels)} images of {digits.images.shape[1]}x{digits.images.shape[2]}; {counts}")
-    return 0

@@ -7,6 +7,7 @@ import pytest
 
 from minifishr import cli
 from minifishr.algorithms import CORE
+from minifishr.commands import compare, data
 from minifishr.digits import Digits
 
 FILES = ["accuracy.png", "config.json", "history.jsonl", "objective.png", "table.md", "variances.png"]
@@ -18,7 +19,8 @@ def here(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (100, 28, 28)).astype(np.uint8)
     found = Digits("test digits", np.tile(images, (700, 1, 1)), np.tile(rng.integers(0, 10, 100).astype(np.uint8), 700))
-    monkeypatch.setattr(cli, "load_digits", lambda source: found)
+    for command in (compare, data):
+        monkeypatch.setattr(command, "load_digits", lambda source: found)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -56,8 +58,8 @@ def test_compare_writes_table_history_configuration_and_figures(here, mine, caps
 
 def test_same_command_gives_the_same_rows_whatever_finishes_first(here, mine, monkeypatch):
     assert cli.main(["compare", *mine, "--out", "one"]) == 0
-    forward = cli.compare
-    monkeypatch.setattr(cli, "compare", lambda configs, *a, **k: reversed([*forward(configs, *a, **k)]))
+    forward = compare.compare
+    monkeypatch.setattr(compare, "compare", lambda configs, *a, **k: reversed([*forward(configs, *a, **k)]))
     assert cli.main(["compare", *mine, "--out", "two"]) == 0
     one, two = ((here / out / "history.jsonl").read_bytes() for out in ("one", "two"))
     assert one == two and one.count(b"\n") > 50
@@ -77,7 +79,7 @@ def test_colored_images_are_drawn(here):
 
 
 def test_numbers_of_domains_are_compared_in_one_table_and_figure(here, monkeypatch):
-    monkeypatch.setattr(cli, "load_digits", None)  # the toys need no digits
+    monkeypatch.setattr(compare, "load_digits", None)  # the toys need no digits
     sizes = ["--domains", "7", "2", "--steps", "2", "--jobs", "1", "--out", "x"]
     assert cli.main(["compare", "--dataset", "cdsprites", "--algorithms", "erm", "fish", *sizes]) == 0
     files = ["agreement.png", "config.json", "domains.png", "history.jsonl", "images.png", "table.md"]
@@ -163,7 +165,7 @@ def test_output_folder_that_cannot_be_written_is_refused(here, mine, capsys):
 def test_unknown_digits_are_refused(monkeypatch, capsys):
     from minifishr.digits import load_digits
 
-    monkeypatch.setattr(cli, "load_digits", load_digits)
+    monkeypatch.setattr(data, "load_digits", load_digits)
     assert "unknown source 'mnst'" in refused(capsys, "data", "--digits", "mnst")
 
 
@@ -171,7 +173,7 @@ def test_interrupt_is_one_sentence(mine, monkeypatch, capsys):
     def interrupted(*args, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "compare", interrupted)
+    monkeypatch.setattr(compare, "compare", interrupted)
     assert cli.main(["compare", *mine]) == 130
     assert "stopped; what was finished is in the results folder" in capsys.readouterr().err
 

@@ -15,8 +15,9 @@ ORDER = [
     "algorithms/erm", "algorithms/irm", "algorithms/vrex", "algorithms/fish",
     "algorithms/and_mask", "algorithms/sand_mask", "algorithms/fishr", "algorithms/iga", "algorithms/idgm",
     "algorithms/coral", "algorithms/dann", "algorithms/__init__",
-    "evaluate", "train", "checks", "presets", "experiments", "parallel",
-    "plots", "report", "figures", "cli", "__init__", "__main__",
+    "evaluate", "train", "checks/contracts", "checks/__init__", "presets", "experiments", "parallel",
+    "plots", "report", "figures", "commands/compare", "commands/data", "commands/__init__",
+    "cli", "__init__", "__main__",
 ]  # fmt: skip
 
 

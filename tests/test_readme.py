@@ -6,6 +6,7 @@ import pytest
 
 import minifishr
 from minifishr import cli
+from minifishr.presets import PRESETS
 
 README = Path(__file__).parent.parent.joinpath("README.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^minifishr .*?(?=\s+#|$)", README, re.MULTILINE)
@@ -35,5 +36,5 @@ def test_there_are_commands_to_check():
 
 
 def test_every_preset_is_described():
-    for preset in cli.PRESETS:
+    for preset in PRESETS:
         assert f"| `{preset}` |" in README

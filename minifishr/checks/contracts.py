@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from autograd import grad
 
-from .algorithms import ALGORITHMS
-from .domains import Domain, take
-from .mlp import MLP
-from .train import leaves, load_checkpoint, save_checkpoint
+from ..algorithms import ALGORITHMS
+from ..domains import Domain, take
+from ..mlp import MLP
+from ..train import leaves, load_checkpoint, save_checkpoint
 
 ROUNDING = 1e-8  # float64 rounding of sums, 1e-16, after Adam divided it by 1e-8 at least
 

@@ -1,0 +1,1 @@
+"""One file a command of the command line: `add(commands)` declares it, and what it calls carries it out."""
