@@ -27,7 +27,13 @@ parity: .venv/test
 	$(BIN)/pip install --quiet --editable '.[parity]'
 	$(BIN)/pytest -m parity tests/parity
 
-clean:
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .coverage
+# For developers, an hour or more: does a test fail for every small change of the mathematics?
+mutation: .venv/test
+	$(BIN)/pip install --quiet --editable '.[mutation]'
+	HYPOTHESIS_PROFILE=mutation $(BIN)/mutmut run
+	$(BIN)/mutmut results
 
-.PHONY: demo test parity clean
+clean:
+	rm -rf .venv mutants .pytest_cache .ruff_cache .hypothesis .coverage
+
+.PHONY: demo test parity mutation clean

@@ -14,11 +14,12 @@ Read the files in this order; each imports only from those before it:
     domains, own, toys      what training sees, and what it is tested on; arrays of one's own; two toy problems
     mlp, losses             the network and its risk
     gradients               per-sample gradients and their variance
+    curvature               gradient covariance, Fisher information, Gauss-Newton, Hessian
     optimizers              sgd and adam
     algorithms              settings, protocol, then one file a method:
                             erm irm vrex fish and_mask sand_mask fishr iga idgm coral dann
     evaluate, train         accuracies, selection rules, the training loop, checkpoints
-    checks                  what every method promises, to check your own
+    checks                  what every method promises, to check your own; identities, to verify
     presets, experiments    what an experiment consists of; one run
     parallel                many runs
     plots, report, figures  what a results folder holds

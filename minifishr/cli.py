@@ -1,12 +1,12 @@
-"""The command line: `minifishr compare`, `train` and `data`.
+"""The command line: `minifishr compare`, `train`, `sweep`, `data` and `verify`.
 
-Exit codes: 0 done, 1 a run failed, 2 the request cannot be carried out (one sentence says why).
+Exit codes: 0 done, 1 a run or an identity failed, 2 the request cannot be carried out (one sentence says why).
 """
 
 import argparse
 import sys
 
-from .commands import compare, data
+from .commands import compare, data, sweep, verify
 
 
 def main(arguments=None):
@@ -26,6 +26,6 @@ def parser():
     """The argument parser."""
     top = argparse.ArgumentParser("minifishr", description="Domain generalization by invariance, in NumPy.")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (compare, data):
+    for command in (compare, sweep, data, verify):
         command.add(commands)
     return top

@@ -144,7 +144,7 @@ def network(config, task):
     return MLP((task.train[0].x.shape[1], *config["hidden"], outputs))
 
 
-def run(config, source, factory, progress=iter):
+def run(config, source, factory, progress=iter, checkpoint=None):
     """Train one method on one problem, -> Result. A run that diverges is a Result with a failure."""
     keep_heap()
     task = problem(config, source)
@@ -161,6 +161,7 @@ def run(config, source, factory, progress=iter):
             "every": config["every"],
             "progress": progress,
             "model": model,
+            "checkpoint": checkpoint,
         }
         fitted = fit(algorithm, theta, batches, config["steps"], **options)
     except Diverged as error:

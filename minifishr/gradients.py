@@ -78,20 +78,30 @@ def taps(model, theta, x, y):
 METHODS = {"loop": loop, "jacobian": by_jacobian, "tiled": tiled, "taps": taps}
 
 
+def tapped(layers, x, taps):
+    """The logits with a tap (n,out) added to each layer's pre-activation, and each layer's inputs (n,in)."""
+    a, inputs = x, []
+    for (W, b), tap in zip(layers, taps, strict=True):
+        inputs.append(a)
+        z = affine(a, W, b) + tap
+        a = relu(z)
+    return z, inputs
+
+
+def zero_taps(model, theta, n):
+    """Taps that change nothing."""
+    return tuple(onp.zeros((n, width), theta.dtype) for width in model.sizes[1:])
+
+
 def inputs_and_deltas(model, theta, x, y):
     """For each layer its inputs a (n,in) and delta = d loss_i / d z_i (n,out)."""
     layers = model.layers(theta)
 
-    def total(zeros):
-        a, inputs = x, []
-        for (W, b), zero in zip(layers, zeros, strict=True):
-            inputs.append(a)
-            z = affine(a, W, b) + zero
-            a = relu(z)
+    def total(taps):
+        z, inputs = tapped(layers, x, taps)
         return np.sum(losses(z, y)), traced_tuple(inputs)
 
-    zeros = tuple(onp.zeros((len(y), width), theta.dtype) for width in model.sizes[1:])
-    deltas, inputs = grad_and_aux(total)(zeros)
+    deltas, inputs = grad_and_aux(total)(zero_taps(model, theta, len(y)))
     return [(inputs[l], deltas[l]) for l in range(len(layers))]
 
 
@@ -105,19 +115,52 @@ def gradient_moments(model, theta, x, y):
     return np.concatenate(means) / len(y), np.concatenate(squares) / len(y)
 
 
-def gradient_variance(model, theta, x, y, scope="classifier", ddof=0, centered=True):
+def variance_of_products(a, delta):
+    """Var_i(a_i delta_i) of every pair of columns, (n,in), (n,out) -> (in,out), from deviations u and w of a and delta.
+
+    With a = mean a + u and delta = mean delta + w, multiply out and take the mean: no term is larger than the variance
+    and covariances of the factors make it, so that nothing large cancels.
+    """
+    n = len(a)
+    a_mean, delta_mean = np.sum(a, axis=0, keepdims=True) / n, np.sum(delta, axis=0, keepdims=True) / n
+    u, w = a - a_mean, delta - delta_mean
+    u2, w2, uw = np.square(u), np.square(w), u.T @ w / n
+    columns = a_mean.T
+    both = np.square(columns) * np.sum(w2, axis=0) + np.square(delta_mean) * np.expand_dims(np.sum(u2, axis=0), 1)
+    cross = u2.T @ w2 + 2 * columns * (u.T @ w2) + 2 * delta_mean * (u2.T @ w)
+    return (both + cross) / n + 2 * columns * delta_mean * uw - np.square(uw)
+
+
+def stable_variance(model, theta, x, y):
+    """Variance of every coordinate of the per-sample gradients, (d,), from deviations; two more products a layer."""
+    pieces = []
+    for a, delta in inputs_and_deltas(model, theta, x, y):
+        deviations = delta - np.sum(delta, axis=0) / len(y)
+        pieces += [np.ravel(variance_of_products(a, delta)), np.sum(np.square(deviations), axis=0) / len(y)]
+    return np.concatenate(pieces)
+
+
+def gradient_variance(model, theta, x, y, scope="classifier", ddof=0, centered=True, stable=False):
     """Variance over samples of each coordinate of the per-sample gradients, -> (d_scope,).
 
     scope "classifier" (last W and b) or "all"; the divisor is n - ddof; centered=False gives the mean square
-    E[g^2] instead. E[g^2] - E[g]^2 loses digits where the mean is much larger than the spread: the error is about
-    the machine precision times E[g]^2. ValueError for an unknown scope or n <= ddof.
+    E[g^2] instead, whose divisor is n. E[g^2] - E[g]^2 loses digits where the mean is much larger than the spread: the
+    error is about the machine precision times E[g]^2, and can make a small variance negative. stable=True subtracts
+    the means first. ValueError for an unknown scope or n <= ddof.
     """
-    n = len(y)
-    if n <= ddof:
-        raise ValueError(f"gradient_variance: ddof={ddof} needs more than {ddof} samples, got {n}")
+    factor = divisor_factor(len(y), ddof)
     if scope not in ("classifier", "all"):
         raise ValueError(f"gradient_variance: unknown scope {scope!r}, expected 'classifier' or 'all'")
     if scope == "classifier":
         model, theta, (x,) = model.head(theta, [x])
+    if stable and centered:
+        return stable_variance(model, theta, x, y) * factor
     mean, square = gradient_moments(model, theta, x, y)
-    return (square - np.square(mean)) * (n / (n - ddof)) if centered else square
+    return (square - np.square(mean)) * factor if centered else square
+
+
+def divisor_factor(n, ddof):
+    """n / (n - ddof), which turns a mean over n into a sum over n - ddof; ValueError for n <= ddof."""
+    if n <= ddof:
+        raise ValueError(f"gradient_variance: ddof={ddof} needs more than {ddof} samples, got {n}")
+    return n / (n - ddof)

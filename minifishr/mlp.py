@@ -1,4 +1,4 @@
-"""A multilayer perceptron from scratch: four primitives and a flat parameter vector.
+"""A multilayer perceptron from scratch: five primitives and a flat parameter vector.
 
 autograd differentiates everything here, any number of times. The primitives are ours because
 autograd's `maximum` has slope 1/2 at zero and turns float32 into float64, and because slicing a
@@ -6,6 +6,7 @@ flat vector many times costs one scatter-add a slice in the reverse pass. Each d
 again made of differentiable operations, so second derivatives come for free.
 """
 
+import math
 from typing import NamedTuple
 
 import autograd.numpy as np
@@ -49,6 +50,16 @@ def split(array, cuts):
 defvjp(split, lambda ans, array, cuts: lambda g: np.concatenate(list(g)), argnums=(0,))
 
 
+@primitive
+def unpack(theta, shapes):
+    """theta (d,) as arrays of some shapes, one after the other, as views."""
+    ends = onp.cumsum([math.prod(shape) for shape in shapes]).tolist()
+    return tuple(theta[end - math.prod(shape) : end].reshape(shape) for end, shape in zip(ends, shapes, strict=True))
+
+
+defvjp(unpack, lambda ans, theta, shapes: lambda g: np.concatenate([np.ravel(part) for part in g]), argnums=(0,))
+
+
 class MLP(NamedTuple):
     """A ReLU network with layer widths `sizes`, e.g. MLP((392, 390, 390, 1)).
 
@@ -89,11 +100,11 @@ class MLP(NamedTuple):
 
     def layers(self, theta):
         """theta (d,) as a list of (W, b); ValueError for another length."""
-        *cuts, d = [block.stop for block in self.blocks.values()]
+        shapes = tuple(self.shapes.values())
+        d = sum(map(math.prod, shapes))
         if theta.shape != (d,):
             raise ValueError(f"MLP({self.sizes}) has {d} parameters, got theta {theta.shape}")
-        pieces = split(theta, cuts)
-        blocks = [np.reshape(piece, shape) for piece, shape in zip(pieces, self.shapes.values(), strict=True)]
+        blocks = list(unpack(theta, shapes))
         return list(zip(blocks[::2], blocks[1::2], strict=True))
 
     def features(self, theta, x):

@@ -1,7 +1,12 @@
 """The only training loop, the history that it keeps, and checkpoints."""
 
 import contextlib
+import io
 import json
+import os
+import uuid
+import warnings
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +35,13 @@ class Fit(NamedTuple):
     history: list
 
 
+class Checkpoint(NamedTuple):
+    """A file that says how far a training is, written every so many steps. A file there already is gone on from."""
+
+    path: str
+    every: int = 500
+
+
 class Diverged(ArithmeticError):
     """A non-finite number during training; `fit` holds what was reached and recorded before it."""
 
@@ -38,16 +50,17 @@ class Diverged(ArithmeticError):
         self.fit = fit
 
 
-def fit(algorithm, theta, batches, steps, *, measure=None, every=10, progress=iter, model=None):
+def fit(algorithm, theta, batches, steps, *, measure=None, every=10, progress=iter, model=None, checkpoint=None):
     """`steps` updates of an algorithm on batches(step), -> Fit.
 
     The rows at step t describe theta after t updates. `measure(theta) -> [(domain, metric, value), ...]` is recorded
     every `every` steps and at the end. `progress` wraps the range of steps (tqdm, say); `model` lets an error name the
-    domain. Raises Diverged as soon as a risk or penalty is not finite.
+    domain. With a Checkpoint a training that was stopped goes on where it was, and gives the same bits in the end,
+    because batches are functions of the step. Raises Diverged as soon as a risk or penalty is not finite.
     """
-    state, history = algorithm.init(theta), []
+    first, (theta, state, history) = reached(checkpoint, algorithm, theta)
     with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is caught by name
-        for step in progress(range(steps)):
+        for step in progress(range(first, steps)):
             if measure and step % every == 0:
                 history += [Row(step, *row) for row in measure(theta)]
             domains = batches(step)
@@ -55,6 +68,8 @@ def fit(algorithm, theta, batches, steps, *, measure=None, every=10, progress=it
             check_finite(algorithm.name, step, info, theta_next, domains, model, Fit(theta, state, history))
             history += [Row(step, "", metric, value) for metric, value in info.items()]
             theta, state = theta_next, state_next
+            if checkpoint and (step + 1) % checkpoint.every == 0:
+                save_reached(checkpoint.path, step + 1, Fit(theta, state, history))
         if measure:
             history += [Row(steps, *row) for row in measure(theta)]
     return Fit(theta, state, history)
@@ -91,6 +106,43 @@ def agreement_rows(model, problem):
         return [("", AGREEMENT, -float(distance(g)))]
 
     return measure
+
+
+def reached(checkpoint, algorithm, theta):
+    """(updates made, Fit) of a checkpoint, or of the start where there is none; a warning where it is damaged."""
+    start = Fit(theta, algorithm.init(theta), [])
+    if checkpoint is None or not Path(checkpoint.path).exists():
+        return 0, start
+    try:
+        theta, (step, rows, state) = load_checkpoint(checkpoint.path, (0, "", start.state))
+        return step, Fit(theta, state, [Row(*row) for row in json.loads(rows)])
+    except OSError:
+        raise
+    except Exception as error:  # damage can surface anywhere in zipfile, zlib, the header's parser or json
+        warnings.warn(f"{checkpoint.path}: damaged checkpoint ({error}), training starts anew", stacklevel=3)
+        return 0, start
+
+
+def save_reached(path, step, fit):
+    """Write a checkpoint: updates made and history are a part of the state."""
+    file = io.BytesIO()
+    save_checkpoint(file, fit.theta, (step, json.dumps(fit.history), fit.state))
+    write_whole(path, file.getvalue())
+
+
+def write_whole(path, data):
+    """Write bytes to a file so that it has all of them or is as it was, whatever happens; OSError names the file."""
+    part = Path(f"{path}.{uuid.uuid4().hex}.part")
+    try:
+        with open(part, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise OSError(f"{path}: cannot be written: {error.strerror}") from None
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def save_checkpoint(path, theta, state):

@@ -3,10 +3,9 @@
 import numpy as np
 from hypothesis import strategies as st
 
+from minifishr.checks.identity import SIZES
 from minifishr.domains import Domain
 from minifishr.mlp import MLP
-
-SIZES = [(3, 1), (3, 4, 1), (3, 4, 2, 1), (3, 4), (3, 2, 4), (3, 2, 5, 4)]
 
 
 @st.composite

@@ -7,6 +7,7 @@ import pytest
 
 from minifishr import cli
 from minifishr.algorithms import CORE
+from minifishr.checks import IDENTITIES
 from minifishr.commands import compare, data
 from minifishr.digits import Digits
 
@@ -99,6 +100,32 @@ def test_data_describes_the_digits(capsys):
     assert cli.main(["data"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("test digits: 70000 images of 28x28; 0:") and out.count("\n") == 1
+
+
+def test_verify_prints_a_table_of_all_identities(capsys):
+    assert cli.main(["verify", "--draws", "2"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("pass") == len(IDENTITIES) and "FAIL" not in out
+    assert f"{len(IDENTITIES)} identities, 0 violated; 2 random cases" in out
+
+
+def test_verify_fails_when_something_is_broken_and_says_what_noticed(capsys):
+    assert cli.main(["verify", "--draws", "2", "--break", "gauss_newton"]) == 1
+    out = capsys.readouterr().out
+    assert "FAIL" in out and "gauss_newton was made wrong on purpose: 0.1 % too large. Caught by " in out
+    assert "true_fisher_is_gauss_newton" in out.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--draws", "0"), "at least one draw, got 0"),
+        (("--seed", "-1"), "--seed must be at least 0, got -1"),
+        (("--break", "fisher"), "unknown implementation 'fisher', expected one of loop, jacobian"),
+    ],
+)
+def test_verify_refuses_what_it_cannot_do(arguments, message, capsys):
+    assert message in refused(capsys, "verify", *arguments)
 
 
 def test_failed_run_is_exit_code_1_and_loses_nothing(here, mine, capsys):

@@ -329,3 +329,30 @@ def test_unknown_scope_is_refused():
 def test_unknown_method_is_refused():
     with refused("per_sample_gradients: unknown method 'tap', expected one of loop, jacobian, tiled, taps"):
         per_sample_gradients(MLP((3, 1)), np.zeros(4), np.zeros((2, 3)), np.zeros(2, int), method="tap")
+
+
+def offset(size, dtype=np.float64):
+    """A logistic regression whose inputs are 1 + something of a given size, with residuals near 1 for every sample."""
+    model, rng = MLP((2, 1)), np.random.default_rng(0)
+    x = (1 + size * rng.normal(size=(50, 2))).astype(dtype)
+    return model, np.array([3.0, 2.0, 1.0], dtype), x, np.zeros(50, int)
+
+
+def test_mean_square_minus_square_of_mean_loses_digits_and_stable_does_not():
+    where = offset(1e-6)
+    G = per_sample_gradients(*where, "loop")
+    exact = np.mean((G - G.mean(axis=0)) ** 2, axis=0)  # spread 1e-6 around 1: variance 1e-12
+    fast, stable = (gradient_variance(*where, stable=choice) for choice in (False, True))
+    # E[g^2] is 1 and its rounding 1e-16: 4 of 16 digits of 1e-12 are left; stable keeps 1e-16 / 1e-6 relative
+    assert np.abs(fast / exact - 1).max() > 1e-7
+    np.testing.assert_allclose(stable, exact, rtol=1e-8)
+
+
+def test_in_float32_the_fast_variance_can_be_negative_and_the_stable_one_is_not():
+    where = offset(1e-5, np.float32)
+    assert gradient_variance(*where).min() < 0 < gradient_variance(*where, stable=True).min()
+
+
+def test_stable_variance_can_be_differentiated():
+    model, theta, x, y = offset(0.1)
+    check_grads(lambda t: gradient_variance(model, t, x, y, stable=True), modes=["rev"], order=2)(theta / 10)

@@ -10,13 +10,16 @@ from minifishr.plots import METHODS
 
 PACKAGE = Path(minifishr.__file__).parent
 ORDER = [
-    "rendered", "digits", "domains", "own", "toys", "mlp", "losses", "gradients", "optimizers",
-    "algorithms/settings", "algorithms/protocol",
+    "rendered", "digits", "domains", "own", "toys", "mlp", "losses", "gradients", "curvature", "optimizers",
+    "algorithms/settings", "algorithms/protocol", "algorithms/chunks",
     "algorithms/erm", "algorithms/irm", "algorithms/vrex", "algorithms/fish",
     "algorithms/and_mask", "algorithms/sand_mask", "algorithms/fishr", "algorithms/iga", "algorithms/idgm",
     "algorithms/coral", "algorithms/dann", "algorithms/__init__",
-    "evaluate", "train", "checks/contracts", "checks/__init__", "presets", "experiments", "parallel",
-    "plots", "report", "figures", "commands/compare", "commands/data", "commands/__init__",
+    "evaluate", "train", "checks/contracts", "checks/identity",
+    "checks/gradient_identities", "checks/curvature_identities", "checks/penalty_identities",
+    "checks/method_identities", "checks/landscape_identities", "checks/verification", "checks/breaks",
+    "checks/__init__", "presets", "experiments", "parallel",
+    "plots", "report", "figures", "commands/compare", "commands/data", "commands/verify", "commands/__init__",
     "cli", "__init__", "__main__",
 ]  # fmt: skip
 

@@ -12,7 +12,7 @@ from strategies import SIZES, models, problems
 
 from minifishr import mlp
 from minifishr.losses import risk
-from minifishr.mlp import MLP, affine, relu, split
+from minifishr.mlp import MLP, affine, relu, split, unpack
 
 RNG = np.random.default_rng(0)
 seeds = st.integers(0, 2**32 - 1)
@@ -151,6 +151,21 @@ def test_affine_leaves_its_arguments_alone():
     before = [argument.copy() for argument in arguments]
     affine(*arguments)
     assert all((argument == copy).all() for argument, copy in zip(arguments, before, strict=True))
+
+
+def test_unpacked_blocks_are_the_slices_and_their_derivatives():
+    theta, shapes = np.arange(9.0), ((2, 3), (1,), (2, 1))
+    blocks = unpack(theta, shapes)
+    assert [block.tolist() for block in blocks] == [[[0, 1, 2], [3, 4, 5]], [6], [[7], [8]]]
+    assert all(np.shares_memory(block, theta) for block in blocks)
+
+    def value(theta):
+        W, b, V = unpack(theta, shapes)
+        return anp.sum(W**3) * anp.sum(b**2) + anp.sum(anp.sin(V))
+
+    check_grads(value, modes=["rev"], order=2)(theta / 5)
+    gradient = grad(lambda theta: anp.sum(unpack(theta, shapes)[2] ** 2))(theta)
+    np.testing.assert_array_equal(gradient, [0, 0, 0, 0, 0, 0, 0, 14, 16])
 
 
 def test_pieces_of_a_split_and_their_derivatives():

@@ -37,7 +37,8 @@ MODULES = {
 CORE = ("erm", "irm", "vrex", "fish", "sand_mask", "fishr")  # what a comparison trains unless told otherwise
 ALGORITHMS = {name: getattr(module, name) for name, module in MODULES.items()}
 DEFAULTS = {name: module.DEFAULTS for name, module in MODULES.items()}
+RANGES = {name: module.RANGES for name, module in MODULES.items()}
 PENALTIES = {name: module.penalty for name, module in MODULES.items() if hasattr(module, "penalty")}
 EXCEPTIONS = {name: getattr(module, "EXCEPTIONS", {}) for name, module in MODULES.items()}
 
-__all__ = ["ALGORITHMS", "CORE", "DEFAULTS", "EXCEPTIONS", "PENALTIES", "Algorithm"]
+__all__ = ["ALGORITHMS", "CORE", "DEFAULTS", "EXCEPTIONS", "PENALTIES", "RANGES", "Algorithm"]

@@ -12,12 +12,13 @@ Departures     1. Deep CORAL aligns labeled with unlabeled data of two domains; 
 import autograd.numpy as np
 
 from .protocol import RECIPES, deviations, penalized, statistics
-from .settings import DOMAINBED_ADAM, PAPER_ADAM, check_convention, settings
+from .settings import DOMAINBED_ADAM, LR_RANGE, PAPER_ADAM, check_convention, log_uniform, settings
 
 DEFAULTS = {
     "paper": {**PAPER_ADAM, "penalty_weight": 1.0, "warm_up": 0},
     "domainbed": {**DOMAINBED_ADAM, "penalty_weight": 1.0, "warm_up": 0},
 }
+RANGES = {**LR_RANGE, "penalty_weight": log_uniform(-1, 1)}
 
 
 def statistic(model, theta, x, y):

@@ -23,7 +23,7 @@ from ..losses import losses
 from ..mlp import MLP
 from ..optimizers import adam
 from .protocol import RECIPES, Algorithm, check_domains, classifier_problem, mean_risk
-from .settings import DOMAINBED_ADAM, PAPER_ADAM, check_convention, settings
+from .settings import DOMAINBED_ADAM, LR_RANGE, PAPER_ADAM, check_convention, choice, log_uniform, settings, whole
 
 SHARED = {
     "penalty_weight": 1.0,
@@ -38,6 +38,16 @@ SHARED = {
 DEFAULTS = {
     "paper": {**PAPER_ADAM, **SHARED},
     "domainbed": {**DOMAINBED_ADAM, **SHARED},
+}
+RANGES = {
+    **LR_RANGE,
+    "penalty_weight": log_uniform(-2, 2),
+    "discriminator_lr": LR_RANGE["lr"],
+    "discriminator_weight_decay": log_uniform(-6, -2),
+    "discriminator_steps": whole(log_uniform(0, 3, base=2)),
+    "gradient_penalty": log_uniform(-2, 1),
+    "beta1": choice(0.0, 0.5),
+    "width": whole(log_uniform(6, 10, base=2)),
 }
 # what check_algorithm must not expect: the discriminator starts with different weights for different domains
 EXCEPTIONS = {"ordered_domains": True, "vanishes_on_copies": False}

@@ -9,12 +9,13 @@ Departures     none known
 from autograd import value_and_grad
 
 from .protocol import RECIPES, classifier_problem, descent, mean_risk
-from .settings import DOMAINBED_ADAM, PAPER_ADAM, settings
+from .settings import DOMAINBED_ADAM, LR_RANGE, PAPER_ADAM, settings
 
 DEFAULTS = {
     "paper": PAPER_ADAM,
     "domainbed": DOMAINBED_ADAM,
 }
+RANGES = LR_RANGE
 
 
 def erm(model, *, convention="paper", **hyper_parameters):

@@ -13,21 +13,30 @@ Variants       scope="all": the gradients of all layers, not of the classifier a
                centered=False: mean squares in the place of variances.
                covariance="full": off the diagonal too; for each of W and b the covariance matrix divided by its number
                of rows, without the block between W and b.
-               The authors' script calls the last two fishr_notcentered and fishr_offdiagonal. A comma is missing
+               chunk: rows at once, None for all; the same numbers, with less memory and a second forward pass.
+               The authors' script calls the middle two fishr_notcentered and fishr_offdiagonal. A comma is missing
                between the two names in its list of choices, so that it accepts neither, and its README swaps them.
 Departures     1. ddof=1 (unbiased variances) is ours; all sources have ddof=0
 """
 
 import autograd.numpy as np
 
-from ..gradients import gradient_variance, per_sample_gradients
-from .protocol import DOMAINBED, PAPER, deviations, penalized, statistics
-from .settings import DOMAINBED_ADAM, PAPER_PENALTY, check_convention, settings
+from ..gradients import divisor_factor, gradient_moments, gradient_variance, per_sample_gradients
+from ..losses import per_sample_losses
+from .chunks import in_chunks
+from .protocol import DOMAINBED, PAPER, descent, deviations, penalized, statistics
+from .settings import DOMAINBED_ADAM, LR_RANGE, PAPER_PENALTY, check_convention, log_uniform, settings, uniform, whole
 
-VARIANT = {"scope": "classifier", "centered": True, "ddof": 0, "covariance": "diagonal"}
+VARIANT = {"scope": "classifier", "centered": True, "ddof": 0, "covariance": "diagonal", "chunk": None}
 DEFAULTS = {
     "paper": {**PAPER_PENALTY, "ema": 0.0, **VARIANT},
     "domainbed": {**DOMAINBED_ADAM, "penalty_weight": 1000.0, "warm_up": 1500, "ema": 0.95, **VARIANT},
+}
+RANGES = {
+    **LR_RANGE,
+    "penalty_weight": log_uniform(1, 4),
+    "warm_up": whole(uniform(0, 5_000)),
+    "ema": uniform(0.9, 0.99),
 }
 RECIPES = {"paper": PAPER, "domainbed": DOMAINBED._replace(warm_up_weight=0.0, pooled=True)}
 
@@ -59,6 +68,21 @@ def check_full(scope, ddof):
         raise ValueError(f"fishr: covariance='full' needs scope='classifier' and ddof=0, got {scope!r} and {ddof}")
 
 
+def sums(model, theta, x, y, scope="classifier"):
+    """Summed loss, per-sample gradients and their squares, (1 + 2 d_scope,): what chunks of rows add up."""
+    loss = np.sum(per_sample_losses(model, theta, x, y))
+    if scope == "classifier":
+        model, theta, (x,) = model.head(theta, [x])
+    mean, square = gradient_moments(model, theta, x, y)
+    return np.concatenate([np.reshape(loss, (1,)), mean * len(y), square * len(y)])
+
+
+def finish(s, n, ddof=0, centered=True):
+    """The variances, or mean squares, from sums over n rows, (1 + 2 d_scope,) -> (d_scope,)."""
+    mean, square = s[1 : 1 + len(s) // 2] / n, s[1 + len(s) // 2 :] / n
+    return (square - mean**2) * divisor_factor(n, ddof) if centered else square
+
+
 def distance(phi, convention="paper"):
     """Squared deviations of the variances from their mean, summed (paper) or averaged (domainbed), (m,d) -> ()."""
     total = np.sum(deviations(phi) ** 2)
@@ -75,8 +99,11 @@ def fishr(model, *, convention="paper", **hyper_parameters):
     """Invariant gradient variances."""
     chosen = settings("fishr", DEFAULTS, convention, hyper_parameters)
     variant = {name: chosen.pop(name) for name in VARIANT}
+    chunk = variant.pop("chunk")
     if variant["covariance"] == "full":
         check_full(variant["scope"], variant["ddof"])
+    if chunk:
+        return in_chunks_of(chunk, model, convention, variant, chosen)
     return penalized(
         "fishr",
         model,
@@ -86,3 +113,21 @@ def fishr(model, *, convention="paper", **hyper_parameters):
         scope=variant["scope"],
         **chosen,
     )
+
+
+def in_chunks_of(chunk, model, convention, variant, chosen):
+    """The same algorithm with at most `chunk` rows at once."""
+    if variant["covariance"] == "full":
+        raise ValueError(f"fishr: chunk={chunk} needs covariance='diagonal', got 'full'")
+    recipe, finishing = RECIPES[convention], {name: variant[name] for name in ("ddof", "centered")}
+    direction = in_chunks(
+        "fishr",
+        model,
+        lambda *where: sums(*where, scope=variant["scope"]),
+        lambda s, n: finish(s, n, **finishing),
+        lambda phi: distance(phi, convention),
+        chunk=chunk,
+        ema=chosen.pop("ema"),
+        pooled=recipe.pooled,
+    )
+    return descent("fishr", model, direction, recipe, domains_needed=2, **chosen)

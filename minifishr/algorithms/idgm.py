@@ -12,12 +12,13 @@ import autograd.numpy as np
 
 from ..gradients import mean_gradient as statistic
 from .protocol import RECIPES, penalized, statistics
-from .settings import DOMAINBED_ADAM, PAPER_ADAM, check_convention, settings
+from .settings import DOMAINBED_ADAM, LR_RANGE, PAPER_ADAM, check_convention, log_uniform, settings
 
 DEFAULTS = {
     "paper": {**PAPER_ADAM, "penalty_weight": 1.0, "warm_up": 0},
     "domainbed": {**DOMAINBED_ADAM, "penalty_weight": 1.0, "warm_up": 0},
 }
+RANGES = {**LR_RANGE, "penalty_weight": log_uniform(-2, 2)}  # ours: no source has a range
 # what the checks must not expect: the gradients of equal domains agree, and are not zero
 EXCEPTIONS = {"vanishes_on_copies": False}
 

@@ -11,7 +11,7 @@ import autograd.numpy as np
 
 from ..gradients import mean_gradient as statistic
 from .protocol import RECIPES, deviations, penalized, statistics
-from .settings import DOMAINBED_ADAM, PAPER_ADAM, check_convention, settings
+from .settings import DOMAINBED_ADAM, LR_RANGE, PAPER_ADAM, check_convention, log_uniform, settings
 
 DEFAULTS = {
     "paper": {
@@ -21,6 +21,7 @@ DEFAULTS = {
     },
     "domainbed": {**DOMAINBED_ADAM, "penalty_weight": 1000.0, "warm_up": 0},
 }
+RANGES = {**LR_RANGE, "penalty_weight": log_uniform(1, 5)}
 
 
 def distance(phi, convention="paper"):

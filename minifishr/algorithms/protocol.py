@@ -85,14 +85,10 @@ def penalized(name, model, statistic, distance, recipe, *, penalty_weight, ema=0
     """
 
     def direction(theta, domains, weight, memory):
-        if ema and memory.ndim and len(memory) != len(domains):
-            raise ValueError(f"{name}: ema={ema} remembers {len(memory)} domains, got {len(domains)}")
-
         def terms(t):
             head, w, seen = classifier_problem(model, t, domains)
             where = (head, w, seen) if scope == "classifier" else (model, t, domains)
-            phi = statistics(statistic, *where)
-            phi = ema * memory + phi if ema else phi
+            phi = remembered(name, ema, memory, statistics(statistic, *where))
             return traced_tuple((mean_risk(head, w, seen, recipe.pooled), distance(phi), phi))
 
         vjp, (risk, penalty, phi) = make_vjp(terms)(theta)
@@ -101,6 +97,13 @@ def penalized(name, model, statistic, distance, recipe, *, penalty_weight, ema=0
         return gradient, phi, {"risk": float(risk), "penalty": float(penalty)}
 
     return descent(name, model, direction, recipe, penalty_weight=penalty_weight, domains_needed=2, **schedule)
+
+
+def remembered(name, ema, memory, phi):
+    """The discounted sum ema * memory + phi, (m, ...); ValueError where another number of domains is remembered."""
+    if ema and memory.ndim and len(memory) != len(phi):
+        raise ValueError(f"{name}: ema={ema} remembers {len(memory)} domains, got {len(phi)}")
+    return ema * memory + phi if ema else phi
 
 
 def masked(name, model, mask, recipe, **schedule):

@@ -13,18 +13,20 @@ Departures     1. tau = 1, the default of the public code, is refused: |mean sig
 import numpy as np
 
 from .protocol import RECIPES, masked
-from .settings import DOMAINBED_ADAM, PAPER_ADAM, settings
+from .settings import DOMAINBED_ADAM, LR_RANGE, PAPER_ADAM, log_uniform, settings, uniform
 
 DEFAULTS = {
     "paper": {**PAPER_ADAM, "tau": 0.5, "k": 10.0},
     "domainbed": {**DOMAINBED_ADAM, "tau": 0.5, "k": 10.0},
 }
+RANGES = {**LR_RANGE, "tau": uniform(0, 1), "k": log_uniform(-3, 5)}
 
 
 def mask(g, *, tau, k):
     """How far each coordinate of the domain gradients may act, in [0, 1], (m,d) -> (d,)."""
     agreement = np.abs(np.sign(g).mean(axis=0)) - tau
-    with np.errstate(divide="ignore", invalid="ignore"):  # equal gradients: k / 0, and 0 * infinity at agreement = tau
+    # equal gradients: k / 0, or more than there are numbers, and 0 * infinity at agreement = tau
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         value = np.tanh(k / g.var(axis=0, ddof=1) * agreement)
     return np.where(np.isnan(value), 1e-17, np.maximum(value, 0))
 

@@ -8,6 +8,35 @@ PAPER_ADAM = {"lr": 0.0004898536566546834, "weight_decay": 0.00110794568}
 PAPER_PENALTY = {**PAPER_ADAM, "penalty_weight": 91257.18613115903, "warm_up": 190}
 DOMAINBED_ADAM = {"lr": 1e-3, "weight_decay": 0.0}
 
+
+def uniform(low, high):
+    """A range, rng -> value: every number in [low, high) is as likely."""
+    return lambda rng: float(rng.uniform(low, high))
+
+
+def log_uniform(low, high, base=10):
+    """A range, rng -> base ** exponent: every exponent in [low, high) is as likely."""
+    return lambda rng: float(base ** rng.uniform(low, high))
+
+
+def whole(values):
+    """A range of whole numbers, rng -> value: those of another range, rounded down."""
+    return lambda rng: int(values(rng))
+
+
+def choice(*values):
+    """A range, rng -> value: one of these, each as likely."""
+    return lambda rng: values[rng.integers(len(values))]
+
+
+# A RANGES dict is where a random search draws hyper-parameters from, in the domainbed convention; what it does not name
+# keeps its default. The ranges are DomainBed's for small images unless said, where the weight decay is always 0.
+# Warm-ups are in steps of runs of RANGE_STEPS steps.
+LR_RANGE = {"lr": log_uniform(-4.5, -2.5)}
+PENALTY_RANGE = {**LR_RANGE, "penalty_weight": log_uniform(-1, 5), "warm_up": whole(log_uniform(0, 4))}
+BATCH_RANGE = whole(log_uniform(3, 9, base=2))
+RANGE_STEPS = 5_000
+
 NOT_NEGATIVE = (0, float("inf"))
 LIMITS = {
     "lr": NOT_NEGATIVE,
@@ -26,8 +55,9 @@ LIMITS = {
     "gradient_penalty": NOT_NEGATIVE,
     "beta1": (0, 0.999),
     "width": (1, float("inf")),
+    "chunk": (1, float("inf")),
 }
-WHOLE = ("warm_up", "width", "seed", "discriminator_steps", "ddof")
+WHOLE = ("warm_up", "width", "seed", "discriminator_steps", "ddof", "chunk")
 CHOICES = {"scope": ("classifier", "all"), "centered": (True, False), "covariance": ("diagonal", "full")}
 
 
@@ -38,7 +68,7 @@ def settings(name, defaults, convention, given):
     for key, value in given.items():
         if key not in known:
             raise ValueError(f"{name}: unknown hyper-parameter {key!r}, expected one of {', '.join(known)}")
-        if key in LIMITS:
+        if key in LIMITS and not (value is None is known[key]):
             check_number(name, key, value, *LIMITS[key])
         if key in CHOICES and value not in CHOICES[key]:
             raise ValueError(f"{name}: {key}={value!r} is none of {', '.join(map(str, CHOICES[key]))}")

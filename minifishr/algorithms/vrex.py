@@ -13,12 +13,13 @@ import autograd.numpy as np
 
 from ..losses import risk as statistic
 from .protocol import RECIPES, deviations, penalized, statistics
-from .settings import DOMAINBED_ADAM, PAPER_PENALTY, check_convention, settings
+from .settings import DOMAINBED_ADAM, PAPER_PENALTY, PENALTY_RANGE, check_convention, settings
 
 DEFAULTS = {
     "paper": PAPER_PENALTY,
     "domainbed": {**DOMAINBED_ADAM, "penalty_weight": 10.0, "warm_up": 500},
 }
+RANGES = PENALTY_RANGE
 FACTORS = {"paper": 4, "domainbed": 1}
 
 

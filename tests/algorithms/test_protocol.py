@@ -49,7 +49,7 @@ def adam_step(theta, past, lr, amsgrad=False):
 PAPER_ADAM = {"lr": 0.0004898536566546834, "weight_decay": 0.00110794568}
 PAPER_PENALTY = {**PAPER_ADAM, "penalty_weight": 91257.18613115903, "warm_up": 190}
 ADAM = {"lr": 1e-3, "weight_decay": 0.0}
-VARIANT = {"scope": "classifier", "centered": True, "ddof": 0, "covariance": "diagonal"}
+VARIANT = {"scope": "classifier", "centered": True, "ddof": 0, "covariance": "diagonal", "chunk": None}
 DOCUMENTED = {
     ("erm", "paper"): PAPER_ADAM,
     ("irm", "paper"): PAPER_PENALTY,

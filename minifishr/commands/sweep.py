@@ -1,0 +1,109 @@
+"""`minifishr sweep`: methods x data sets x left-out domains x draws of hyper-parameters x seeds, each recorded."""
+
+import sys
+
+from joblib import cpu_count
+from tqdm import tqdm
+
+from ..algorithms import ALGORITHMS, CORE
+from ..digits import load_digits
+from ..experiments import check_known
+from ..grid import check, grid
+from ..presets import DATASETS, PRESETS, TOYS
+from ..records import identity, runs_folder, scanned, unfinished
+from ..sweep import expected_seconds, sweep
+
+NAMED = [name for name in DATASETS if name != "own"]
+
+
+def add(commands):
+    """Declare the command."""
+    command = commands.add_parser("sweep", help="train many configurations; stopped and started at any time")
+    several = {"nargs": "+", "metavar": "NAME"}
+    command.add_argument("--algorithms", **several, help=f"of {' '.join(ALGORITHMS)} (default {' '.join(CORE)})")
+    command.add_argument("--datasets", **several, default=["colored"], help=f"of {' '.join(NAMED)} (default colored)")
+    names = "leave out these (default each domain of each data set); --test-domains=-90%% where a name begins with -"
+    command.add_argument("--test-domains", **several, action="extend", help=names)
+    command.add_argument("--draws", type=int, default=1, metavar="N", help="the defaults and N-1 random draws")
+    command.add_argument("--seeds", type=int, default=1, metavar="N", help="seeds 0..N-1 of every draw (default 1)")
+    command.add_argument("--preset", default="domainbed", metavar="NAME", help=" ".join(PRESETS))
+    for key in ("steps", "size", "count"):
+        command.add_argument(f"--{key}", type=int, metavar="N", help="instead of the preset's")
+    command.add_argument("--digits", default="auto", metavar="auto|mnist|rendered")
+    command.add_argument("--jobs", type=int, default=cpu_count(), metavar="N", help="processes (default all)")
+    command.add_argument("--cluster", metavar="ADDRESS", help="of a Dask scheduler, tcp://host:port, instead of --jobs")
+    command.add_argument("--out", default="results/sweep", metavar="FOLDER", help="default results/sweep")
+    command.add_argument("--dry-run", action="store_true", help="say how many runs and how long, write nothing")
+    command.set_defaults(run=run_sweep)
+
+
+def run_sweep(args):
+    """Train what is not recorded yet, and say what there is at the end."""
+    configs, source = planned(args)
+    check(configs, source)
+    todo = unfinished(args.out, configs)
+    if args.dry_run:
+        return dry_run(args, configs, todo, source)
+    where, done = {"jobs": args.jobs, "cluster": args.cluster}, len(configs) - len(todo)
+    results = sweep(configs, source, args.out, bar=lambda n: bar.update(n - bar.n), **where)
+    note_warm_ups(configs)
+    options = {"unit": "step", "desc": f"{done}/{len(configs)} runs", "disable": not todo}
+    with tqdm(total=sum(c["steps"] for c in todo), **options) as bar:
+        for number, _ in enumerate(results, done + 1):
+            bar.set_description(f"{number}/{len(configs)} runs")
+    return finish(args.out, configs)
+
+
+def planned(args):
+    """The configurations and the data that the command line asks for."""
+    for name in args.datasets:
+        check_known("dataset", name, NAMED)
+    for name in args.algorithms or []:
+        check_known("method", name, ALGORITHMS)
+    check_known("preset", args.preset, PRESETS)
+    for key in ("jobs", "draws", "seeds"):
+        if getattr(args, key) < 1:
+            raise ValueError(f"--{key} must be at least 1, got {getattr(args, key)}")
+    source = None if set(args.datasets) <= {*TOYS} else load_digits(args.digits)
+    names = ("algorithms", "datasets", "test_domains", "draws", "seeds", "preset", "steps", "size", "count")
+    return grid(source, **{name: getattr(args, name) for name in names}), source
+
+
+def dry_run(args, configs, todo, source):
+    """Say how many runs there are and about how long those that remain will take."""
+    seconds = expected_seconds(todo, source, args.jobs)
+    where = "on the cluster, divided by its workers" if args.cluster else f"with --jobs {args.jobs}"
+    about = duration(seconds if args.cluster else seconds / max(1, min(args.jobs, len(todo))))
+    recorded = len(configs) - len(todo)
+    print(f"{len(configs)} runs, {recorded} of them recorded in {args.out}; the rest takes about {about} {where}")
+    return 0
+
+
+def duration(seconds):
+    """Seconds as text, in the unit that fits."""
+    for unit, length in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def note_warm_ups(configs):
+    """Say where a run ends before its warm-up does: its penalty never gets its weight."""
+    early = [c for c in configs if c["hyper_parameters"].get("warm_up", 0) >= c["steps"]]
+    if early:
+        names = ", ".join(dict.fromkeys(f"{c['algorithm']} draw {c['draw']}" for c in early))
+        print(f"minifishr: {len(early)} of {len(configs)} runs end before their warm-up: {names}", file=sys.stderr)
+
+
+def finish(folder, configs):
+    """Print how the runs of the sweep ended; 1 if one of them failed."""
+    found, _ = scanned(folder)
+    ended = [found[name] for name in map(identity, configs) if name in found]
+    failed = [record for record in ended if record.failure]
+    for record in failed:
+        cell = "{dataset} {test_domain} draw {draw}".format(**record.config)
+        print(f"minifishr: {cell} {record.failure}", file=sys.stderr)
+    print(
+        f"{len(configs)} runs: {len(ended) - len(failed)} done, {len(failed)} failed; records in {runs_folder(folder)}"
+    )
+    return 1 if failed else 0
