@@ -20,9 +20,12 @@ Read the files in this order; each imports only from those before it:
                             erm irm vrex fish and_mask sand_mask fishr iga idgm coral dann
     evaluate, train         accuracies, selection rules, the training loop, checkpoints
     checks                  what every method promises, to check your own; identities, to verify
+    invariance              what a trained network has made equal in its domains
     presets, experiments    what an experiment consists of; one run
     parallel                many runs
     plots, report, figures  what a results folder holds
+    grid, records           many runs that can be interrupted: which ones, and what is left of each
+    sweep, calibration      carrying them out; how long it will take
     commands, cli           the command line
 """
 

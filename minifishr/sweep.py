@@ -1,7 +1,7 @@
 """Sweeps: train what is not recorded yet, in processes or on a cluster, and record each run as it finishes.
 
-Only this process writes records, so a cluster needs no shared file system. Every run here trains with one thread for
-its matrix products, so that the number of processes changes no number.
+Only this process writes records, so a cluster needs no shared file system. The processes here train with one thread
+each for their matrix products, as the workers that Dask starts do, so that how many there are changes no number.
 """
 
 import asyncio
@@ -14,8 +14,6 @@ import threading
 import time
 import warnings
 from pathlib import Path
-
-import numpy as np
 
 from .algorithms import ALGORITHMS
 from .experiments import run
@@ -37,7 +35,7 @@ def sweep(configs, source, folder, *, jobs=1, cluster=None, bar=None, factories=
     cannot be used.
     """
     todo = unfinished(folder, configs)
-    client = connected(cluster) if cluster is not None else None
+    client = connected(cluster) if cluster is not None and todo else None
     prepare(folder, configs)
     if client:
         return recorded(folder, trained_on_cluster(client, todo, source, factories, bar))
@@ -166,40 +164,3 @@ def trained_on_cluster(client, todo, source, factories, bar):
             future.release()
     if lost:
         raise OSError(f"{len(lost)} of {len(todo)} runs could not be run on the cluster ({lost[0]}); start it again")
-
-
-def expected_seconds(todo, source, jobs=1, factories=ALGORITHMS):
-    """The seconds that some runs will take one after the other, from a few steps of each method on each data set."""
-    groups = {}
-    for config in todo:
-        groups.setdefault((config["algorithm"], config["dataset"]), []).append(config)
-    work = []
-    for (name, _), group in groups.items():
-        work.append((calibrated, (average(group), source, factories[name], len(group))))
-    return sum(in_processes(work, jobs))
-
-
-def average(group):
-    """The first of some configurations with the mean of what makes a step costly: batch size and width of a critic."""
-    config, chosen = group[0], dict(group[0]["hyper_parameters"])
-    if "width" in chosen:
-        chosen["width"] = round(np.mean([c["hyper_parameters"]["width"] for c in group]))
-    batch = config["batch"] and round(np.mean([c["batch"] for c in group]))
-    return {**config, "hyper_parameters": chosen, "batch": batch}
-
-
-def calibrated(config, source, factory, number):
-    """The expected seconds of as many runs, from eleven steps of one."""
-    times, begin = [], time.perf_counter()
-
-    def progress(steps):
-        for step in steps:
-            times.append(time.perf_counter())
-            yield step
-        times.append(time.perf_counter())
-
-    trained({**config, "steps": 11, "every": 5}, source, factory, progress)
-    whole, gaps = time.perf_counter() - begin, np.diff(times)
-    step = np.median([*gaps[1:5], *gaps[6:10]])
-    measure = max(0.0, gaps[5] - step)
-    return number * (whole - gaps.sum() + config["steps"] * (step + measure / config["every"]))

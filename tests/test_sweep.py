@@ -15,6 +15,7 @@ from test_experiments import own_domains
 
 from minifishr import cli, records, train
 from minifishr.algorithms import ALGORITHMS, DEFAULTS, RANGES
+from minifishr.calibration import expected_seconds
 from minifishr.commands import sweep as command
 from minifishr.digits import Digits
 from minifishr.domains import minibatches
@@ -22,7 +23,7 @@ from minifishr.experiments import plan
 from minifishr.grid import check, domain_names, drawn, grid
 from minifishr.mlp import MLP
 from minifishr.records import check_same_sweep, checkpoint_path, identity, read_record, record_path, write_record
-from minifishr.sweep import expected_seconds, sweep, trained
+from minifishr.sweep import sweep, trained
 from minifishr.train import Checkpoint, fit, leaves
 
 MNIST_LIKE = Digits("test digits", np.zeros((70_000, 28, 28), np.uint8), np.tile(np.arange(10), 7_000).astype(np.uint8))
@@ -550,3 +551,5 @@ def test_expected_time_is_steps_times_runs(tmp_path):
 
     configs = own(["erm"], draws=3, seeds=2, steps=1_000)
     assert 6 * 10 < expected_seconds(configs, own_domains(), 1, {"erm": sleepy}) < 6 * 30
+    broken = [{**config, "hyper_parameters": {"lr": 1e30}} for config in configs]
+    assert 0 < expected_seconds(broken, own_domains(), 1, {"erm": sleepy}) < 6

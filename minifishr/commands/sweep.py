@@ -6,12 +6,13 @@ from joblib import cpu_count
 from tqdm import tqdm
 
 from ..algorithms import ALGORITHMS, CORE
+from ..calibration import expected_seconds
 from ..digits import load_digits
 from ..experiments import check_known
 from ..grid import check, grid
 from ..presets import DATASETS, PRESETS, TOYS
 from ..records import identity, runs_folder, scanned, unfinished
-from ..sweep import expected_seconds, sweep
+from ..sweep import sweep
 
 NAMED = [name for name in DATASETS if name != "own"]
 

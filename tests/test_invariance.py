@@ -1,0 +1,77 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import problems
+
+from minifishr.curvature import hessian
+from minifishr.domains import stream
+from minifishr.invariance import (
+    STATISTICS,
+    classifier_hessian,
+    dispersion,
+    hessian_products,
+    invariances,
+    random_direction,
+    risks_along,
+)
+from minifishr.losses import risk
+from minifishr.mlp import MLP
+
+
+def test_dispersion_by_hand():
+    # mean (2, 0): deviations (1, 0), (-1, 0): 2 of 10
+    assert dispersion([[1.0, 0.0], [3.0, 0.0]]) == 0.2
+    assert dispersion([[1.0], [-1.0]]) == 1.0 and dispersion(np.zeros((2, 3))) == 0.0
+
+
+@given(st.lists(st.lists(st.floats(-1e3, 1e3), min_size=3, max_size=3), min_size=2, max_size=5), st.floats(0.1, 10))
+def test_dispersion_is_between_0_and_1_and_has_no_unit(phi, factor):
+    found = dispersion(phi)
+    assert 0 <= found <= 1 + 1e-12  # rounding of two sums of at most 15 terms
+    assert np.isclose(dispersion(factor * np.array(phi)), found, rtol=1e-9, atol=1e-12)
+
+
+@given(problems())
+def test_copies_of_a_domain_agree_in_everything(problem):
+    model, theta, (domain, *_) = problem
+    found = invariances(model, theta, [domain] * 3)
+    assert list(found) == list(STATISTICS) and max(found.values()) < 1e-28
+
+
+@given(problems())
+def test_classifier_hessian_is_the_block_of_the_hessian(problem):
+    model, theta, (domain, *_) = problem
+    H = hessian(model, theta, domain.x, domain.y)
+    block = H[model.classifier, model.classifier]
+    found = classifier_hessian(model, theta, domain.x, domain.y)
+    np.testing.assert_allclose(found, block, atol=1e-12 * max(1, np.abs(block).max()))  # rounding
+
+
+@given(problems())
+def test_hessian_products_are_the_hessian_times_vectors_that_are_the_same_in_every_domain(problem):
+    model, theta, domains = problem
+    products = [hessian_products(model, theta, d.x, d.y, probes=model.d + 3) for d in domains[:2]]
+    H = [hessian(model, theta, d.x, d.y) for d in domains[:2]]
+    vectors = stream(0, "probes").normal(size=(model.d + 3, model.d))
+    for found, matrix in zip(products, H, strict=True):
+        np.testing.assert_allclose(found, vectors @ matrix, atol=1e-10 * max(1, np.abs(matrix).max()))
+
+
+def test_mean_squared_product_is_the_frobenius_norm():
+    rng = np.random.default_rng(0)
+    model, x, y = MLP((3, 4, 1)), rng.normal(size=(20, 3)), rng.integers(0, 2, 20)
+    theta = model.init(rng)
+    products = hessian_products(model, theta, x, y, probes=4_000)
+    H = hessian(model, theta, x, y)
+    # the standard error of the mean of 4 000 squares is at most sqrt(2 / 4 000) = 2 % of it
+    assert np.isclose(np.mean(np.sum(products**2, axis=1)), np.sum(H**2), rtol=0.1)
+
+
+@given(problems())
+def test_risks_along_a_line(problem):
+    model, theta, domains = problem
+    direction = random_direction(theta, 1)
+    assert np.isclose(np.linalg.norm(direction), np.linalg.norm(theta))
+    found = risks_along(model, theta, direction, [0.0, -0.5], domains)
+    expected = [[risk(model, theta + t * direction, d.x, d.y) for d in domains] for t in (0.0, -0.5)]
+    np.testing.assert_allclose(found, expected, rtol=1e-13)
