@@ -20,10 +20,11 @@ from .domains import (
     stream,
 )
 from .gradients import gradient_variance
+from .invariance import invariances
 from .mlp import MLP
-from .presets import DATASETS, DOMAINS, PRESETS, TOYS
+from .presets import DATASETS, DISPERSION, DOMAINS, PRESETS, TOYS
 from .toys import cdsprites, check_number, linear_toy
-from .train import Diverged, accuracy_rows, agreement_rows, fit, keep_heap
+from .train import Diverged, Row, accuracy_rows, agreement_rows, fit, keep_heap
 
 
 class Result(NamedTuple):
@@ -47,11 +48,13 @@ def plan(
     changes=(),
     steps=None,
     domains=None,
+    invariances=False,
 ):
     """One configuration a method, seed and, for cdsprites, number of training domains.
 
     Preset, methods and test domain are the data set's unless said. `changes` are (method, name, value); no method
-    means all that have the name. ValueError for an unknown preset, data set, method or hyper-parameter, or no seeds.
+    means all that have the name. With `invariances` a run also measures what it has made equal. ValueError for an
+    unknown preset, data set, method or hyper-parameter, or no seeds.
     """
     check_known("dataset", dataset, DATASETS)
     chosen = DATASETS[dataset]
@@ -63,6 +66,7 @@ def plan(
         raise ValueError(f"there must be at least one seed and none below 0, got {list(seeds)}")
     base = {**PRESETS[preset], "preset": preset, "dataset": dataset, "test_domain": test_domain or chosen.test_domain}
     base["steps"] = base["steps"] if steps is None else steps
+    base |= {"invariances": True} if invariances else {}
     if base["steps"] < 1:
         raise ValueError(f"steps must be at least 1, got {steps}")
     return [
@@ -166,9 +170,18 @@ def run(config, source, factory, progress=iter, checkpoint=None):
         fitted = fit(algorithm, theta, batches, config["steps"], **options)
     except Diverged as error:
         fitted, failure = error.fit, f"seed {config['seed']}: {error}"
-    seconds = time.perf_counter() - start
+    seconds, history = time.perf_counter() - start, fitted.history
+    if config.get("invariances") and failure is None:
+        ends = (0, theta), (config["steps"], fitted.theta)
+        history = [*history, *(row for step, end in ends for row in dispersion_rows(model, end, task, step))]
     variances = np.stack([before, domain_variances(model, fitted.theta, task.train)])
-    return Result(config, fitted.theta, fitted.history, variances, seconds, failure)
+    return Result(config, fitted.theta, history, variances, seconds, failure)
+
+
+def dispersion_rows(model, theta, task, step):
+    """What training domains do not share after `step` updates, as rows "dispersion of ..."."""
+    found = invariances(model, theta, task.train)
+    return [Row(step, "", f"{DISPERSION} {name}", value) for name, value in found.items()]
 
 
 def domain_variances(model, theta, domains):

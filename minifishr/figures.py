@@ -3,8 +3,10 @@
 import numpy as np
 
 from . import plots
+from .experiments import network
+from .invariance import random_direction, risks_along
 from .presets import TOYS
-from .report import accuracies, by_method, by_size, shown
+from .report import accuracies, by_method, by_size, invariance_matrix, shown
 from .train import AGREEMENT
 
 
@@ -27,6 +29,9 @@ def write_figures(folder, results, problem):
         drawn["variances"] = variance_figure(groups, problem, f"{title}, seed {results[0].config['seed']}")
     if results[0].config["dataset"] in TOYS:
         drawn["agreement"] = agreement_figure(sizes, several)
+    if len(sizes) == 1 and results[0].config.get("invariances"):
+        drawn["invariances"] = invariance_figure(results, several)
+        drawn["landscape"] = landscape_figure(next(iter(sizes.values())), problem, title)
     if problem.shape:
         drawn["images"] = image_figure(problem)
     for name, figure in drawn.items():
@@ -134,6 +139,40 @@ def variance_figure(groups, problem, title):
     for ax, v, label in zip(axes[0], shown, labels, strict=True):
         plots.variance_scatter(ax, v[0], v[1], names, (top / 1e6, top))
         ax.set_title(label, fontsize=10)
+    return figure
+
+
+def invariance_figure(results, title):
+    """The invariance matrix as a heat map."""
+    matrix = invariance_matrix(results)
+    statistics = list(next(iter(matrix.values())))
+    figure, axes = new_figure(
+        1, 1, 2 + 1.1 * len(statistics), 1.4 + 0.35 * len(matrix), f"{title}: dispersion over domains"
+    )
+    plots.heat_map(axes[0, 0], [list(values.values()) for values in matrix.values()], list(matrix), statistics)
+    return figure
+
+
+def landscape_figure(groups, problem, title):
+    """Each domain's risk around two solutions along one random direction, and on the line from one to the other."""
+    chosen = [name for name in ("erm", "fishr") if name in groups]
+    chosen += [name for name in groups if name not in chosen]
+    solutions = {name: groups[name][0].theta for name in chosen[:2]}
+    model = network(groups[chosen[0]][0].config, problem)
+    domains = [*problem.train, *problem.test]
+    around, between = np.linspace(-1, 1, 21), np.linspace(-0.5, 1.5, 21)
+    lines = {f"around {n}": (theta, random_direction(theta), around) for n, theta in solutions.items()}
+    if len(solutions) == 2:
+        (first, one), (second, two) = solutions.items()
+        lines[f"from {first} (0) to {second} (1)"] = one, two - one, between
+    figure, axes = new_figure(1, len(lines), 1.6 + 2.9 * len(lines), 3.3, title, sharey=True)
+    styles = plots.domain_styles([d.name for d in problem.train], [d.name for d in problem.test])
+    for ax, (label, (theta, direction, amounts)) in zip(axes[0], lines.items(), strict=True):
+        plots.risk_curves(ax, amounts, risks_along(model, theta, direction, amounts, domains), styles)
+        ax.set_title(label, fontsize=10)
+        ax.set(xlabel="distance / length of theta" if label.startswith("around") else "position", ylim=(0, None))
+    axes[0, 0].set_ylabel("risk")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right upper", fontsize=8)
     return figure
 
 

@@ -27,7 +27,7 @@ def dispersion(phi):
 
 
 def classifier_hessian(model, theta, x, y):
-    """The Hessian of the risk in the last W and b, exactly: their true Fisher, because the logits are linear in them."""
+    """The Hessian of the risk in the last W and b, exact: their true Fisher, because the logits are linear in them."""
     head, w, (a,) = model.head(theta, [x])
     return true_fisher(head, w, a, y)
 

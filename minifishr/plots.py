@@ -88,6 +88,24 @@ def metric_curves(ax, steps, by_method, ylabel, linear=1e-4):
     return ax
 
 
+def heat_map(ax, values, rows, columns):
+    """Numbers in [0, 1] as a table (r,c) with a shade each, logarithmic from 0.0001: the darker, the smaller."""
+    values = np.asarray(values)
+    ax.imshow(np.log10(np.clip(values, 1e-4, 1)), cmap="cividis", vmin=-4, vmax=0, aspect="auto")
+    for (i, j), value in np.ndenumerate(values):
+        ax.text(j, i, f"{value:.2g}", ha="center", va="center", fontsize=8, color="black" if value > 0.01 else "white")
+    ax.set_xticks(range(len(columns)), [c.replace(", ", ",\n").replace(" of ", "\nof ") for c in columns], fontsize=8)
+    ax.set_yticks(range(len(rows)), rows, fontsize=9)
+    return ax
+
+
+def risk_curves(ax, amounts, values, styles):
+    """The risk of each domain along a line, (t,), (t,m)."""
+    for (name, style), column in zip(styles.items(), np.asarray(values).T, strict=True):
+        ax.plot(amounts, column, label=name, **style)
+    return ax
+
+
 def variance_scatter(ax, v1, v2, names, limits):
     """One point a parameter, its gradient variance in two domains, (d,), (d,), on log axes between two limits.
 

@@ -97,4 +97,5 @@ DATASETS = {
     "own": Dataset(None),
 }
 TOYS = ("linear", "cdsprites")  # drawn without digits; how well gradients agree is measured on the way
+DISPERSION = "dispersion of"  # how the metrics of an invariance matrix start
 DOMAINS = 15  # of the colored sprites, unless said

@@ -9,9 +9,11 @@ import numpy as np
 from tabulate import tabulate
 
 from .evaluate import SELECTION
+from .presets import DISPERSION
 from .train import write_rows
 
 PICTURES = ("accuracy.png", "objective.png", "variances.png", "agreement.png", "domains.png", "images.png")
+PICTURES += ("invariances.png", "landscape.png")
 FILES = ("config.json", "history.jsonl", "table.md", *PICTURES)
 FEW = 6  # training domains that a table or figure shows one by one
 LIBRARIES = ("minifishr", "numpy", "autograd", "scipy", "matplotlib")
@@ -102,6 +104,35 @@ def table(results, problem, selection="last"):
     headers = ["method", *columns, "seconds"]
     align = ["left", *["right"] * (len(headers) - 1)]
     return tabulate(rows, headers, tablefmt="github", colalign=align, disable_numparse=True)
+
+
+def invariance_matrix(results):
+    """Method ("untrained" first) -> statistic -> its dispersion over training domains, the mean over seeds."""
+    last = {"untrained": (results, 0)}
+    last |= {name: (group, None) for name, group in by_method(results).items() if group}
+    found = {}
+    for name, (group, step) in last.items():
+        rows = [row for r in group for row in r.history if row.metric.startswith(DISPERSION)]
+        rows = [row for row in rows if (row.step == 0) == (step == 0)]
+        statistics = dict.fromkeys(row.metric.removeprefix(DISPERSION).strip() for row in rows)
+        found[name] = {
+            s: float(np.mean([row.value for row in rows if row.metric.endswith(f"{DISPERSION} {s}")]))
+            for s in statistics
+        }
+    return {name: values for name, values in found.items() if values}
+
+
+def invariance_table(results):
+    """The invariance matrix as a Markdown table with the sentence that says what it shows."""
+    matrix = invariance_matrix(results)
+    statistics = list(next(iter(matrix.values())))
+    rows = [[name, *(f"{values[s]:.2g}" for s in statistics)] for name, values in matrix.items()]
+    align = ["left", *["right"] * len(statistics)]
+    text = tabulate(rows, ["trained with", *statistics], tablefmt="github", colalign=align, disable_numparse=True)
+    return (
+        f"{text}\n\nDispersion over the training domains, sum_e ||phi_e - mean phi||^2 / sum_e ||phi_e||^2 of each "
+        "statistic phi: 0 where the domains agree, 1 where their mean is zero. Last step, mean over seeds."
+    )
 
 
 def accuracies(group, names, selection="last"):

@@ -90,6 +90,13 @@ def test_numbers_of_domains_are_compared_in_one_table_and_figure(here, monkeypat
     assert {row["domains"] for row in rows} == {7, 2}
 
 
+def test_invariances_are_a_second_table_and_two_figures(here, mine):
+    assert cli.main(["compare", *mine, "--algorithms", "erm", "fishr", "--invariances", "--out", "x"]) == 0
+    assert {"invariances.png", "landscape.png"} < {path.name for path in (here / "x").iterdir()}
+    table = (here / "x" / "table.md").read_text()
+    assert "| untrained " in table and "Hessian, all layers" in table
+
+
 def test_train_runs_one_method_with_one_seed(here, mine, capsys):
     assert cli.main(["train", "fishr", *mine, "--seed", "5", "--preset", "domainbed", "--set", "ema=0.5"]) == 0
     runs = json.loads((here / "results" / "own-domainbed-001" / "config.json").read_text())["runs"]

@@ -10,8 +10,9 @@ from minifishr.digits import load_digits
 from minifishr.domains import Domain, full_batch, stream
 from minifishr.experiments import network, plan, problem, run
 from minifishr.gradients import domain_gradients, per_sample_gradients
+from minifishr.invariance import STATISTICS, invariances
 from minifishr.parallel import compare
-from minifishr.presets import MATCHING, PRESETS
+from minifishr.presets import DISPERSION, MATCHING, PRESETS
 from minifishr.train import AGREEMENT, fit
 
 
@@ -153,6 +154,20 @@ def test_agreement_of_the_gradients_is_measured_on_the_toys_by_its_definition():
     _, g = domain_gradients(network(config, task), result.theta, task.train)
     pairs = [g[0] @ g[1], g[0] @ g[2], g[1] @ g[2]]
     assert set(rows) == {0, 2} and np.isclose(rows[2], np.mean(pairs), rtol=1e-4)  # float32
+
+
+def test_run_measures_what_it_has_made_equal_where_that_is_asked_for():
+    (config,) = own_plan(["erm"], invariances=True)
+    result, plain = run(config, own_domains(), erm), run(own_plan(["erm"])[0], own_domains(), erm)
+    assert result.theta.tobytes() == plain.theta.tobytes()
+    rows = [row for row in result.history if row.metric.startswith(DISPERSION)]
+    assert result.history[: -len(rows)] == plain.history
+    task = problem(config, own_domains())
+    found = invariances(network(config, task), result.theta, task.train)
+    assert {row.metric: row.value for row in rows if row.step == 4} == {
+        f"{DISPERSION} {n}": v for n, v in found.items()
+    }
+    assert {row.step for row in rows} == {0, 4} and len(rows) == 2 * len(STATISTICS)
 
 
 SEEDS = 10

@@ -4,8 +4,9 @@ from matplotlib.image import imread
 from test_report import STEPS, results, task
 
 from minifishr import figures
-from minifishr.experiments import Result, plan
+from minifishr.experiments import Result, network, plan
 from minifishr.figures import write_figures
+from minifishr.losses import risk
 from minifishr.report import by_method, by_size
 from minifishr.toys import cdsprites
 from minifishr.train import AGREEMENT, Row
@@ -104,6 +105,26 @@ def test_variance_panels_share_one_scale_and_show_every_positive_parameter():
     assert [ax.get_title() for ax in figure.axes] == ["before training", "erm, after", "fishr, after"]
     assert len({ax.get_xlim() for ax in figure.axes} | {ax.get_ylim() for ax in figure.axes}) == 1
     np.testing.assert_array_equal(figure.axes[2].lines[0].get_ydata(), groups["fishr"][0].variances[1, 1])
+
+
+def test_landscape_shows_the_domains_risks_at_and_between_two_solutions():
+    first, second = (r._replace(config={**r.config, "hidden": [3]}) for r in results()[::2])
+    model = network(first.config, task())
+    thetas = [model.init(np.random.default_rng(seed)) for seed in (1, 2)]
+    groups = {"erm": [first._replace(theta=thetas[0])], "fishr": [second._replace(theta=thetas[1])]}
+    around, other, between = figures.landscape_figure(groups, task(), "title").axes
+    titles = [ax.get_title() for ax in (around, other, between)]
+    assert titles == ["around erm", "around fishr", "from erm (0) to fishr (1)"]
+    for e, domain in enumerate([*task().train, *task().test]):
+        ends = [risk(model, theta, domain.x, domain.y) for theta in thetas]
+        for ax, x, expected in (
+            (around, 0, ends[0]),
+            (other, 0, ends[1]),
+            (between, 0, ends[0]),
+            (between, 1, ends[1]),
+        ):
+            line = ax.lines[e]
+            assert np.isclose(line.get_ydata()[np.isclose(line.get_xdata(), x)].item(), expected)
 
 
 def test_nothing_is_drawn_where_every_run_failed(tmp_path):

@@ -6,6 +6,7 @@ import pytest
 from minifishr import report
 from minifishr.domains import Domain, Problem
 from minifishr.experiments import Result, plan
+from minifishr.presets import DISPERSION
 from minifishr.report import caption, results_folder, spread, table, write_config
 from minifishr.toys import cdsprites
 from minifishr.train import Row
@@ -73,6 +74,36 @@ def test_table_and_caption_show_many_training_domains_as_one():
     assert cells(table(sprites([9]), problem))[0] == ["method", "mean of 9 training domains", "test", "seconds"]
     text = caption([r.config for r in sprites([9])], problem)
     assert "Rows: 4 in each of 9 training domains, test 20." in text
+
+
+def measured(method, seed, values):
+    rows = [Row(0, "", f"{DISPERSION} {n}", 0.5) for n in values] + [
+        Row(20, "", f"{DISPERSION} {n}", v + seed) for n, v in values.items()
+    ]
+    found = result({**plan("quick", (method,), (seed,))[0], "invariances": True}, 0.5)
+    return found._replace(history=[*found.history, *rows])
+
+
+def test_invariance_matrix_is_the_mean_over_seeds_with_the_start_first():
+    matrix = report.invariance_matrix(
+        [
+            measured(m, s, {"risk": r, "mean of features": 0.0})
+            for m, r in (("erm", 0.1), ("fishr", 0.2))
+            for s in (0, 1)
+        ]
+    )
+    assert matrix == {
+        "untrained": {"risk": 0.5, "mean of features": 0.5},
+        "erm": {"risk": pytest.approx(0.6), "mean of features": 0.5},
+        "fishr": {"risk": pytest.approx(0.7), "mean of features": 0.5},
+    }
+
+
+def test_invariance_table_has_a_row_a_method_and_says_what_it_is():
+    text = report.invariance_table([measured("fishr", 0, {"risk": 0.012345})])
+    header, _, untrained, fishr = cells(text.split("\n\n")[0])
+    assert header == ["trained with", "risk"] and untrained == ["untrained", "0.5"] and fishr == ["fishr", "0.012"]
+    assert "Dispersion over the training domains" in text
 
 
 def test_spread_of_one_value_has_no_deviation():

@@ -16,7 +16,7 @@ from ..figures import write_figures
 from ..own import load_npz
 from ..parallel import compare
 from ..presets import DATASETS, PRESETS, TOYS
-from ..report import append_history, caption, results_folder, sort_history, table, write_config
+from ..report import append_history, caption, invariance_table, results_folder, sort_history, table, write_config
 
 NAMED = [name for name in DATASETS if name != "own"]
 
@@ -44,6 +44,7 @@ def add_problem_options(command):
     command.add_argument("--digits", default="auto", metavar="auto|mnist|rendered")
     command.add_argument("--set", nargs="+", action="extend", default=[], metavar="[METHOD.]NAME=VALUE", dest="changes")
     command.add_argument("--steps", type=int, metavar="N", help="instead of the preset's")
+    command.add_argument("--invariances", action="store_true", help="also measure what each method has made equal")
     command.add_argument("--selection", default="last", choices=list(SELECTION), help="the step that the table shows")
     command.add_argument("--jobs", type=int, default=cpu_count(), metavar="N", help="processes (default all)")
     command.add_argument("--out", metavar="FOLDER", help="default: the next free one under results/")
@@ -83,7 +84,8 @@ def planned(args):
         check_known("dataset", dataset, NAMED)
     seeds = range(args.seeds) if several else [args.seed]
     changes = [change(text) for text in args.changes]
-    configs = plan(args.preset, names, seeds, dataset, args.test_domain, changes, args.steps, args.domains)
+    options = {"test_domain": args.test_domain, "changes": changes, "steps": args.steps, "domains": args.domains}
+    configs = plan(args.preset, names, seeds, dataset, invariances=args.invariances, **options)
     if dataset in TOYS:
         return configs, None
     return configs, load_npz(args.data, np.float32) if args.data else load_digits(args.digits)
@@ -104,6 +106,8 @@ def finish(folder, results, configs, task, selection):
     """Write and print what the runs gave; 1 if one of them failed."""
     text = f"{table(results, task, selection)}\n\n{caption(configs, task, selection)}\n"
     failures = [result.failure for result in results if result.failure]
+    if configs[0].get("invariances") and len(failures) < len(results):
+        text += f"\n{invariance_table(results)}\n"
     text += "".join(f"\nFailed: {failure}\n" for failure in failures)
     (folder / "table.md").write_text(text, encoding="utf-8")
     sort_history(folder, results)
