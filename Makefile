@@ -27,6 +27,11 @@ parity: .venv/test
 	$(BIN)/pip install --quiet --editable '.[parity]'
 	$(BIN)/pytest -m parity tests/parity
 
+# For developers: minifishr, PyTorch, BackPACK and JAX in turn on this machine, as ratios.
+benchmark: .venv/test
+	$(BIN)/pip install --quiet --editable '.[parity]'
+	$(BIN)/python benchmarks/run.py
+
 # For developers, an hour or more: does a test fail for every small change of the mathematics?
 mutation: .venv/test
 	$(BIN)/pip install --quiet --editable '.[mutation]'
@@ -36,4 +41,4 @@ mutation: .venv/test
 clean:
 	rm -rf .venv mutants .pytest_cache .ruff_cache .hypothesis .coverage
 
-.PHONY: demo test parity mutation clean
+.PHONY: demo test parity benchmark mutation clean

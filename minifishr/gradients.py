@@ -17,7 +17,7 @@ from autograd.builtins import tuple as traced_tuple
 from autograd.differential_operators import grad_and_aux
 
 from .losses import losses, per_sample_losses, risk
-from .mlp import affine, relu
+from .mlp import affine, cross, relu
 
 
 def domain_gradients(model, theta, domains):
@@ -109,9 +109,9 @@ def gradient_moments(model, theta, x, y):
     """Mean and mean square of the per-sample gradients, (d,), (n,p), (n,) -> (d,), (d,), without storing them."""
     means, squares = [], []
     for a, delta in inputs_and_deltas(model, theta, x, y):
-        means += [np.ravel(a.T @ delta), np.sum(delta, axis=0)]
+        means += [np.ravel(cross(a, delta)), np.sum(delta, axis=0)]
         a2, delta2 = np.square(a), np.square(delta)
-        squares += [np.ravel(a2.T @ delta2), np.sum(delta2, axis=0)]
+        squares += [np.ravel(cross(a2, delta2)), np.sum(delta2, axis=0)]
     return np.concatenate(means) / len(y), np.concatenate(squares) / len(y)
 
 

@@ -1,4 +1,4 @@
-"""A multilayer perceptron from scratch: five primitives and a flat parameter vector.
+"""A multilayer perceptron from scratch: six primitives and a flat parameter vector.
 
 autograd differentiates everything here, any number of times. The primitives are ours because
 autograd's `maximum` has slope 1/2 at zero and turns float32 into float64, and because slicing a
@@ -7,6 +7,8 @@ again made of differentiable operations, so second derivatives come for free.
 """
 
 import math
+from functools import cache
+from itertools import accumulate
 from typing import NamedTuple
 
 import autograd.numpy as np
@@ -25,6 +27,20 @@ def relu(z):
 defvjp(relu, lambda ans, z: lambda g: g * (z > 0))  # a comparison is a constant for autograd
 
 
+def product(a, b):
+    """a b, (n,i), (i,j) -> (n,j); with i = 1 by broadcasting, at which NumPy is three times as fast as at a product."""
+    return a * b if a.shape[1] == 1 else a @ b
+
+
+@primitive
+def cross(a, b):
+    """a^T b, (n,i), (n,j) -> (i,j): a sum over samples of outer products."""
+    return a.T @ b
+
+
+defvjp(cross, lambda ans, a, b: lambda g: product(b, g.T), lambda ans, a, b: lambda g: product(a, g))
+
+
 @primitive
 def affine(a, W, b):
     """a W + b, (n,i), (i,j), (j,) -> (n,j)."""
@@ -35,8 +51,8 @@ def affine(a, W, b):
 
 defvjp(
     affine,
-    lambda ans, a, W, b: lambda g: g @ W.T,
-    lambda ans, a, W, b: lambda g: a.T @ g,
+    lambda ans, a, W, b: lambda g: product(g, W.T),
+    lambda ans, a, W, b: lambda g: cross(a, g),
     lambda ans, a, W, b: lambda g: np.sum(g, axis=0),
 )
 
@@ -53,7 +69,7 @@ defvjp(split, lambda ans, array, cuts: lambda g: np.concatenate(list(g)), argnum
 @primitive
 def unpack(theta, shapes):
     """theta (d,) as arrays of some shapes, one after the other, as views."""
-    ends = onp.cumsum([math.prod(shape) for shape in shapes]).tolist()
+    ends = accumulate(math.prod(shape) for shape in shapes)
     return tuple(theta[end - math.prod(shape) : end].reshape(shape) for end, shape in zip(ends, shapes, strict=True))
 
 
@@ -72,13 +88,12 @@ class MLP(NamedTuple):
     @property
     def shapes(self):
         """Name -> shape of each block, in the order of theta."""
-        layers = enumerate(zip(checked(self.sizes), self.sizes[1:], strict=False), 1)
-        return {name: shape for l, (i, j) in layers for name, shape in ((f"W{l}", (i, j)), (f"b{l}", (j,)))}
+        return dict(layout(tuple(checked(self.sizes))))
 
     @property
     def blocks(self):
         """Name -> slice of theta: {"W1": slice, "b1": slice, ...}."""
-        ends = onp.cumsum([onp.prod(shape) for shape in self.shapes.values()]).tolist()
+        ends = list(accumulate(math.prod(shape) for shape in self.shapes.values()))
         return dict(zip(self.shapes, map(slice, [0, *ends[:-1]], ends), strict=True))
 
     @property
@@ -130,6 +145,13 @@ class MLP(NamedTuple):
         else:
             features = [self.features(theta, x) for x in xs]
         return MLP(self.sizes[-2:]), classifier, list(features)
+
+
+@cache
+def layout(sizes):
+    """(name, shape) of each block; remembered, because every forward pass asks."""
+    layers = enumerate(zip(sizes, sizes[1:], strict=False), 1)
+    return [(name, shape) for l, (i, j) in layers for name, shape in ((f"W{l}", (i, j)), (f"b{l}", (j,)))]
 
 
 def checked(sizes):

@@ -53,7 +53,10 @@ def adam(lr, *, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, amsgrad=False):
         mean = b1 * state.mean + (1 - b1) * gradient
         square = b2 * state.square + (1 - b2) * gradient * gradient
         largest = np.maximum(state.largest, square) if amsgrad else state.largest
-        scale = np.sqrt((largest if amsgrad else square) / (1 - b2**step)) + eps
-        return theta - lr / (1 - b1**step) * mean / scale, AdamState(step, mean, square, largest)
+        scale = np.sqrt((largest if amsgrad else square) / (1 - b2**step))
+        scale += eps  # in place, as below: these arrays are ours
+        move = (lr / (1 - b1**step)) * mean
+        move /= scale
+        return theta - move, AdamState(step, mean, square, largest)
 
     return Optimizer(init, update)

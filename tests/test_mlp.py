@@ -12,7 +12,7 @@ from strategies import SIZES, models, problems
 
 from minifishr import mlp
 from minifishr.losses import risk
-from minifishr.mlp import MLP, affine, relu, split, unpack
+from minifishr.mlp import MLP, affine, cross, product, relu, split, unpack
 
 RNG = np.random.default_rng(0)
 seeds = st.integers(0, 2**32 - 1)
@@ -151,6 +151,22 @@ def test_affine_leaves_its_arguments_alone():
     before = [argument.copy() for argument in arguments]
     affine(*arguments)
     assert all((argument == copy).all() for argument, copy in zip(arguments, before, strict=True))
+
+
+@pytest.mark.parametrize(
+    "shapes", [((5, 3), (5, 4)), ((5, 1), (5, 4)), ((5, 3), (5, 1)), ((5, 1), (5, 1)), ((1, 3), (1, 2))]
+)
+def test_cross_is_a_sum_of_outer_products_with_its_derivatives(shapes):
+    a, b = (np.random.default_rng(seed).normal(size=shape) for seed, shape in enumerate(shapes))
+    np.testing.assert_allclose(cross(a, b), sum(np.outer(*rows) for rows in zip(a, b, strict=True)), rtol=1e-13)
+    for left, right in ((a, b), (b, a)):
+        check_grads(lambda t, r=right: anp.sum(anp.sin(cross(t, r))), modes=["rev"], order=2)(left)
+
+
+def test_product_of_a_column_is_that_of_any_other_matrix():
+    a, b = np.arange(3.0)[:, None], np.arange(4.0)[None]
+    np.testing.assert_array_equal(product(a, b), np.outer(a, b))
+    np.testing.assert_array_equal(product(np.eye(3), b.reshape(1, 4).repeat(3, 0)), b.repeat(3, 0))
 
 
 def test_unpacked_blocks_are_the_slices_and_their_derivatives():

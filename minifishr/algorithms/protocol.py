@@ -66,7 +66,8 @@ def descent(name, model, direction, recipe, *, lr, weight_decay, penalty_weight=
         check_domains(name, model, domains, domains_needed)
         weight = recipe.warm_up_weight if state.step < warm_up else penalty_weight
         gradient, memory, info = direction(theta, domains, weight, state.memory)
-        gradient = gradient + recipe.decay * weight_decay * theta
+        if weight_decay:
+            gradient = gradient + recipe.decay * weight_decay * theta
         if recipe.rescale and weight > 1:
             gradient = gradient / weight
         fresh = recipe.restart and state.step == warm_up
