@@ -359,3 +359,18 @@ def test_parameters_of_another_length_are_refused(matrix, diagonal):
 def test_labels_that_the_logits_cannot_mean_are_refused(matrix, diagonal):
     with refused("losses: 1 logit(s) need labels in 0..1, got [2]"):
         matrix(MLP((3, 1)), np.zeros(4), np.zeros((2, 3)), np.array([2, 2]), diagonal=diagonal)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "rows", "squares"),
+    [(gradient_covariance, 3, 1), (empirical_fisher, 2, 1), (true_fisher, 2, 2), (gauss_newton, 8, 1), (hessian, 0, 2)],
+)
+def test_limit_counts_the_rows_and_squares_that_are_held(matrix, rows, squares, monkeypatch):
+    model, n = MLP((3, 4)), 5  # 4 logits: the two (n,k,d) Jacobians of Gauss-Newton are 8 times (n,d)
+    theta, x, y = np.zeros(model.d), np.ones((n, 3)), np.zeros(n, int)
+    size = 8 * (rows * n * model.d + squares * model.d**2)
+    monkeypatch.setattr(curvature, "MOST_BYTES", size)
+    matrix(model, theta, x, y)
+    monkeypatch.setattr(curvature, "MOST_BYTES", size - 1)
+    with pytest.raises(ValueError, match="diagonal=True"):
+        matrix(model, theta, x, y)

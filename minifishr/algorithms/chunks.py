@@ -19,7 +19,7 @@ def chunks_of(domain, chunk):
     return [(domain.x[i : i + chunk], domain.y[i : i + chunk]) for i in range(0, len(domain.y), chunk)]
 
 
-def in_chunks(name, model, sums, finish, distance, *, chunk, ema=0.0, pooled=False):
+def in_chunks(name, model, sums, finish, distance, *, chunk, ema, pooled):
     """A direction for `descent`: sums(model, theta, x, y) -> (s,) additive over rows, its first entry the loss;
     finish(s, n) -> the statistic of a domain.
     """

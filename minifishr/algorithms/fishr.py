@@ -68,7 +68,7 @@ def check_full(scope, ddof):
         raise ValueError(f"fishr: covariance='full' needs scope='classifier' and ddof=0, got {scope!r} and {ddof}")
 
 
-def sums(model, theta, x, y, scope="classifier"):
+def sums(model, theta, x, y, scope):
     """Summed loss, per-sample gradients and their squares, (1 + 2 d_scope,): what chunks of rows add up."""
     loss = np.sum(per_sample_losses(model, theta, x, y))
     if scope == "classifier":

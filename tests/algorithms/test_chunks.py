@@ -94,3 +94,11 @@ def test_a_domain_too_small_for_its_divisor_is_refused():
     algorithm = fishr(model, chunk=1, ddof=1)
     with pytest.raises(ValueError, match="ddof=1 needs more than 1 samples, got 1"):
         algorithm.update(theta, algorithm.init(theta), domains)
+
+
+def test_chunks_with_memory_refuse_another_number_of_domains():
+    model, theta, domains = small()
+    algorithm = fishr(model, chunk=3, ema=0.5)
+    theta, state, _ = algorithm.update(theta, algorithm.init(theta), domains)
+    with pytest.raises(ValueError, match="^fishr: ema=0.5 remembers 2 domains, got 3$"):
+        algorithm.update(theta, state, [*domains, domains[0]])

@@ -128,3 +128,8 @@ def test_tau_one_is_refused_with_the_reason():
         with pytest.raises(ValueError, match=r"^sand_mask: tau=1 never updates anything, because .* use tau < 1$"):
             sand_mask(MLP((2, 1)), tau=tau)
     assert (mask(np.ones((3, 4)) + np.arange(3)[:, None], tau=1, k=1e9) == 0).all()  # the reason
+
+
+def test_variance_too_small_to_divide_by_is_full_agreement_without_a_warning():
+    g = np.array([[1e-160, 1.0], [2e-160, -1.0]])  # a variance of 5e-321: 10 / 5e-321 is no number
+    np.testing.assert_array_equal(mask(g, tau=0.5, k=10.0), [1.0, 0.0])

@@ -1,0 +1,48 @@
+"""Ranges of hyper-parameters, by their definition and by what many draws look like."""
+
+import numpy as np
+import pytest
+
+from minifishr.algorithms import DEFAULTS, RANGES
+from minifishr.algorithms.settings import BATCH_RANGE, choice, log_uniform, settings, uniform, whole
+
+
+def draws(values, number=4_000):
+    rng = np.random.default_rng(0)
+    return np.array([values(rng) for _ in range(number)])
+
+
+def test_uniform_is_between_its_ends_with_the_mean_in_the_middle():
+    found = draws(uniform(2, 5))
+    assert 2 <= found.min() < 2.01 and 4.99 < found.max() < 5
+    assert abs(found.mean() - 3.5) < 0.05  # standard error 3 / sqrt(12 * 4 000) = 0.014
+
+
+@pytest.mark.parametrize(("options", "base"), [({}, 10), ({"base": 2}, 2)])
+def test_log_uniform_has_a_uniform_exponent(options, base):
+    found = np.log(draws(log_uniform(-1, 3, **options))) / np.log(base)
+    assert -1 <= found.min() < -0.98 and 2.98 < found.max() < 3
+    assert abs(found.mean() - 1) < 0.07  # standard error 4 / sqrt(12 * 4 000) = 0.018
+
+
+def test_whole_numbers_are_rounded_down():
+    found = [whole(lambda rng, v=v: v)(None) for v in (0.2, 1.999, 7.0)]
+    assert found == [0, 1, 7] and all(type(value) is int for value in found)
+
+
+def test_every_choice_is_as_likely():
+    values, counts = np.unique(draws(choice(0.05, 0.1, 0.5)), return_counts=True)
+    assert values.tolist() == [0.05, 0.1, 0.5] and abs(counts / 4_000 - 1 / 3).max() < 0.04  # five standard errors
+
+
+def test_batches_are_8_to_511_rows():
+    found = draws(BATCH_RANGE)
+    assert found.min() == 8 and 480 < found.max() < 512
+
+
+@pytest.mark.parametrize("name", RANGES)
+def test_whatever_is_drawn_is_allowed(name):
+    rng = np.random.default_rng(1)
+    for _ in range(50):
+        drawn = {key: values(rng) for key, values in RANGES[name].items()}
+        assert settings(name, DEFAULTS[name], "domainbed", drawn).items() >= drawn.items()
