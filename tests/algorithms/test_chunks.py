@@ -100,5 +100,5 @@ def test_chunks_with_memory_refuse_another_number_of_domains():
     model, theta, domains = small()
     algorithm = fishr(model, chunk=3, ema=0.5)
     theta, state, _ = algorithm.update(theta, algorithm.init(theta), domains)
-    with pytest.raises(ValueError, match="^fishr: ema=0.5 remembers 2 domains, got 3$"):
+    with pytest.raises(ValueError, match=r"^fishr: ema=0.5 remembers 2 domains, got 3$"):
         algorithm.update(theta, state, [*domains, domains[0]])
