@@ -8,7 +8,7 @@ again made of differentiable operations, so second derivatives come for free.
 
 import math
 from functools import cache
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import autograd.numpy as np
@@ -150,7 +150,7 @@ class MLP(NamedTuple):
 @cache
 def layout(sizes):
     """(name, shape) of each block; remembered, because every forward pass asks."""
-    layers = enumerate(zip(sizes, sizes[1:], strict=False), 1)
+    layers = enumerate(pairwise(sizes), 1)
     return [(name, shape) for l, (i, j) in layers for name, shape in ((f"W{l}", (i, j)), (f"b{l}", (j,)))]
 
 
