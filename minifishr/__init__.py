@@ -26,6 +26,9 @@ Read the files in this order; each imports only from those before it:
     plots, report, figures  what a results folder holds
     grid, records           many runs that can be interrupted: which ones, and what is left of each
     sweep, calibration      carrying them out; how long it will take
+    selection, tables       which of them count; means, standard errors, ranks
+    sweep_report            what a sweep has shown, as files
+    sweep_figures           and as pictures
     commands, cli           the command line
 """
 

@@ -1,4 +1,4 @@
-"""The command line: `minifishr compare`, `train`, `sweep`, `data` and `verify`.
+"""The command line: `minifishr compare`, `train`, `sweep`, `report`, `data` and `verify`.
 
 Exit codes: 0 done, 1 a run or an identity failed, 2 the request cannot be carried out (one sentence says why).
 """
@@ -6,7 +6,7 @@ Exit codes: 0 done, 1 a run or an identity failed, 2 the request cannot be carri
 import argparse
 import sys
 
-from .commands import compare, data, sweep, verify
+from .commands import compare, data, report, sweep, verify
 
 
 def main(arguments=None):
@@ -26,6 +26,6 @@ def parser():
     """The argument parser."""
     top = argparse.ArgumentParser("minifishr", description="Domain generalization by invariance, in NumPy.")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (compare, sweep, data, verify):
+    for command in (compare, sweep, report, data, verify):
         command.add(commands)
     return top

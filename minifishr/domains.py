@@ -22,7 +22,7 @@ class Domain(NamedTuple):
 class Problem(NamedTuple):
     """Domains to train on, held-out rows of the same domains, and domains to test on, the most important one first.
 
-    `shape` is (channels, height, width) of one image, or () where x is no image.
+    `shape` is (channels, height, width) of one image, or () where x is no image; `oracle` may have held-out test rows.
     """
 
     name: str
@@ -30,11 +30,12 @@ class Problem(NamedTuple):
     validation: list
     test: list
     shape: tuple = ()
+    oracle: list = ()
 
     @property
     def classes(self):
         """The number of labels, counted over all domains."""
-        return 1 + max(int(domain.y.max()) for domain in [*self.train, *self.validation, *self.test])
+        return 1 + max(int(d.y.max()) for d in [*self.train, *self.validation, *self.test, *self.oracle])
 
 
 def stream(seed, name, *numbers):
@@ -135,21 +136,23 @@ def dealt(digits, m, count, seed):
     return [order[e::m][:count] for e in range(m)]
 
 
-def leave_out(name, domains, left_out, *, share=0.2, seed=0, shape=()):
-    """A Problem that tests on the domain called `left_out` and holds out a share of the rows of each other domain.
+def leave_out(name, domains, *left_out, share=0.2, seed=0, shape=()):
+    """A Problem that tests on the domains called `left_out` and holds out a share of the rows of every domain.
 
     ValueError for an unknown name, names that repeat, or fewer than two domains left to train on.
     """
     names = [domain.name for domain in domains]
-    if len(set(names)) < len(names):
-        raise ValueError(f"{name}: domain names repeat: {names}")
-    if left_out not in names:
-        raise ValueError(f"{name}: unknown test domain {left_out!r}, expected one of {', '.join(names)}")
-    if len(names) < 3:
-        raise ValueError(f"{name}: with {left_out!r} left out, fewer than 2 domains are left to train on: {names}")
-    rest = [(e, domain) for e, domain in enumerate(domains) if domain.name != left_out]
-    train, held = zip(*(held_out(domain, share, stream(seed, "held out", e)) for e, domain in rest), strict=True)
-    return Problem(name, list(train), list(held), [domains[names.index(left_out)]], shape)
+    if any(len({*given}) < len(given) for given in (names, left_out)):
+        raise ValueError(f"{name}: domain names repeat: {names}, without {[*left_out]}")
+    for each in (n for n in left_out if n not in names):
+        raise ValueError(f"{name}: unknown test domain {each!r}, expected one of {', '.join(names)}")
+    if len(names) < len(left_out) + 2:
+        both = " and ".join(map(repr, left_out))
+        raise ValueError(f"{name}: with {both} left out, fewer than 2 domains are left to train on: {names}")
+    parts = [held_out(domain, share, stream(seed, "held out", e)) for e, domain in enumerate(domains)]
+    train, validation = zip(*(part for part in parts if part[0].name not in left_out), strict=True)
+    test, oracle = zip(*(parts[names.index(each)] for each in left_out), strict=True)
+    return Problem(name, list(train), list(validation), list(test), shape, list(oracle))
 
 
 def held_out(domain, share, rng):

@@ -22,7 +22,7 @@ from .domains import (
 from .gradients import gradient_variance
 from .invariance import invariances
 from .mlp import MLP
-from .presets import DATASETS, DISPERSION, DOMAINS, PRESETS, TOYS
+from .presets import DATASETS, DISPERSION, DOMAINS, LEFT_OUT, PRESETS, TOYS
 from .toys import cdsprites, check_number, linear_toy
 from .train import Diverged, Row, accuracy_rows, agreement_rows, fit, keep_heap
 
@@ -117,7 +117,7 @@ def problem(config, source):
     """The Problem of a configuration, from Digits or from a list of domains (data set "own"); toys need no source."""
     dataset, test_domain = config["dataset"], config["test_domain"]
     if dataset == "own":
-        return leave_out("own data", source, test_domain, seed=config["seed"])
+        return leave_out("own data", source, *left_out(config), seed=config["seed"])
     fixed = dataset in TOYS or (dataset == "colored" and config["convention"] == "paper")
     if fixed and test_domain != DATASETS[dataset].test_domain:
         raise ValueError(f"preset {config['preset']} tests on {DATASETS[dataset].test_domain!r}, got {test_domain!r}")
@@ -139,7 +139,12 @@ def left_out_digits(config, source, shared):
     }[config["dataset"]]
     shape = (channels, config["size"], config["size"])
     domains = make(source, **shared)
-    return leave_out(f"{kind} {source.name}", domains, config["test_domain"], seed=config["seed"], shape=shape)
+    return leave_out(f"{kind} {source.name}", domains, *left_out(config), seed=config["seed"], shape=shape)
+
+
+def left_out(config):
+    """The names of the domains that a configuration leaves out, one or two."""
+    return [config[key] for key in LEFT_OUT if key in config]
 
 
 def network(config, task):

@@ -7,6 +7,7 @@ draws. Warm-ups are published for runs of 5 000 steps; shorter runs have proport
 """
 
 import hashlib
+from itertools import combinations
 
 import numpy as np
 
@@ -14,17 +15,19 @@ from .algorithms import ALGORITHMS, RANGES
 from .algorithms.settings import BATCH_RANGE, RANGE_STEPS
 from .domains import colored_mnist_domains, rotated_mnist, stream
 from .experiments import check_known, network, plan, problem
-from .presets import DATASETS, TOYS
+from .presets import DATASETS, LEFT_OUT, TOYS
 
 
 def grid(
-    source, algorithms=None, datasets=("colored",), test_domains=None, draws=1, seeds=1, preset="domainbed", **changes
-):
+    source, algorithms=None, datasets=("colored",), test_domains=None, draws=1, seeds=1, preset="domainbed", *,
+    leave_two_out=False, **changes,
+):  # fmt: skip
     """The configurations of a sweep over seeds 0..seeds-1 and draws 0..draws-1.
 
     `source` is Digits, a list of domains (data set "own") or None (toys); each data set leaves out each of its domains
-    in turn, or those of `test_domains` that it has. `changes` replace the preset's steps, size or count where they are
-    not None. ValueError for what is unknown or empty.
+    in turn, or those of `test_domains` that it has, and with `leave_two_out` also each pair with one of these (never
+    where fewer than two domains would remain, as in Colored MNIST, which has three). `changes` replace the preset's
+    steps, size or count where they are not None. ValueError for what is unknown or empty.
     """
     check_grid(algorithms, datasets, draws, seeds)
     algorithms, data, configs, known = list(dict.fromkeys(algorithms or [])), data_name(source), [], set()
@@ -32,16 +35,26 @@ def grid(
         planned = plan(preset, algorithms, range(seeds), dataset, steps=changes.get("steps"))
         base = {**overrides(planned[0], changes), "data": None if dataset in TOYS else data}
         names = domain_names(planned[0], source)
-        left_out = [name for name in names if test_domains is None or name in test_domains]
-        if not left_out:
+        chosen = [name for name in names if test_domains is None or name in test_domains]
+        if not chosen:
             wanted = ", ".join(test_domains)
             raise ValueError(f"data set {dataset!r} has no domain {wanted} to leave out, only {', '.join(names)}")
         known |= set(names)
         drawn_runs = [drawn({**config, **base}, number) for number in range(draws) for config in planned]
-        configs += [{**config, "test_domain": name} for name in left_out for config in drawn_runs]
+        configs += [
+            {**config, **out} for out in domains_left_out(names, chosen, leave_two_out) for config in drawn_runs
+        ]
     for name in test_domains or []:
         check_known("test domain", name, sorted(known))
     return configs
+
+
+def domains_left_out(names, chosen, two):
+    """What configurations say about the domains that they leave out: each that is chosen, then, with `two`, each pair
+    of names with a chosen one in the order of names, where four or more domains leave two to train on."""
+    pairs = combinations(names, 2) if two and len(names) >= 4 else []
+    both = [dict(zip(LEFT_OUT, pair, strict=True)) for pair in pairs if {*pair} & {*chosen}]
+    return [{LEFT_OUT[0]: name} for name in chosen] + both
 
 
 def check_grid(algorithms, datasets, draws, seeds):

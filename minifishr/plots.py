@@ -24,6 +24,8 @@ METHODS = {
 }
 TRAINING = [(BLUE, "--"), (SKY, "-."), (GREEN, (0, (1, 1))), (PURPLE, (0, (5, 1))), (YELLOW, "--")]
 TEST = [(RED, "-"), ("#777777", ":")]
+MARKERS = "os^XDv*P<>h"
+POINTS = list(zip((BLUE, ORANGE, GREEN, RED, SKY, PURPLE, BLACK, YELLOW), MARKERS, strict=False))
 
 
 CHANNELS = {1: np.ones((1, 3)), 2: np.array([[1, 0.5, 0], [0, 0.5, 1]]), 3: np.eye(3)}  # RGB; each adds up to white
@@ -96,6 +98,61 @@ def heat_map(ax, values, rows, columns):
         ax.text(j, i, f"{value:.2g}", ha="center", va="center", fontsize=8, color="black" if value > 0.01 else "white")
     ax.set_xticks(range(len(columns)), [c.replace(", ", ",\n").replace(" of ", "\nof ") for c in columns], fontsize=8)
     ax.set_yticks(range(len(rows)), rows, fontsize=9)
+    return ax
+
+
+def strips(ax, values, styles):
+    """A strip of points for each label, {label: (n,)}, side by side so that none covers another, and its median."""
+    for place, (label, numbers) in enumerate(values.items()):
+        aside = 0.5 * (0.618 * np.arange(len(numbers)) % 1 - 0.5)  # spreads any number of points, and always the same
+        color = styles[label]["color"]
+        ax.plot(place + aside, numbers, "o", color=color, markersize=4, alpha=0.7, markeredgewidth=0)
+        ax.hlines(np.median(numbers), place - 0.38, place + 0.38, color=BLACK, linewidth=1.2)
+    ax.set_xticks(range(len(values)), list(values), rotation=45, ha="right", rotation_mode="anchor", fontsize=8)
+    ax.set(xlim=(-0.6, len(values) - 0.4))
+    return ax
+
+
+def draws(ax, x, by_name, default=None):
+    """One point a draw, (n,), {name: (n,)}, with a color and marker for each name, and a dotted line at a default."""
+    for number, (name, values) in enumerate(by_name.items()):
+        color, marker = POINTS[number % len(POINTS)]
+        ax.plot(x, values, marker, label=name, color=color, markersize=5, alpha=0.8, markeredgewidth=0)
+    if default is not None:
+        ax.axvline(default, color="#777777", linewidth=0.9, linestyle=":")
+    return few_ticks(ax, x)
+
+
+def few_ticks(ax, x):
+    """Ticks that leave room for their labels, on a log scale where most values are far below the largest, (n,)."""
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
+
+    x = np.asarray(x, float)
+    least, most, positive = x.min(), x.max(), x[x > 0]
+    ax.tick_params(axis="x", labelsize=8)
+    if least < 0 or np.median(positive) > most / 4:
+        ax.xaxis.set_major_locator(MaxNLocator(4))
+        return ax
+    if least == 0:  # a linear piece from 0 to a power of ten below the smallest other value
+        threshold = 10 ** np.floor(np.log10(positive.min()))
+        ax.set_xscale("symlog", linthresh=threshold)
+        ax.set_xlim(-threshold / 2, 1.5 * most)
+    else:
+        ax.set_xscale("log")
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    if most < 300 * least:
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if most < 30 * least else (1, 3)))
+        ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    return ax
+
+
+def best_curves(ax, by_method):
+    """The expected accuracy of the best of k draws against k = 1, 2, ..., {method: (n,)}."""
+    for number, (name, values) in enumerate(by_method.items()):
+        style = {**method_style(name, number), "marker": MARKERS[number % len(MARKERS)], "markersize": 4}
+        ax.plot(np.arange(1, len(values) + 1), values, label=name, **style)
+    ax.set(xlabel="draws of hyper-parameters")
+    ax.xaxis.get_major_locator().set_params(integer=True)
     return ax
 
 

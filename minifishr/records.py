@@ -14,11 +14,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
+from .presets import LEFT_OUT
 from .report import LIBRARIES
 from .train import Row, write_whole
 
 FORMAT = 1  # of the records; a part of every identity
-CELL = ("algorithm", "dataset", "test_domain", "domains", "draw", "seed")  # what tells the runs of one sweep apart
+CELL = ("algorithm", "dataset", *LEFT_OUT, "domains", "draw", "seed")  # what tells the runs of one sweep apart
 DRAWN = ("hyper_parameters", "batch")  # what follows from that
 STALE = 3600  # seconds after which a half-written file is certainly left by a kill
 

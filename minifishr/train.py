@@ -88,12 +88,15 @@ def check_finite(name, step, info, theta, domains, model, reached):
 
 
 def accuracy_rows(model, problem):
-    """A `measure` for fit: the accuracy on every domain of a problem, and on the held-out rows."""
+    """A `measure` for fit: the accuracy on every domain of a problem, and on the held-out rows of either kind."""
+    parts = {
+        "accuracy": [*problem.train, *problem.test],
+        "validation accuracy": problem.validation,
+        "oracle accuracy": problem.oracle,
+    }
 
     def measure(theta):
-        shown = accuracies(model, theta, [*problem.train, *problem.test])
-        held = accuracies(model, theta, problem.validation)
-        return [(n, "accuracy", v) for n, v in shown.items()] + [(n, "validation accuracy", v) for n, v in held.items()]
+        return [(n, metric, v) for metric, part in parts.items() for n, v in accuracies(model, theta, part).items()]
 
     return measure
 

@@ -147,7 +147,37 @@ def test_leaving_one_out_holds_out_a_fifth_of_each_other_domain():
     assert [len(d.y) for d in task.train] == [8, 2] and [len(d.y) for d in task.validation] == [2, 1]
     both = np.concatenate([task.train[0].x, task.validation[0].x])
     assert sorted(both[:, 0]) == list(np.arange(0.0, 20, 2))
-    assert task.test[0].x.tolist() == letters(b=6)[0].x.tolist()
+    assert [len(d.y) for d in (*task.test, *task.oracle)] == [5, 1] and task.oracle[0].name == "b"
+    both = np.concatenate([task.test[0].x, task.oracle[0].x])
+    assert sorted(both[:, 0]) == list(np.arange(0.0, 12, 2))
+
+
+def test_leaving_two_out_tests_on_both_and_holds_out_the_same_rows():
+    source = letters(a=10, b=6, c=5, d=9)
+    task = leave_out("letters", source, "d", "b", seed=1)
+    assert [d.name for d in task.train] == ["a", "c"]
+    assert [d.name for d in task.test] == [d.name for d in task.oracle] == ["d", "b"]
+    for other in (leave_out("letters", source, name, seed=1) for name in "bd"):
+        for part, kept in ((task.train, other.train), (task.test, other.test), (task.oracle, other.oracle)):
+            rows = {d.name: d.x.tolist() for d in kept}
+            assert all(rows.get(d.name, d.x.tolist()) == d.x.tolist() for d in part)
+
+
+def test_irm_setup_keeps_no_rows_of_the_test_domain_apart(digits):
+    assert colored_mnist(digits, count=10).oracle == ()
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ("cb", "with 'c' and 'b' left out, fewer than 2 domains are left to train on"),
+        ("bb", r"domain names repeat: .* without \['b', 'b'\]"),
+        ("bx", "unknown test domain 'x'"),
+    ],
+)
+def test_impossible_pairs_are_refused(names, message):
+    with pytest.raises(ValueError, match=message):
+        leave_out("letters", letters(a=5, b=5, c=5), *names)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,8 @@ ORDER = [
     "checks/method_identities", "checks/landscape_identities", "checks/verification", "checks/breaks",
     "checks/__init__", "invariance", "presets", "experiments", "parallel",
     "plots", "report", "figures", "grid", "records", "sweep", "calibration",
-    "commands/compare", "commands/data", "commands/verify", "commands/sweep", "commands/__init__",
+    "selection", "tables", "sweep_report", "sweep_figures",
+    "commands/compare", "commands/data", "commands/verify", "commands/sweep", "commands/report", "commands/__init__",
     "cli", "__init__", "__main__",
 ]  # fmt: skip
 

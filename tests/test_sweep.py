@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,9 @@ from minifishr.sweep import sweep, trained
 from minifishr.train import Checkpoint, fit, leaves
 
 MNIST_LIKE = Digits("test digits", np.zeros((70_000, 28, 28), np.uint8), np.tile(np.arange(10), 7_000).astype(np.uint8))
+
+
+METRICS = ("accuracy", "validation accuracy", "oracle accuracy")
 
 
 def own(algorithms=("erm", "fishr"), **options):
@@ -142,6 +146,32 @@ def test_domains_to_leave_out_are_those_of_the_data():
         assert domain_names(plan(preset, dataset=dataset)[0], MNIST_LIKE) == names
 
 
+def test_leaving_two_out_adds_each_pair_once_and_changes_no_other_run():
+    options = {"algorithms": ["erm", "fishr"], "datasets": ["rotated", "colored"], "draws": 2, "seeds": 2}
+    few, many = grid(MNIST_LIKE, **options), grid(MNIST_LIKE, **options, leave_two_out=True)
+    ids = [identity(c) for c in many]
+    assert {identity(c) for c in few} < set(ids) and len(set(ids)) == len(ids)
+    added = [c for c in many if "also_left_out" in c]
+    assert len(many) - len(few) == len(added) == 15 * 2 * 2 * 2 and {c["dataset"] for c in added} == {"rotated"}
+    found = {frozenset((c["test_domain"], c["also_left_out"])) for c in added}
+    assert found == {frozenset(p) for p in combinations(("0", "15", "30", "45", "60", "75"), 2)}
+    one = grid(MNIST_LIKE, test_domains=["30"], leave_two_out=True, **{**options, "datasets": ["rotated"]})
+    assert {identity(c) for c in one} < set(ids) and len(one) == (1 + 5) * 8
+    assert all("30" in (c["test_domain"], c.get("also_left_out")) for c in one)
+
+
+def test_run_that_leaves_out_two_trains_on_the_others_and_measures_both():
+    four = [*own_domains(), own_domains()[0]._replace(name="d")]
+    configs = grid(four, ["erm"], ["own"], ["d"], steps=2, leave_two_out=True)
+    assert [(c["test_domain"], c.get("also_left_out")) for c in configs] == [
+        ("d", None), ("a", "d"), ("b", "d"), ("c", "d"),
+    ]  # fmt: skip
+    check(configs, four)
+    history = trained(configs[2], four, ALGORITHMS["erm"]).history
+    seen = {metric: {row.domain for row in history if row.metric == metric} for metric in METRICS}
+    assert seen == dict(zip(METRICS, ({*"abcd"}, {*"ac"}, {*"bd"}), strict=True))
+
+
 def test_identity_is_a_hash_of_the_sorted_configuration_and_the_format():
     text = b'{"config":{"a":1,"b":[0.5,"x"]},"format":1}'
     assert identity({"b": [0.5, "x"], "a": 1}) == hashlib.sha256(text).hexdigest()
@@ -218,9 +248,9 @@ def test_records_have_the_measured_rows_and_what_they_were_made_with(tmp_path):
         assert {row.step for row in record.history} == {0, 12} and record.failure is None and record.seconds > 0
         accuracies = {(row.step, row.domain) for row in record.history if row.metric == "accuracy"}
         held = {(row.step, row.domain) for row in record.history if row.metric == "validation accuracy"}
-        assert accuracies == {(s, d) for s in (0, 12) for d in "abc"} and held == {
-            (s, d) for s in (0, 12) for d in "ab"
-        }
+        oracle = {(row.step, row.domain) for row in record.history if row.metric == "oracle accuracy"}
+        assert accuracies == {(s, d) for s in (0, 12) for d in "abc"} and oracle == {(0, "c"), (12, "c")}
+        assert held == {(s, d) for s in (0, 12) for d in "ab"}
         assert {"python", "numpy", "minifishr"} <= set(record.versions)
     assert sorted(p.suffix for p in (tmp_path / "runs").iterdir()) == [".json", ".json"]
 
@@ -481,6 +511,28 @@ def test_command_sweeps_and_says_what_there_is(here, capsys):
     assert cli.main([*SMALL, "--dry-run"]) == 0
     assert capsys.readouterr().out.startswith("2 runs, 2 of them recorded in results/sweep; the rest takes about 0 s")
     assert unchanged(here / "results" / "sweep") == before
+
+
+def test_command_says_where_no_two_domains_can_be_left_out(here, capsys):
+    assert cli.main([*SMALL, "--leave-two-out"]) == 0
+    out, err = capsys.readouterr()
+    assert (
+        out.startswith("2 runs: 2 done") and err.count("--leave-two-out adds no run of data set 'colored': it has") == 1
+    )
+    rotated = ["--datasets", "rotated", "--test-domains=15", "--jobs", "1", "--out", "turned"]
+    small = ["sweep", "--algorithms", "erm", *SIZES]
+    assert cli.main([*small, "--leave-two-out", *rotated]) == 0
+    out, err = capsys.readouterr()
+    assert out == "6 runs: 6 done, 0 failed; records in turned/runs\n" and "adds no run" not in err
+    assert cli.main(["report", "turned"]) == 0
+    page = capsys.readouterr().out
+    assert "6 runs (1 method x 6 choices of what is left out x 1 draw x 1 seed): 6 done, 0 failed, 0 missing." in page
+    assert "leave-one-domain-out, the draw and step with" in page and "Not available" not in page
+    assert sorted(path.suffix for path in (here / "turned" / "report").iterdir()) == [
+        *[".csv"] * 3,
+        ".md",
+        *[".tex"] * 3,
+    ]
 
 
 def test_full_disk_is_one_sentence_and_what_was_finished_stays(here, capsys, monkeypatch):

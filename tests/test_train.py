@@ -83,15 +83,17 @@ def test_two_halves_are_one_training():
 
 def test_accuracies_are_measured_on_all_domains_and_held_out_rows_apart():
     a, b, c = domains(3)
-    task = Problem("letters", [a, b], [a._replace(y=1 - a.y)], [c])
+    task = Problem("letters", [a, b], [a._replace(y=1 - a.y)], [c], oracle=[c._replace(y=1 - c.y)])
     rows = accuracy_rows(MODEL, task)(start())
     assert [(name, metric) for name, metric, _ in rows] == [
         ("domain 0", "accuracy"),
         ("domain 1", "accuracy"),
         ("domain 2", "accuracy"),
         ("domain 0", "validation accuracy"),
+        ("domain 2", "oracle accuracy"),
     ]
     assert rows[0][2] + rows[3][2] == pytest.approx(1)  # every label flipped
+    assert rows[2][2] + rows[4][2] == pytest.approx(1)
 
 
 def test_rows_are_appended_as_json_lines(tmp_path):

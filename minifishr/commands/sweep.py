@@ -8,7 +8,7 @@ from tqdm import tqdm
 from ..algorithms import ALGORITHMS, CORE
 from ..calibration import expected_seconds
 from ..digits import load_digits
-from ..experiments import check_known
+from ..experiments import check_known, left_out
 from ..grid import check, grid
 from ..presets import DATASETS, PRESETS, TOYS
 from ..records import identity, runs_folder, scanned, unfinished
@@ -25,6 +25,8 @@ def add(commands):
     command.add_argument("--datasets", **several, default=["colored"], help=f"of {' '.join(NAMED)} (default colored)")
     names = "leave out these (default each domain of each data set); --test-domains=-90%% where a name begins with -"
     command.add_argument("--test-domains", **several, action="extend", help=names)
+    pairs = "also leave out each pair of domains, for leave-one-domain-out selection"
+    command.add_argument("--leave-two-out", action="store_true", help=pairs)
     command.add_argument("--draws", type=int, default=1, metavar="N", help="the defaults and N-1 random draws")
     command.add_argument("--seeds", type=int, default=1, metavar="N", help="seeds 0..N-1 of every draw (default 1)")
     command.add_argument("--preset", default="domainbed", metavar="NAME", help=" ".join(PRESETS))
@@ -42,6 +44,7 @@ def run_sweep(args):
     """Train what is not recorded yet, and say what there is at the end."""
     configs, source = planned(args)
     check(configs, source)
+    note_pairs(args, configs)
     todo = unfinished(args.out, configs)
     if args.dry_run:
         return dry_run(args, configs, todo, source)
@@ -66,7 +69,8 @@ def planned(args):
         if getattr(args, key) < 1:
             raise ValueError(f"--{key} must be at least 1, got {getattr(args, key)}")
     source = None if set(args.datasets) <= {*TOYS} else load_digits(args.digits)
-    names = ("algorithms", "datasets", "test_domains", "draws", "seeds", "preset", "steps", "size", "count")
+    names = ("algorithms", "datasets", "test_domains", "leave_two_out", "draws", "seeds", "preset")
+    names += ("steps", "size", "count")
     return grid(source, **{name: getattr(args, name) for name in names}), source
 
 
@@ -88,6 +92,14 @@ def duration(seconds):
     return f"{seconds:.0f} s"
 
 
+def note_pairs(args, configs):
+    """Say which data sets have no run with two domains left out though they are asked for."""
+    without = {c["dataset"] for c in configs} - {c["dataset"] for c in configs if "also_left_out" in c}
+    for name in sorted(without) if args.leave_two_out else []:
+        reason = "it has fewer than 4 domains to leave out, so that less than 2 would remain to train on"
+        print(f"minifishr: --leave-two-out adds no run of data set {name!r}: {reason}", file=sys.stderr)
+
+
 def note_warm_ups(configs):
     """Say where a run ends before its warm-up does: its penalty never gets its weight."""
     early = [c for c in configs if c["hyper_parameters"].get("warm_up", 0) >= c["steps"]]
@@ -102,7 +114,7 @@ def finish(folder, configs):
     ended = [found[name] for name in map(identity, configs) if name in found]
     failed = [record for record in ended if record.failure]
     for record in failed:
-        cell = "{dataset} {test_domain} draw {draw}".format(**record.config)
+        cell = "{dataset} {} draw {draw}".format(" and ".join(left_out(record.config)), **record.config)
         print(f"minifishr: {cell} {record.failure}", file=sys.stderr)
     print(
         f"{len(configs)} runs: {len(ended) - len(failed)} done, {len(failed)} failed; records in {runs_folder(folder)}"

@@ -1,0 +1,127 @@
+"""The tables of a sweep: mean and standard error over seeds, averages, ranks; as Markdown, LaTeX and CSV."""
+
+import csv
+import io
+from statistics import fmean, stdev
+from typing import NamedTuple
+
+from tabulate import tabulate
+
+# Averages over all domains in percent, by data set and rule, that the authors of Fishr report (Rame, Dancette and Cord
+# 2022, arXiv:2109.02934).
+PUBLISHED = {
+    ("colored", "training-domain validation"): {"erm": 51.5, "fishr": 52.0},
+    ("rotated", "training-domain validation"): {"erm": 98.0, "fishr": 97.8},
+    ("colored", "oracle"): {
+        "erm": 57.8, "irm": 67.7, "vrex": 67.0, "fish": 61.8, "fishr": 68.8, "coral": 58.6, "dann": 57.0,
+    },
+    ("rotated", "oracle"): {
+        "erm": 97.8, "irm": 97.5, "vrex": 97.9, "fish": 97.9, "fishr": 97.8, "coral": 98.0, "dann": 97.9,
+    },
+}  # fmt: skip
+COLUMNS = ("dataset", "rule", "method", "left_out", "accuracy", "standard_error", "seeds", "rank", "published")
+AVERAGE = "average"
+SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+SPECIAL |= {character: f"\\{character}" for character in "&%$#_{}"}
+
+
+class Cell(NamedTuple):
+    """Mean in percent, standard error (None for one seed), and how many seeds count."""
+
+    mean: float
+    error: float | None
+    seeds: int
+
+
+class Line(NamedTuple):
+    """A method, its Cell for each left-out domain, the Cell of their average, its rank, the published average."""
+
+    method: str
+    cells: dict
+    average: Cell | None
+    rank: int | None
+    published: float | None
+
+
+def cell(values):
+    """The Cell of some accuracies in [0, 1], one a seed; None for none."""
+    if not values:
+        return None
+    error = 100 * stdev(values) / len(values) ** 0.5 if len(values) > 1 else None
+    return Cell(100 * fmean(values), error, len(values))
+
+
+def lines(found, methods, domains, published=()):
+    """The Lines of a table, from {(method, left-out domain, seed): accuracy in [0, 1]}.
+
+    An average is over all domains, and then over the seeds that have them all.
+    """
+    seeds = sorted({seed for _, _, seed in found})
+    cells = {m: {d: cell([found[m, d, s] for s in seeds if (m, d, s) in found]) for d in domains} for m in methods}
+    whole = {m: [s for s in seeds if all((m, d, s) in found for d in domains)] for m in methods}
+    averages = {m: cell([fmean(found[m, d, s] for d in domains) for s in whole[m]]) for m in methods}
+    place = ranks({m: average.mean for m, average in averages.items() if average})
+    published = dict(published)
+    return [Line(m, cells[m], averages[m], place.get(m), published.get(m)) for m in methods]
+
+
+def ranks(means):
+    """Method -> 1 + the number of methods with a higher mean."""
+    means = {name: round(mean, 9) for name, mean in means.items()}  # equal but for the order of the sum
+    return {name: 1 + sum(other > mean for other in means.values()) for name, mean in means.items()}
+
+
+def text(found, seeds):
+    """'mean +- standard error' of a Cell, and '(counted/all)' where not all seeds count."""
+    if found is None:
+        return "-"
+    error = "" if found.error is None else f" +- {found.error:.1f}"
+    return f"{found.mean:.1f}{error}" + (f" ({found.seeds}/{seeds})" if found.seeds < seeds else "")
+
+
+def rows(table, seeds):
+    """Header and rows of text of a table, a column for what was published where there is anything."""
+    with_published = any(line.published is not None for line in table)
+    header = ["method", *table[0].cells, AVERAGE, "rank", *(["published average"] * with_published)]
+    body = []
+    for line in table:
+        shown = [text(found, seeds) for found in (*line.cells.values(), line.average)]
+        published = "-" if line.published is None else f"{line.published:.1f}"
+        body.append([line.method, *shown, str(line.rank or "-"), *([published] * with_published)])
+    return header, body
+
+
+def markdown(header, body):
+    """A Markdown table."""
+    return tabulate(body, header, tablefmt="github", colalign=aligned(header), disable_numparse=True)
+
+
+def latex(header, body, caption, label):
+    """A LaTeX table with its caption, for the package booktabs."""
+    inner = tabulate(body, header, tablefmt="latex_booktabs", colalign=aligned(header), disable_numparse=True)
+    caption = "".join(SPECIAL.get(character, character) for character in caption)
+    whole = f"\\begin{{table}}\n\\centering\n{inner}\n\\caption{{{caption}}}\n\\label{{tab:{label}}}\n\\end{{table}}\n"
+    return whole.replace(" +- ", r" $\pm$ ")
+
+
+def aligned(header):
+    """Names to the left, numbers to the right."""
+    return ["left", *["right"] * (len(header) - 1)]
+
+
+def comma_separated(table, dataset, rule):
+    """COLUMNS with a row for each method and left-out domain, and one for its average; empty where there is none."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for line in table:
+        for name, found in (*line.cells.items(), (AVERAGE, line.average)):
+            numbers = ["", "", 0] if found is None else [f"{found.mean:.4f}", number(found.error, ".4f"), found.seeds]
+            last = [number(line.rank), number(line.published)] if name == AVERAGE else ["", ""]
+            writer.writerow([dataset, rule, line.method, name, *numbers, *last])
+    return out.getvalue()
+
+
+def number(value, form=""):
+    """A number as text, nothing for None."""
+    return "" if value is None else format(value, form)
