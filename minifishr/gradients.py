@@ -96,6 +96,8 @@ def zero_taps(model, theta, n):
 def inputs_and_deltas(model, theta, x, y):
     """For each layer its inputs a (n,in) and delta = d loss_i / d z_i (n,out)."""
     layers = model.layers(theta)
+    if len(layers) == 1:  # a classifier alone: a tap would only repeat its logits
+        return [(x, grad(lambda z: np.sum(losses(z, y)))(affine(x, *layers[0])))]
 
     def total(taps):
         z, inputs = tapped(layers, x, taps)
