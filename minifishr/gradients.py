@@ -17,7 +17,7 @@ from autograd.builtins import tuple as traced_tuple
 from autograd.differential_operators import grad_and_aux
 
 from .losses import losses, per_sample_losses, risk
-from .mlp import affine, cross, relu
+from .mlp import affine, layer_sums, relu
 
 
 def domain_gradients(model, theta, domains):
@@ -111,9 +111,8 @@ def gradient_moments(model, theta, x, y):
     """Mean and mean square of the per-sample gradients, (d,), (n,p), (n,) -> (d,), (d,), without storing them."""
     means, squares = [], []
     for a, delta in inputs_and_deltas(model, theta, x, y):
-        means += [np.ravel(cross(a, delta)), np.sum(delta, axis=0)]
-        a2, delta2 = np.square(a), np.square(delta)
-        squares += [np.ravel(cross(a2, delta2)), np.sum(delta2, axis=0)]
+        means.append(np.ravel(layer_sums(a, delta)))
+        squares.append(np.ravel(layer_sums(np.square(a), np.square(delta))))
     return np.concatenate(means) / len(y), np.concatenate(squares) / len(y)
 
 

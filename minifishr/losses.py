@@ -67,4 +67,4 @@ def risk(model, theta, x, y):
 
 def risks(model, theta, domains):
     """The risk of each domain, -> (m,)."""
-    return np.stack([risk(model, theta, domain.x, domain.y) for domain in domains])
+    return np.array([risk(model, theta, domain.x, domain.y) for domain in domains])

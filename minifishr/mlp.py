@@ -1,4 +1,4 @@
-"""A multilayer perceptron from scratch: six primitives and a flat parameter vector.
+"""A multilayer perceptron from scratch: seven primitives and a flat parameter vector.
 
 autograd differentiates everything here, any number of times. The primitives are ours because
 autograd's `maximum` has slope 1/2 at zero and turns float32 into float64, and because slicing a
@@ -39,6 +39,22 @@ def cross(a, b):
 
 
 defvjp(cross, lambda ans, a, b: lambda g: product(b, g.T), lambda ans, a, b: lambda g: product(a, g))
+
+
+@primitive
+def layer_sums(a, delta):
+    """sum_i (a_i, 1) delta_i^T, (n,in), (n,out) -> (in + 1, out): the summed gradients of W and, below, of b."""
+    sums = onp.empty((a.shape[1] + 1, delta.shape[1]), onp.result_type(a, delta))
+    onp.matmul(a.T, delta, out=sums[:-1])
+    onp.sum(delta, axis=0, out=sums[-1])
+    return sums
+
+
+defvjp(
+    layer_sums,
+    lambda ans, a, delta: lambda g: product(delta, g[:-1].T),
+    lambda ans, a, delta: lambda g: product(a, g[:-1]) + g[-1],
+)
 
 
 @primitive

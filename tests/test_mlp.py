@@ -12,7 +12,7 @@ from strategies import SIZES, models, problems
 
 from minifishr import mlp
 from minifishr.losses import risk
-from minifishr.mlp import MLP, affine, cross, product, relu, split, unpack
+from minifishr.mlp import MLP, affine, cross, layer_sums, product, relu, split, unpack
 
 RNG = np.random.default_rng(0)
 seeds = st.integers(0, 2**32 - 1)
@@ -161,6 +161,16 @@ def test_cross_is_a_sum_of_outer_products_with_its_derivatives(shapes):
     np.testing.assert_allclose(cross(a, b), sum(np.outer(*rows) for rows in zip(a, b, strict=True)), rtol=1e-13)
     for left, right in ((a, b), (b, a)):
         check_grads(lambda t, r=right: anp.sum(anp.sin(cross(t, r))), modes=["rev"], order=2)(left)
+
+
+@pytest.mark.parametrize("shapes", [((5, 3), (5, 4)), ((5, 1), (5, 4)), ((5, 3), (5, 1)), ((1, 3), (1, 2))])
+def test_layer_sums_are_cross_of_inputs_with_a_one_with_its_derivatives(shapes):
+    a, b = (np.random.default_rng(seed).normal(size=shape) for seed, shape in enumerate(shapes))
+    with_one = np.concatenate([a, np.ones((len(a), 1))], axis=1)
+    np.testing.assert_allclose(layer_sums(a, b), with_one.T @ b, rtol=1e-13)
+    check_grads(lambda t: anp.sum(anp.sin(layer_sums(t, b))), modes=["rev"], order=2)(a)
+    check_grads(lambda t: anp.sum(anp.sin(layer_sums(a, t))), modes=["rev"], order=2)(b)
+    assert layer_sums(a.astype(np.float32), b.astype(np.float32)).dtype == np.float32
 
 
 def test_product_of_a_column_is_that_of_any_other_matrix():

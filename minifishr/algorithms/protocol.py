@@ -123,7 +123,7 @@ def masked(name, model, mask, recipe, **schedule):
 def statistics(statistic, model, theta, domains, needed=2):
     """The statistic of every domain, -> (m, ...). ValueError for fewer domains than can be compared."""
     check_domains("the penalty", model, domains, needed)
-    return np.stack([statistic(model, theta, domain.x, domain.y) for domain in domains])
+    return np.array([statistic(model, theta, domain.x, domain.y) for domain in domains])
 
 
 def deviations(phi):
