@@ -84,6 +84,8 @@ def figure(lines, path):
         for ax, numbers, label in zip(axes[:, column], values, ("seconds a step", "extra MB"), strict=True):
             slope = np.log(numbers[-1] / numbers[-2]) / np.log(sizes[-1] / sizes[-2])
             ax.loglog(sizes, numbers, "o-", color="#0072B2")
+            ax.set_xticks(sizes, [f"{size:g}" for size in sizes], fontsize=8, rotation=45)
+            ax.minorticks_off()
             ax.set(xlabel=name, ylabel=label, title=f"last slope {slope:.2f}")
     drawn.suptitle("One update of Fishr on the classifier, float32: how the cost grows")
     drawn.savefig(path, dpi=120)
