@@ -8,7 +8,7 @@ demo: .venv/demo
 
 test: .venv/test
 	$(BIN)/ruff check .
-	$(BIN)/pytest -n auto --cov --cov-report=term
+	OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n auto --cov --cov-report=term  # one worker a core, one thread a worker
 
 .venv/bin/pip:
 	$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("minifishr needs Python 3.11 or newer, got %d.%d: make PYTHON=..." % v[:2])'
