@@ -102,3 +102,11 @@ def test_chunks_with_memory_refuse_another_number_of_domains():
     theta, state, _ = algorithm.update(theta, algorithm.init(theta), domains)
     with pytest.raises(ValueError, match=r"^fishr: ema=0.5 remembers 2 domains, got 3$"):
         algorithm.update(theta, state, [*domains, domains[0]])
+
+
+def test_chunks_refuse_a_single_domain_by_name():
+    model, theta, domains = small()
+    algorithm = fishr(model, chunk=3)
+    assert algorithm.name == "fishr"
+    with pytest.raises(ValueError, match=r"^fishr needs at least 2 domains, got 1: \['0'\]$"):
+        algorithm.update(theta, algorithm.init(theta), domains[:1])
