@@ -96,6 +96,7 @@ DATASETS = {
     "cdsprites": Dataset("test", ("cdsprites",), MATCHING),
     "own": Dataset(None),
 }
+NAMED = [name for name in DATASETS if name != "own"]  # what needs no arrays of one's own
 TOYS = ("linear", "cdsprites")  # drawn without digits; how well gradients agree is measured on the way
 DISPERSION = "dispersion of"  # how the metrics of an invariance matrix start
 DOMAINS = 15  # of the colored sprites, unless said

@@ -7,15 +7,12 @@ that a sweep may be killed, started again, or started twice: no lock is needed w
 import contextlib
 import hashlib
 import json
-import platform
 import sys
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
 from .presets import LEFT_OUT
-from .report import LIBRARIES
 from .train import Row, write_whole
 
 FORMAT = 1  # of the records; a part of every identity
@@ -63,11 +60,6 @@ def record_path(folder, config):
 def checkpoint_path(folder, config):
     """The file that says how far a run is."""
     return runs_folder(folder) / f"{identity(config)}.npz"
-
-
-def versions():
-    """Name -> version of Python and of the libraries."""
-    return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
 
 
 def write_record(folder, record):

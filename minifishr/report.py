@@ -42,10 +42,14 @@ def results_folder(out, name, force=False):
     return folder
 
 
+def versions():
+    """Name -> version of Python and of the libraries."""
+    return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+
+
 def write_config(folder, configs, problem):
     """config.json: what was run, on what, with which versions."""
-    versions = {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
-    text = json.dumps({"problem": problem.name, "versions": versions, "runs": configs}, indent=1)
+    text = json.dumps({"problem": problem.name, "versions": versions(), "runs": configs}, indent=1)
     (folder / "config.json").write_text(text + "\n", encoding="utf-8")
 
 

@@ -18,7 +18,8 @@ from pathlib import Path
 from .algorithms import ALGORITHMS
 from .experiments import run
 from .parallel import counted, watched
-from .records import Record, checkpoint_path, prepare, record_path, unfinished, versions, write_record
+from .records import Record, checkpoint_path, prepare, record_path, unfinished, write_record
+from .report import versions
 from .train import Checkpoint
 
 CHECKPOINT_EVERY = 500  # steps

@@ -11,7 +11,7 @@ import autograd.numpy as np
 from autograd import make_vjp
 from autograd.builtins import tuple as traced_tuple
 
-from .protocol import remembered
+from .protocol import remembered, shares
 
 
 def chunks_of(domain, chunk):
@@ -26,13 +26,14 @@ def in_chunks(name, model, sums, finish, distance, *, chunk, ema, pooled):
 
     def direction(theta, domains, weight, memory):
         rows = [len(domain.y) for domain in domains]
+        per_row = shares(rows, pooled) / rows
         total = np.stack([sum(sums(model, theta, *part) for part in chunks_of(d, chunk)) for d in domains])
 
         def terms(s):
             phi = np.stack([finish(s_e, n) for s_e, n in zip(s, rows, strict=True)])
             phi = remembered(name, ema, memory, phi)
-            risk = np.sum(s[:, 0]) / sum(rows) if pooled else sum(s_e[0] / n for s_e, n in zip(s, rows, strict=True))
-            return traced_tuple((risk if pooled else risk / len(rows), distance(phi), phi))
+            risk = np.sum(s[:, 0] * per_row.astype(theta.dtype))
+            return traced_tuple((risk, distance(phi), phi))
 
         vjp, (risk, penalty, phi) = make_vjp(terms)(total)
         number = theta.dtype.type

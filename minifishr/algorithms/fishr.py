@@ -70,9 +70,9 @@ def check_full(scope, ddof):
 
 def sums(model, theta, x, y, scope):
     """Summed loss, per-sample gradients and their squares, (1 + 2 d_scope,): what chunks of rows add up."""
-    loss = np.sum(per_sample_losses(model, theta, x, y))
     if scope == "classifier":
         model, theta, (x,) = model.head(theta, [x])
+    loss = np.sum(per_sample_losses(model, theta, x, y))
     mean, square = gradient_moments(model, theta, x, y)
     return np.concatenate([np.reshape(loss, (1,)), mean * len(y), square * len(y)])
 

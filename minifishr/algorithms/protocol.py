@@ -133,9 +133,14 @@ def deviations(phi):
 
 def mean_risk(model, theta, domains, pooled=False):
     """The mean over domains of their risks, or over all samples, -> ()."""
-    rows = onp.array([len(domain.y) for domain in domains])
-    shares = rows / rows.sum() if pooled else onp.full(len(rows), 1 / len(rows))
-    return np.sum(risks(model, theta, domains) * shares.astype(theta.dtype))
+    weights = shares([len(domain.y) for domain in domains], pooled)
+    return np.sum(risks(model, theta, domains) * weights.astype(theta.dtype))
+
+
+def shares(rows, pooled=False):
+    """The weight of each domain's risk, from its number of rows: all the same, or like these numbers, (m,)."""
+    rows = onp.array(rows)
+    return rows / rows.sum() if pooled else onp.full(len(rows), 1 / len(rows))
 
 
 def classifier_problem(model, theta, domains):

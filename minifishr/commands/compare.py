@@ -15,10 +15,8 @@ from ..experiments import check_known, network, plan, problem
 from ..figures import write_figures
 from ..own import load_npz
 from ..parallel import compare
-from ..presets import DATASETS, PRESETS, TOYS
+from ..presets import NAMED, PRESETS, TOYS
 from ..report import append_history, caption, invariance_table, results_folder, sort_history, table, write_config
-
-NAMED = [name for name in DATASETS if name != "own"]
 
 
 def add(commands):

@@ -10,11 +10,9 @@ from ..calibration import expected_seconds
 from ..digits import load_digits
 from ..experiments import check_known, left_out
 from ..grid import check, grid
-from ..presets import DATASETS, PRESETS, TOYS
+from ..presets import NAMED, PRESETS, TOYS
 from ..records import identity, runs_folder, scanned, unfinished
 from ..sweep import sweep
-
-NAMED = [name for name in DATASETS if name != "own"]
 
 
 def add(commands):
