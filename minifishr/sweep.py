@@ -68,6 +68,7 @@ def trained(config, source, factory, progress=iter, checkpoint=None):
 
 def trained_here(todo, source, folder, jobs, bar, factories, every):
     """Yield the Record of each run as it finishes, None where another sweep was faster."""
+    folder = Path(folder).absolute()  # a process that joblib uses again may be in another working folder
     with tempfile.TemporaryDirectory() as scratch:
         tally = Path(scratch, "steps")
         tally.touch()
