@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .algorithms import DEFAULTS
+from .algorithms.settings import shortened
 from .domains import (
     colored_mnist,
     colored_mnist_domains,
@@ -95,9 +96,13 @@ def sizes(dataset, domains):
 
 
 def hyper_parameters(name, base, algorithms, changes):
-    """A method's hyper-parameters: the convention's, then the preset's, then the changes."""
+    """A method's hyper-parameters: the convention's (DomainBed's warm-ups shortened with the run), then the preset's,
+    then the changes."""
     known = {other: DEFAULTS[other][base["convention"]] for other in algorithms if other in DEFAULTS}
-    chosen = {**known.get(name, {}), **base["hyper_parameters"].get(name, {})}
+    chosen = dict(known.get(name, {}))
+    if base["convention"] == "domainbed" and "warm_up" in chosen:
+        chosen["warm_up"] = shortened(chosen["warm_up"], base["steps"])
+    chosen |= base["hyper_parameters"].get(name, {})
     for target, key, value in changes:
         check_known("method", target, [None, *algorithms])
         if target is None and known and not any(key in names for names in known.values()):

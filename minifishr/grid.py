@@ -3,7 +3,7 @@
 Draw 0 is the convention's and the preset's defaults. The others are drawn from the ranges that the methods' files give,
 and the batch size from DomainBed's, the same for all methods. Each number has a stream of its own, named after method,
 hyper-parameter and draw: adding a method, data set, draw or seed changes no other run, and every seed trains the same
-draws. Warm-ups are published for runs of 5 000 steps; shorter runs have proportionally shorter ones, but for draw 0.
+draws. Warm-ups are published for runs of 5 000 steps; shorter runs have proportionally shorter ones.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from itertools import combinations
 import numpy as np
 
 from .algorithms import ALGORITHMS, RANGES
-from .algorithms.settings import BATCH_RANGE, RANGE_STEPS
+from .algorithms.settings import BATCH_RANGE, shortened
 from .domains import colored_mnist_domains, rotated_mnist, stream
 from .experiments import check_known, network, plan, problem
 from .presets import DATASETS, LEFT_OUT, TOYS
@@ -20,19 +20,20 @@ from .presets import DATASETS, LEFT_OUT, TOYS
 
 def grid(
     source, algorithms=None, datasets=("colored",), test_domains=None, draws=1, seeds=1, preset="domainbed", *,
-    leave_two_out=False, **changes,
+    leave_two_out=False, invariances=False, **changes,
 ):  # fmt: skip
     """The configurations of a sweep over seeds 0..seeds-1 and draws 0..draws-1.
 
     `source` is Digits, a list of domains (data set "own") or None (toys); each data set leaves out each of its domains
     in turn, or those of `test_domains` that it has, and with `leave_two_out` also each pair with one of these (never
-    where fewer than two domains would remain, as in Colored MNIST, which has three). `changes` replace the preset's
-    steps, size or count where they are not None. ValueError for what is unknown or empty.
+    where fewer than two domains would remain, as in Colored MNIST, which has three). With `invariances` each run also
+    measures what it has made equal. `changes` replace the preset's steps, size or count where they are not None.
+    ValueError for what is unknown or empty.
     """
     check_grid(algorithms, datasets, draws, seeds)
     algorithms, data, configs, known = list(dict.fromkeys(algorithms or [])), data_name(source), [], set()
     for dataset in dict.fromkeys(datasets):
-        planned = plan(preset, algorithms, range(seeds), dataset, steps=changes.get("steps"))
+        planned = plan(preset, algorithms, range(seeds), dataset, steps=changes.get("steps"), invariances=invariances)
         base = {**overrides(planned[0], changes), "data": None if dataset in TOYS else data}
         names = domain_names(planned[0], source)
         chosen = [name for name in names if test_domains is None or name in test_domains]
@@ -100,7 +101,7 @@ def drawn(config, draw):
     for key, values in RANGES[name].items():
         chosen[key] = values(stream(0, f"draw {name} {key}", draw))
     if "warm_up" in RANGES[name]:
-        chosen["warm_up"] = int(chosen["warm_up"] * min(1, config["steps"] / RANGE_STEPS))
+        chosen["warm_up"] = shortened(chosen["warm_up"], config["steps"])
     batch = BATCH_RANGE(stream(0, "draw batch", draw)) if config["batch"] else None
     return {**config, "draw": draw, "hyper_parameters": chosen, "batch": batch}
 

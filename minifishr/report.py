@@ -126,8 +126,8 @@ def invariance_matrix(results):
     return {name: values for name, values in found.items() if values}
 
 
-def invariance_table(results):
-    """The invariance matrix as a Markdown table with the sentence that says what it shows."""
+def invariance_table(results, which="mean over seeds"):
+    """The invariance matrix as a Markdown table with the sentence that says what it shows, and of which runs."""
     matrix = invariance_matrix(results)
     statistics = list(next(iter(matrix.values())))
     rows = [[name, *(f"{values[s]:.2g}" for s in statistics)] for name, values in matrix.items()]
@@ -135,7 +135,7 @@ def invariance_table(results):
     text = tabulate(rows, ["trained with", *statistics], tablefmt="github", colalign=align, disable_numparse=True)
     return (
         f"{text}\n\nDispersion over the training domains, sum_e ||phi_e - mean phi||^2 / sum_e ||phi_e||^2 of each "
-        "statistic phi: 0 where the domains agree, 1 where their mean is zero. Last step, mean over seeds."
+        f"statistic phi: 0 where the domains agree, 1 where their mean is zero. Last step, {which}."
     )
 
 

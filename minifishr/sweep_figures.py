@@ -8,14 +8,21 @@ from statistics import fmean
 import numpy as np
 
 from . import plots
-from .figures import new_figure
+from .figures import invariance_figure, new_figure
 from .selection import expected_best, measured, oracle_scores, searches
+from .sweep_report import measured_runs
 
 
 def sweep_figures(part):
-    """{file name: (title, figure)} for the Section of a data set; none for fewer than two draws."""
-    if len(part.draws) < 2:
-        return {}
+    """{file name: (title, figure)} for the Section of a data set: what runs made equal, and draws if there are two."""
+    name, (runs, which) = part.dataset, measured_runs(part)
+    title = f"{part.title}, {which}"
+    drawn = {f"{name}-invariances.png": (title, invariance_figure(runs, title))} if runs else {}
+    return drawn | (draw_figures(part) if len(part.draws) > 1 else {})
+
+
+def draw_figures(part):
+    """{file name: (title, figure)} of what the draws of a data set show."""
     name, drawn = part.dataset, {}
     seeds = f"mean of {len(part.seeds)} seeds" if len(part.seeds) > 1 else "one seed"
     found = searches(part.records)

@@ -5,7 +5,8 @@ from typing import NamedTuple
 from .algorithms import ALGORITHMS
 from .experiments import check_known, left_out
 from .presets import DATASETS, TOYS
-from .selection import RULES, choices
+from .report import invariance_table
+from .selection import RULES, choices, searches
 from .tables import PUBLISHED, comma_separated, latex, lines, markdown, rows
 
 KEYS = ("algorithm", "convention", "data", "dataset", "draw", "hidden", "preset", "seed", "steps", "test_domain")
@@ -133,6 +134,17 @@ def tables(part):
     return result
 
 
+def measured_runs(part):
+    """The runs of a Section that measured what they made equal, and which these are, in words: those that the oracle
+    chooses, or draw 0 where there is no oracle."""
+    found, best = searches(part.records), choices(part.records, "oracle")
+    words = "mean over left-out domains and seeds of the runs that the oracle chooses" if best else "mean over seeds"
+    draws = {key: best[key].draw if best else 0 for key in (best or found)}
+    runs = [found[key][draw][0] for key, draw in draws.items() if draw in found[key]]
+    runs = [run for run in runs if run.config.get("invariances")]
+    return sorted(runs, key=lambda run: part.methods.index(run.config["algorithm"])), words
+
+
 def report(records, pictures=()):
     """File name -> text: report.md, and each table as LaTeX and CSV. `pictures` are {data set: {file: title}}."""
     parts, files, base = sections(records), {}, records[0].config
@@ -156,6 +168,8 @@ def report(records, pictures=()):
             files |= {f"{name}.tex": latex(*shown, words, name)}
             files |= {f"{name}.csv": comma_separated(table, part.dataset, rule)}
             blocks += [markdown(*shown), words]
+        runs, which = measured_runs(part)
+        blocks += [f"### {part.title}, what each method has made equal", invariance_table(runs, which)] if runs else []
         blocks += [f"![{title}]({file})" for file, title in dict(pictures).get(part.dataset, {}).items()]
     blocks += [
         "## Ranks",

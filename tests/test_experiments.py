@@ -156,6 +156,15 @@ def test_agreement_of_the_gradients_is_measured_on_the_toys_by_its_definition():
     assert set(rows) == {0, 2} and np.isclose(rows[2], np.mean(pairs), rtol=1e-4)  # float32
 
 
+def test_published_warm_ups_are_shortened_with_the_run_and_chosen_ones_are_not():
+    def warm_up(**options):
+        return plan(algorithms=["fishr"], **options)[0]["hyper_parameters"]["warm_up"]
+
+    assert [warm_up(preset="domainbed", steps=steps) for steps in (1_000, 5_000, 9_000)] == [300, 1_500, 1_500]
+    assert warm_up(preset="domainbed", steps=10, changes=[(None, "warm_up", 1_500)]) == 1_500
+    assert warm_up(preset="quick", steps=10) == 190 and warm_up(dataset="cdsprites", steps=10) == 100
+
+
 def test_run_measures_what_it_has_made_equal_where_that_is_asked_for():
     (config,) = own_plan(["erm"], invariances=True)
     result, plain = run(config, own_domains(), erm), run(own_plan(["erm"])[0], own_domains(), erm)

@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from test_selection import NAMES, pairs, record
 
 from minifishr import cli, plots
+from minifishr.presets import DISPERSION
 from minifishr.records import records, runs_folder, write_record
 from minifishr.selection import RULES, searches
 from minifishr.sweep_figures import best_so_far, last_accuracies, sweep_figures
 from minifishr.sweep_report import in_order, report, sections
 from minifishr.tables import AVERAGE, PUBLISHED, cell, lines, ranks, text
+from minifishr.train import Row
 
 
 def cells(markdown, heading):
@@ -251,6 +253,32 @@ def test_command_writes_the_same_bytes_again_whatever_the_seconds(folder, capsys
         write_record(folder, each._replace(seconds=7.0, versions={"python": "4"}))
     assert cli.main(["report", str(folder), "--out", str(folder / "again" / "here")]) == 0
     assert contents(folder / "again" / "here") == first
+
+
+def measured(runs):
+    """The same runs with a dispersion of the risks: 0.5 at first, then draw / 10 + seed / 50, fishr's half of it."""
+    found = []
+    for run in runs:
+        value = (run.config["draw"] / 10 + run.config["seed"] / 50) / (1 + (run.config["algorithm"] == "fishr"))
+        rows = [Row(step, "", f"{DISPERSION} risk", v) for step, v in ((0, 0.5), (20, value))]
+        found.append(run._replace(config={**run.config, "invariances": True}, history=[*run.history, *rows]))
+    return found
+
+
+def test_invariance_matrix_is_of_the_runs_that_the_oracle_chooses():
+    page = report(measured(small()))["report.md"]
+    rows = cells(page, "Own data, what each method has made equal")
+    # the oracle chooses draw 1: the mean of 0.10 and 0.12, and half of it
+    assert rows == [["trained with", "risk"], ["untrained", "0.5"], ["erm", "0.11"], ["fishr", "0.055"]]
+    assert "of the runs that the oracle chooses" in page
+    assert "made equal" not in report(small())["report.md"]
+
+
+def test_invariance_matrix_without_an_oracle_is_of_the_defaults():
+    blind = [r._replace(history=[w for w in r.history if w.metric != "oracle accuracy"]) for r in measured(small())]
+    assert cells(report(blind)["report.md"], "Own data, what each method has made equal")[2] == ["erm", "0.01"]
+    (only,) = sections(blind[:8:4])
+    assert list(sweep_figures(only)) == ["own-invariances.png"]
 
 
 @pytest.mark.parametrize("kind", ["missing", "empty", "foreign", "damaged", "no sweep", "strange data", "other format"])

@@ -31,11 +31,17 @@ def choice(*values):
 
 # A RANGES dict is where a random search draws hyper-parameters from, in the domainbed convention; what it does not name
 # keeps its default. The ranges are DomainBed's for small images unless said, where the weight decay is always 0.
-# Warm-ups are in steps of runs of RANGE_STEPS steps.
+# Warm-ups, also the domainbed convention's defaults, are in steps of runs of RANGE_STEPS steps.
 LR_RANGE = {"lr": log_uniform(-4.5, -2.5)}
 PENALTY_RANGE = {**LR_RANGE, "penalty_weight": log_uniform(-1, 5), "warm_up": whole(log_uniform(0, 4))}
 BATCH_RANGE = whole(log_uniform(3, 9, base=2))
 RANGE_STEPS = 5_000
+
+
+def shortened(warm_up, steps):
+    """A warm-up published for RANGE_STEPS steps as the same share of a shorter run; a longer run keeps it."""
+    return int(warm_up * min(1, steps / RANGE_STEPS))
+
 
 NOT_NEGATIVE = (0, float("inf"))
 LIMITS = {
