@@ -1,7 +1,10 @@
+import itertools
+
 import numpy as np
 from matplotlib.figure import Figure
 
 from minifishr import plots
+from minifishr.plots.styles import RED
 
 
 def axis():
@@ -11,7 +14,7 @@ def axis():
 def test_domains_are_told_apart_by_color_and_by_line_style():
     styles = plots.domain_styles(["a", "b", "c", "d", "e"], ["test", "grey"])
     assert len({style["color"] for style in styles.values()}) == 7
-    assert styles["test"] == {"color": plots.RED, "linestyle": "-"}
+    assert styles["test"] == {"color": RED, "linestyle": "-"}
 
 
 def test_methods_keep_their_style_whatever_is_beside_them():
@@ -60,3 +63,34 @@ def test_one_channel_is_grey():
 def test_three_channels_are_red_green_and_blue():
     shown = plots.image_row(axis(), np.array([[0.1, 0.2, 0.3]]), (3, 1, 1)).images[0].get_array()
     np.testing.assert_allclose(shown, [[[0.1, 0.2, 0.3]]])
+
+
+def test_lines_have_labels_of_their_own_and_a_legend_only_where_there_are_several():
+    ax = plots.lines(axis(), [0, 1], {"a": [1, 2], "b": [3, 4]}, xlabel="n", ylabel="time")
+    assert [line.get_label() for line in ax.lines] == ["a", "b"] and ax.get_legend() and ax.get_xlabel() == "n"
+    assert ax.lines[0].get_color() != ax.lines[1].get_color() and ax.lines[0].get_marker() != ax.lines[1].get_marker()
+    assert plots.lines(axis(), [0, 1], {"a": [1, 2]}).get_legend() is None
+
+
+def test_bars_are_as_high_as_their_numbers_and_none_covers_another():
+    ax = plots.bars(axis(), {"erm": {"train": 3.0, "test": 1.0}, "fishr": {"train": 2.0, "test": 4.0}})
+    assert sorted(bar.get_height() for bar in ax.patches) == [1, 2, 3, 4]
+    sides = sorted((bar.get_x(), bar.get_x() + bar.get_width()) for bar in ax.patches)
+    assert all(end <= start for (_, end), (start, _) in itertools.pairwise(sides))
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["erm", "fishr"]
+
+
+def test_scatter_and_path_show_every_point():
+    ax = plots.scatter(axis(), {"a": [[0, 1], [2, 3]], "b": [[4, 5]]}, diagonal=True)
+    assert [len(line.get_xdata()) for line in ax.lines[:2]] == [2, 1]
+    walk = plots.path(axis(), [[0, 0], [1, 2], [3, 4]])
+    assert walk.lines[0].get_ydata().tolist() == [0, 2, 4]
+    assert [line.get_xdata()[0] for line in walk.lines[1:]] == [0, 3]
+
+
+def test_contours_and_matrix_say_their_numbers():
+    ax = plots.contours(axis(), [0, 1, 2], [0, 1], [[0, 1, 2], [1, 2, 3]], xlabel="w", levels=[0, 1, 2, 3])
+    assert ax.get_xlim() == (0, 2) and ax.get_ylim() == (0, 1) and ax.get_xlabel() == "w"
+    ax = plots.matrix(axis(), [[1.0, -2.0]], "H")
+    assert [t.get_text() for t in ax.texts] == ["1", "-2"] and ax.get_title() == "H"
+    assert ax.images[0].norm.vmin == -2 and ax.images[0].norm.vmax == 2 and not plots.matrix(axis(), np.eye(9)).texts

@@ -1,0 +1,135 @@
+"""Exercises: an answer is tried on small inputs that hypothesis draws, and the verdict is told kindly.
+
+Each exercise has a reference of its own. An answer passes when it gives the same numbers on every input; else
+hypothesis looks for the smallest input on which it does not.
+"""
+
+import warnings
+from collections.abc import Callable
+from copy import deepcopy
+from typing import NamedTuple
+
+import numpy as np
+
+from ..domains import Domain
+from ..mlp import MLP
+from .identity import relative
+
+EXAMPLES = 50
+TOLERANCE = 1e-6  # an answer may be a central difference, which errs by about 1e-10, or lose digits
+
+
+class Exercise(NamedTuple):
+    """inputs(draw) -> {name: value} with hypothesis' draw; expected(*values); in words, what is wanted, and a hint."""
+
+    inputs: Callable
+    expected: Callable
+    wanted: str
+    hint: str
+
+
+class Feedback(NamedTuple):
+    """Whether an answer passed, and a message, which a notebook shows. It is true exactly where the answer passed."""
+
+    passed: bool
+    message: str
+
+    def __bool__(self):
+        """Whether the answer passed."""
+        return self.passed
+
+    def __repr__(self):
+        """The message."""
+        return self.message
+
+
+def tried(name, answer, exercise, examples=EXAMPLES):
+    """The Feedback for an answer. Nothing that the answer raises comes through."""
+    from hypothesis import errors, find, settings  # not needed by those who only train
+    from hypothesis import strategies as st
+
+    inputs = st.composite(exercise.inputs)()
+    options = settings(max_examples=examples, deadline=None, derandomize=True, database=None)
+    try:
+        values = find(inputs, lambda values: trouble(answer, exercise, values) is not None, settings=options)
+    except errors.NoSuchExample:
+        return Feedback(True, f"{name}: right, on {examples} inputs.")
+    except errors.HypothesisException:
+        return Feedback(False, f"{name}: asked twice about the same input, your answer differs. Is something random?")
+    found = trouble(answer, exercise, values)
+    lines = [f"{name}: not yet.", f"Wanted: {exercise.wanted}"]
+    if found != UNFINISHED:
+        lines += ["On the smallest input found", *(f"    {key} = {shown(value)}" for key, value in values.items())]
+    return Feedback(False, "\n".join([*lines, found, f"Hint: {exercise.hint}"]))
+
+
+UNFINISHED = "Nothing came back: write the missing lines, and return the result."
+
+
+def trouble(answer, exercise, values):
+    """What is wrong with an answer on one input, in words; None if nothing is."""
+    expected = np.asarray(exercise.expected(*deepcopy(list(values.values()))), float)
+    try:
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            came = answer(*deepcopy(list(values.values())))
+    except NotImplementedError:
+        return UNFINISHED
+    except Exception as error:
+        return f"Your answer raised {type(error).__name__}: {error}"
+    if came is None or came is ...:
+        return UNFINISHED
+    try:
+        numbers = np.asarray(came, float)
+    except (TypeError, ValueError):
+        return f"Expected numbers of shape {expected.shape}, came {came!r}"
+    if numbers.shape != expected.shape:
+        return f"Expected the shape {expected.shape}, came the shape {numbers.shape}"
+    if relative(numbers, expected) <= TOLERANCE:
+        return None
+    return f"    expected {shown(expected)}\n    came     {shown(numbers)}"
+
+
+def shown(value):
+    """A value on as few lines as it needs, rows below rows."""
+    if isinstance(value, np.ndarray):
+        return np.array2string(value, precision=6, separator=", ", suppress_small=True).replace("\n", "\n" + 13 * " ")
+    return repr(value)
+
+
+def numbers(*shape, low=-2, high=2):
+    """A strategy: arrays of halves between low and high, which are easy to read."""
+    from hypothesis import strategies as st
+    from hypothesis.extra.numpy import arrays
+
+    return arrays(np.float64, shape, elements=st.integers(2 * low, 2 * high).map(lambda k: k / 2))
+
+
+def whole(low, high, *shape):
+    """A strategy: a whole number in [low, high], or an array of them."""
+    from hypothesis import strategies as st
+    from hypothesis.extra.numpy import arrays
+
+    one = st.integers(low, high)
+    return arrays(np.int64, shape, elements=one) if shape else one
+
+
+def network(draw, sizes=(2, 2, 1), rows=(1, 3)):
+    """{"model", "theta", "x", "y"}: a small network with parameters (d,) and one domain."""
+    model = MLP(sizes)
+    theta, domain = draw(numbers(model.d)), some_domain(draw, model, rows)
+    return {"model": model, "theta": theta, "x": domain.x, "y": domain.y}
+
+
+def networks(draw, sizes=(2, 2, 1), rows=(1, 3), m=(2, 3)):
+    """{"model", "theta", "domains"}: a small network with parameters (d,) and several domains."""
+    model = MLP(sizes)
+    theta = draw(numbers(model.d))
+    names = "abc"[: draw(whole(*m))]
+    return {"model": model, "theta": theta, "domains": [some_domain(draw, model, rows, name) for name in names]}
+
+
+def some_domain(draw, model, rows, name="a"):
+    """A domain that fits a model."""
+    n = draw(whole(*rows))
+    return Domain(name, draw(numbers(n, model.sizes[0])), draw(whole(0, max(model.sizes[-1], 2) - 1, n)))

@@ -1,0 +1,32 @@
+"""Figures: each function draws arrays on an axis and returns the axis."""
+
+from .curves import accuracy_curves, band, bars, best_curves, lines, metric_curves, points, risk_curves
+from .pictures import contours, heat_map, image_row, matrix
+from .scatter import draws, few_ticks, path, scatter, strips, variance_scatter
+from .styles import METHODS, TEST, TRAINING, domain_styles, method_style
+
+__all__ = [
+    "METHODS",
+    "TEST",
+    "TRAINING",
+    "accuracy_curves",
+    "band",
+    "bars",
+    "best_curves",
+    "contours",
+    "domain_styles",
+    "draws",
+    "few_ticks",
+    "heat_map",
+    "image_row",
+    "lines",
+    "matrix",
+    "method_style",
+    "metric_curves",
+    "path",
+    "points",
+    "risk_curves",
+    "scatter",
+    "strips",
+    "variance_scatter",
+]

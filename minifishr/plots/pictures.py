@@ -1,0 +1,47 @@
+"""Pictures: images, and numbers as shades."""
+
+import numpy as np
+
+CHANNELS = {1: np.ones((1, 3)), 2: np.array([[1, 0.5, 0], [0, 0.5, 1]]), 3: np.eye(3)}  # RGB; each adds up to white
+
+
+def heat_map(ax, values, rows, columns):
+    """Numbers in [0, 1] as a table (r,c) with a shade each, logarithmic from 0.0001: the darker, the smaller."""
+    values = np.asarray(values)
+    ax.imshow(np.log10(np.clip(values, 1e-4, 1)), cmap="cividis", vmin=-4, vmax=0, aspect="auto")
+    for (i, j), value in np.ndenumerate(values):
+        ax.text(j, i, f"{value:.2g}", ha="center", va="center", fontsize=8, color="black" if value > 0.01 else "white")
+    ax.set_xticks(range(len(columns)), [c.replace(", ", ",\n").replace(" of ", "\nof ") for c in columns], fontsize=8)
+    ax.set_yticks(range(len(rows)), rows, fontsize=9)
+    return ax
+
+
+def image_row(ax, x, shape):
+    """Images (n, c h w) of shape (c,h,w) side by side: two channels in orange and azure, three as RGB."""
+    channels = np.clip(np.asarray(x, float).reshape(len(x), *shape), 0, 1)
+    row = np.concatenate(list(np.einsum("nchw,cr->nhwr", channels, CHANNELS[shape[0]])), axis=1)
+    ax.imshow(row, interpolation="nearest")
+    ax.set(xticks=[], yticks=[])
+    return ax
+
+
+def contours(ax, x, y, values, levels=12, **labels):
+    """A function of two numbers as shades and labelled contour lines, (s,), (t,), (t,s): the lighter, the larger."""
+    ax.contourf(x, y, values, levels, cmap="cividis")
+    drawn = ax.contour(x, y, values, levels, colors="white", linewidths=0.5)
+    ax.clabel(drawn, fontsize=7, fmt="%.3g")
+    ax.set(**labels)
+    return ax
+
+
+def matrix(ax, values, title=None, largest=None):
+    """A matrix of signed numbers (r,c) as shades, orange below 0 and purple above; few also as numbers."""
+    values = np.asarray(values)
+    top = largest or np.abs(values).max() or 1.0
+    ax.imshow(values, cmap="PuOr", vmin=-top, vmax=top)
+    for (i, j), value in np.ndenumerate(values) if values.size <= 64 else []:
+        color = "white" if abs(value) > 0.6 * top else "black"
+        ax.text(j, i, f"{value:.2g}", ha="center", va="center", fontsize=7, color=color)
+    ax.set(xticks=[], yticks=[])
+    ax.set_title(title, fontsize=9)
+    return ax

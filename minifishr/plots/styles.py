@@ -1,0 +1,40 @@
+"""Colors and lines: a method has the same ones in every figure; so has a domain's role.
+
+Colors are the eight of Okabe and Ito, which color-blind readers can tell apart; line styles keep them apart in grey.
+"""
+
+BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, RED, PURPLE = (
+    "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
+)  # fmt: skip
+METHODS = {
+    "erm": (BLACK, "-"),
+    "irm": (ORANGE, "--"),
+    "vrex": (SKY, "-."),
+    "fish": (GREEN, ":"),
+    "and_mask": (BLUE, (0, (5, 2))),
+    "sand_mask": (PURPLE, (0, (3, 1, 1, 1, 1, 1))),
+    "fishr": (RED, "-"),
+    "iga": (BLUE, "-."),
+    "idgm": (SKY, "--"),
+    "coral": (PURPLE, ":"),
+    "dann": (YELLOW, "-"),
+}
+TRAINING = [(BLUE, "--"), (SKY, "-."), (GREEN, (0, (1, 1))), (PURPLE, (0, (5, 1))), (YELLOW, "--")]
+TEST = [(RED, "-"), ("#777777", ":")]
+MARKERS = "os^XDv*P<>h"
+POINTS = list(zip((BLUE, ORANGE, GREEN, RED, SKY, PURPLE, BLACK, YELLOW), MARKERS, strict=False))
+
+
+def method_style(name, number=0):
+    """Color and line style of a method; methods of one's own get the next in a cycle."""
+    color, line = METHODS.get(name, (TRAINING[number % len(TRAINING)]))
+    return {"color": color, "linestyle": line}
+
+
+def domain_styles(training, test):
+    """Domain name -> color and line style: training domains in blues and greens, the test domain red."""
+    pairs = [
+        *((name, TRAINING[e % len(TRAINING)]) for e, name in enumerate(training)),
+        *((name, TEST[e % len(TEST)]) for e, name in enumerate(test)),
+    ]
+    return {name: {"color": color, "linestyle": line} for name, (color, line) in pairs}
