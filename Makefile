@@ -1,5 +1,6 @@
 # make demo   the six methods on Colored MNIST, in about a minute
 # make test   lint and every test
+# make lab    the course, in JupyterLab
 PYTHON ?= python3
 BIN = .venv/bin
 
@@ -22,6 +23,22 @@ test: .venv/test
 	$(BIN)/pip install --quiet --editable '.[test]'
 	touch $@ .venv/demo
 
+lab: .venv/notebooks
+	$(BIN)/jupyter lab notebooks
+
+.venv/notebooks: .venv/bin/pip pyproject.toml
+	$(BIN)/pip install --quiet --editable '.[notebooks]'
+	touch $@ .venv/demo
+
+# For developers: the notebooks from the scripts beside them, with their outputs.
+LESSONS = $(basename $(wildcard notebooks/[0-9]*.py))
+notebooks: .venv/notebooks $(LESSONS:=.ipynb)
+
+%.ipynb: %.py
+	$(BIN)/jupytext --quiet --to ipynb --update $<
+	$(BIN)/jupyter nbconvert --log-level=ERROR --to notebook --execute --inplace \
+		--ExecutePreprocessor.record_timing=False $@
+
 # For developers: the same numbers from PyTorch, BackPACK and JAX, with a table of the largest errors.
 parity: .venv/test
 	$(BIN)/pip install --quiet --editable '.[parity]'
@@ -41,4 +58,4 @@ mutation: .venv/test
 clean:
 	rm -rf .venv mutants .pytest_cache .ruff_cache .hypothesis .coverage
 
-.PHONY: demo test parity benchmark mutation clean
+.PHONY: demo test lab notebooks parity benchmark mutation clean

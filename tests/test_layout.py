@@ -18,7 +18,7 @@ ORDER = [
     "evaluate", "train", "checks/contracts", "checks/identity",
     "checks/gradient_identities", "checks/curvature_identities", "checks/penalty_identities",
     "checks/method_identities", "checks/landscape_identities", "checks/verification", "checks/breaks",
-    "checks/exercise", *(f"checks/exercises/lesson_{n}" for n in (2,)), "checks/exercises/__init__",
+    "checks/exercise", *(f"checks/exercises/lesson_{n}" for n in range(10)), "checks/exercises/__init__",
     "checks/__init__", "invariance", "presets", "experiments", "parallel",
     "plots/styles", "plots/curves", "plots/scatter", "plots/pictures", "plots/__init__",
     "report", "figures", "grid", "records", "sweep", "calibration",

@@ -1,9 +1,18 @@
-"""The exercises of the course, a file for each lesson."""
+"""The exercises of the course in notebooks/, a file for each lesson."""
 
 from ..exercise import tried
+from .lesson_0 import EXERCISES as ZERO
+from .lesson_1 import EXERCISES as ONE
 from .lesson_2 import EXERCISES as TWO
+from .lesson_3 import EXERCISES as THREE
+from .lesson_4 import EXERCISES as FOUR
+from .lesson_5 import EXERCISES as FIVE
+from .lesson_6 import EXERCISES as SIX
+from .lesson_7 import EXERCISES as SEVEN
+from .lesson_8 import EXERCISES as EIGHT
+from .lesson_9 import EXERCISES as NINE
 
-EXERCISES = {**TWO}
+EXERCISES = {**ZERO, **ONE, **TWO, **THREE, **FOUR, **FIVE, **SIX, **SEVEN, **EIGHT, **NINE}
 
 
 def exercise(name, answer):

@@ -1,0 +1,3 @@
+"""Exercises of lesson 3: IRM and V-REx."""
+
+EXERCISES = {}

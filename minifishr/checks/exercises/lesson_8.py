@@ -1,0 +1,3 @@
+"""Exercises of lesson 8: comparing."""
+
+EXERCISES = {}

@@ -1,0 +1,3 @@
+"""Exercises of lesson 9: a method of your own."""
+
+EXERCISES = {}

@@ -1,0 +1,359 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Lesson 2. One gradient per sample, four ways
+#
+# *How can one have every sample's gradient without paying for every sample?*
+#
+# After this lesson you can
+#
+# - say what a per-sample gradient is, and get all of them in four ways;
+# - derive why one reverse pass is enough;
+# - compute the variance of all of them without ever storing them, and say when that loses digits.
+#
+# About 45 minutes. Read beside it: `minifishr/gradients.py`. You need lesson 1.
+
+# %%
+try:
+    import minifishr  # noqa: F401
+except ImportError:  # on Colab, say
+    import subprocess
+    import sys
+    from pathlib import Path
+
+    source = ".." if Path("../pyproject.toml").exists() else "minifishr"
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", f"{source}[notebooks]"], check=True)
+
+# %%
+import os
+from timeit import repeat
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from minifishr import MLP, Domain, checks, gradient_variance, per_sample_gradients, plots
+from minifishr.gradients import inputs_and_deltas, mean_gradient
+
+SHORT = "MINIFISHR_FAST" in os.environ  # smaller sizes, for the tests
+
+# %% [markdown]
+# ## A picture
+#
+# The smallest network has one input, one logit and two parameters: $z_i = w x_i + b$. Each sample has a loss $\ell_i$, and each loss has a
+# gradient, here an arrow in the plane: $\partial \ell_i / \partial w$ and $\partial \ell_i / \partial b$.
+#
+# Two domains follow. In both, the labels are drawn with the very probabilities that the model gives, $p_i = 1 / (1 + e^{-z_i})$. The inputs of
+# the second are wider.
+#
+# **Guess first.** Training only sees the mean of the arrows. Where is it? What else could tell the two domains apart?
+
+# %%
+rng = np.random.default_rng(0)
+model, theta = MLP((1, 1)), np.array([1.0, 0.0])
+
+
+def domain(name, width, n=1_000):
+    x = width * rng.normal(size=(n, 1))
+    p = 1 / (1 + np.exp(-model.logits(theta, x)[:, 0]))
+    return Domain(name, x, (rng.uniform(size=n) < p).astype(int))
+
+
+narrow, wide = domain("narrow", 0.5), domain("wide", 2.0)
+
+# %%
+fig, axes = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained", sharex=True, sharey=True)
+for ax, one in zip(axes, (narrow, wide), strict=True):
+    G = per_sample_gradients(model, theta, one.x, one.y)
+    plots.scatter(ax, {"one sample": G, "mean": [G.mean(axis=0)]}, title=f"{one.name} inputs", xlabel="gradient in w")
+axes[0].set_ylabel("gradient in b")
+plt.show()
+# %%
+spread = {}
+for one in (narrow, wide):
+    G = per_sample_gradients(model, theta, one.x, one.y)
+    spread[one.name] = G.std(axis=0)
+    assert np.all(np.abs(G.mean(axis=0)) < 4 * G.std(axis=0) / len(G) ** 0.5)  # four standard errors of zero
+print({name: s.round(2) for name, s in spread.items()})
+assert np.all(np.abs(spread["wide"] / spread["narrow"] - 1) > 0.1)
+
+# %% [markdown]
+# Both means are zero, up to the chance of a finite sample: a gradient step would move nothing. The spreads of both coordinates differ between the
+# domains. Fishr compares the spreads. For that we need every point of the picture, in networks with many thousand parameters.
+#
+# ## The definition
+#
+# With $n$ samples and $d$ parameters, the per-sample gradients are the rows of
+#
+# $$G \in \mathbb{R}^{n \times d}, \qquad G_i = \nabla_\theta\, \ell(z(x_i; \theta), y_i).$$
+#
+# The risk is $R = \frac1n \sum_i \ell_i$, and a gradient is linear, so the mean of the rows equals the gradient of the risk:
+#
+# $$\frac1n \sum_i G_i = \nabla_\theta R.$$
+
+# %%
+model = MLP((5, 8, 6, 1))
+theta = model.init(rng)
+x, y = rng.normal(size=(30, 5)), rng.integers(0, 2, 30)
+
+G = per_sample_gradients(model, theta, x, y, "loop")
+assert G.shape == (30, model.d) == (30, 109)
+assert np.allclose(G.mean(axis=0), mean_gradient(model, theta, x, y))
+
+# %% [markdown]
+# ## Four ways
+#
+# | method | idea | reverse passes | what it holds |
+# |---|---|---|---|
+# | `loop` | the risk of one sample, differentiated, $n$ times | $n$ small ones | $G$ |
+# | `jacobian` | the $n$ losses as one vector; one reverse pass for each entry | $n$ large ones | $G$ |
+# | `tiled` | every sample gets its own copy of $\theta$; the gradient of the *summed* losses keeps the copies apart | 1 | $G$ and $n$ copies of $\theta$ |
+# | `taps` | see below | 1 | $G$, or nothing of that size |
+#
+# They are equal. `minifishr verify` checks that on random networks; here is the same check.
+
+# %%
+(verdict,) = checks.verified(names=["all_methods_give_the_loops_gradients"])
+assert verdict.passed and verdict.error < 1e-12
+print(verdict.identity.statement, f"largest relative error {verdict.error:.0e}", sep="\n")
+
+# %% [markdown]
+# **Guess first.** For 64 samples and a network with 50 000 parameters: which way is the slowest, and how many times slower than the fastest?
+
+# %%
+big = MLP((392, 112, 56, 1))
+theta_big, n = big.init(rng), 16 if SHORT else 64
+x_big, y_big = rng.normal(size=(n, 392)), rng.integers(0, 2, n)
+seconds = {
+    method: min(repeat(lambda m=method: per_sample_gradients(big, theta_big, x_big, y_big, m), number=1, repeat=3))
+    for method in ("loop", "jacobian", "tiled", "taps")
+}
+
+# %%
+fastest = min(seconds.values())
+relative = {method: {"time": value / fastest} for method, value in seconds.items()}
+fig, ax = plt.subplots(figsize=(5.5, 3), layout="constrained")
+plots.bars(ax, relative, ylabel="time / time of the fastest", title=f"{n} samples, {big.d} parameters")
+# %% [markdown]
+# ## Why one reverse pass is enough
+#
+# Layer $l$ computes $z_l = a_{l-1} W_l + b_l$ and $a_l = \max(z_l, 0)$. Add an array of zeros to it, a *tap*: $z_l = a_{l-1} W_l + b_l + t_l$,
+# with $t_l \in \mathbb{R}^{n \times \text{out}}$. Nothing changes, but one can now ask how the summed loss depends on the taps. Row $i$ of
+# $t_l$ only reaches sample $i$, so
+#
+# $$\delta_{l,i} := \frac{\partial \sum_j \ell_j}{\partial t_{l,i}} = \frac{\partial \ell_i}{\partial z_{l,i}}.$$
+#
+# One reverse pass gives $\delta_l$ of all layers and all samples. The weights enter through $z_{l,i} = a_{l-1,i} W_l + b_l$, so by the chain rule
+#
+# $$\frac{\partial \ell_i}{\partial W_l} = a_{l-1,i}\, \delta_{l,i}^\top, \qquad \frac{\partial \ell_i}{\partial b_l} = \delta_{l,i}.$$
+#
+# Every per-sample gradient of a layer is an outer product of two short vectors. `inputs_and_deltas` returns both for each layer.
+
+# %%
+for layer, (a, delta) in enumerate(inputs_and_deltas(model, theta, x, y), 1):
+    print(f"layer {layer}: inputs {a.shape}, deltas {delta.shape}, weights {model.shapes[f'W{layer}']}")
+a, delta = inputs_and_deltas(model, theta, x, y)[0]
+assert np.allclose(np.outer(a[7], delta[7]).ravel(), G[7, model.blocks["W1"]])
+assert np.allclose(delta, G[:, model.blocks["b1"]])
+
+# %% [markdown]
+# ### Exercise 2.1: the outer products
+#
+# Write the gradients in $W$ of all samples, without a loop.
+
+
+# %%
+def outer_products(a, delta):
+    """(n,in), (n,out) -> (n, in * out), row-major."""
+    ...
+
+
+checks.exercise("outer_products", outer_products)
+
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# @title Solution
+def outer_products(a, delta):
+    return (a[:, :, None] * delta[:, None, :]).reshape(len(a), -1)
+
+
+feedback = checks.exercise("outer_products", outer_products)
+assert feedback.passed
+feedback
+
+
+# %% [markdown]
+# ### Exercise 2.2: the first delta
+#
+# The logistic loss of one logit is $\ell = \log(1 + e^z) - y z$. Differentiate by hand, and write $\delta$ of the last layer.
+
+
+# %%
+def last_delta(model, theta, x, y):
+    """-> (n,1); model.logits(theta, x) is (n,1)."""
+    ...
+
+
+checks.exercise("last_delta", last_delta)
+
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# @title Solution
+def last_delta(model, theta, x, y):
+    return 1 / (1 + np.exp(-model.logits(theta, x))) - y[:, None]
+
+
+feedback = checks.exercise("last_delta", last_delta)
+assert feedback.passed
+feedback
+
+# %% [markdown]
+# ## Moments without storage
+#
+# $G$ has $n d$ numbers: for 25 000 images and the network of the Colored MNIST experiments that is 7.7 billion. But who wants the variance of each
+# column only needs two sums over samples. The square of an outer product is the outer product of the squares, so
+#
+# $$\sum_i \left(a_i \delta_i^\top\right)^{2} = \left(a^{2}\right)^\top \left(\delta^{2}\right) \qquad\text{(squares entry by entry)},$$
+#
+# a single matrix product. `gradient_variance` does this and holds nothing larger than the layers' inputs and deltas.
+
+# %%
+paper = MLP((392, 390, 390, 1))
+assert round(25_000 * paper.d / 1e9, 1) == 7.7
+v = gradient_variance(model, theta, x, y, scope="all")
+assert v.shape == (model.d,) and np.allclose(v, G.var(axis=0))
+(verdict,) = checks.verified(names=["moments_without_storage_are_the_variances_of_stored_gradients"])
+assert verdict.passed
+
+# %% [markdown]
+# How the two grow with the number of samples, in numbers that have to be held at the same time:
+
+# %%
+rows = np.array([64, 512, 4_096, 25_000])
+widths = sum(paper.sizes[:-1]) + sum(paper.sizes[1:])
+held = {"stored gradients, n d": rows * paper.d, "inputs and deltas, n times all widths": rows * widths}
+fig, ax = plt.subplots(figsize=(5.5, 3.2), layout="constrained")
+plots.lines(ax, rows, held, xlabel="samples n", ylabel="numbers held", xscale="log", yscale="log")
+plt.show()
+print(f"{paper.d / widths:.0f} times less")
+assert paper.d / widths > 150
+
+# %% [markdown]
+# ### Exercise 2.3: the second moment, and 2.4: the variance
+#
+# Both without any array of shape (n, in * out).
+
+
+# %%
+def second_moment(a, delta):
+    """The mean over samples of the squared gradients in W: (n,in), (n,out) -> (in * out,)."""
+    ...
+
+
+checks.exercise("second_moment", second_moment)
+
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# @title Solution
+def second_moment(a, delta):
+    return ((a**2).T @ delta**2).ravel() / len(a)
+
+
+feedback = checks.exercise("second_moment", second_moment)
+assert feedback.passed
+feedback
+
+
+# %%
+def variance(a, delta):
+    """The variance over samples, divided by n: (n,in), (n,out) -> (in * out,)."""
+    ...
+
+
+checks.exercise("variance", variance)
+
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# @title Solution
+def variance(a, delta):
+    return second_moment(a, delta) - ((a.T @ delta).ravel() / len(a)) ** 2
+
+
+feedback = checks.exercise("variance", variance)
+assert feedback.passed
+feedback
+
+# %% [markdown]
+# ## Break it
+#
+# A check that cannot fail is worth nothing. `checks.broken` makes one function slightly wrong, here the taps by 0.1 %. The identity must notice.
+
+# %%
+with checks.broken("taps"):
+    (verdict,) = checks.verified(names=["all_methods_give_the_loops_gradients"])
+print(f"largest relative error {verdict.error:.0e}, passed: {verdict.passed}")
+assert not verdict.passed
+
+# %% [markdown]
+# The formula itself can break too. $\mathbb{E}[g^2] - \mathbb{E}[g]^2$ subtracts two large numbers when the gradients are nearly equal.
+# **Guess first.** Logits of nearly equal samples differ by $10^{-7}$. How many digits of the variance are right?
+
+# %%
+x_near = np.ones((30, 5)) + 1e-7 * rng.normal(size=(30, 5))
+true = per_sample_gradients(model, theta, x_near, np.ones(30, int)).var(axis=0)
+errors = {}
+for stable in (False, True):
+    v = gradient_variance(model, theta, x_near, np.ones(30, int), scope="all", stable=stable)
+    errors["stable" if stable else "plain"] = np.abs(v - true).max() / true.max()
+print({name: f"{error:.0e}" for name, error in errors.items()})
+assert errors["plain"] > 1e-5 > 1e-8 > errors["stable"]
+
+# %% [markdown]
+# `stable=True` subtracts the means of inputs and deltas first, and multiplies out what is left. It costs two more matrix products a layer. During
+# training the spread of the gradients is about as large as their mean or larger, so the plain way is the default.
+#
+# ### Exercise 2.5: the length of every gradient
+#
+# The squared length of each sample's gradient, in all layers, without any array of shape (n, d). Differentially private training
+# needs just this.
+
+
+# %%
+def norms(model, theta, x, y):
+    """-> (n,): the sum of the squares of each row of G."""
+    ...
+
+
+checks.exercise("norms", norms)
+
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# @title Solution
+def norms(model, theta, x, y):
+    pairs = inputs_and_deltas(model, theta, x, y)
+    return sum((np.sum(a**2, axis=1) + 1) * np.sum(delta**2, axis=1) for a, delta in pairs)
+
+
+feedback = checks.exercise("norms", norms)
+assert feedback.passed
+feedback
+
+# %% [markdown]
+# ## Three questions
+#
+# 1. Where in the derivation was it used that row $i$ of a tap only reaches sample $i$? Which common layer would break it?
+# 2. The variance of the product $a_i \delta_i$ is one matrix product. Why is its *median* over samples not?
+# 3. Which of the four ways still works if the loss is not a sum over samples?
+#
+# ## Read on
+#
+# - Taps and outer products: Goodfellow 2015, *Efficient Per-Example Gradient Computations*, [arXiv:1510.01799](https://arxiv.org/abs/1510.01799).
+# - Gradient variances in a library: Dangel, Kunstner and Hennig 2020, *BackPACK*, [arXiv:1912.10985](https://arxiv.org/abs/1912.10985), section 2.
+# - What Fishr does with them: Rame, Dancette and Cord 2022, [arXiv:2109.02934](https://arxiv.org/abs/2109.02934), section 3. That is lesson 6.
