@@ -141,6 +141,7 @@ fastest = min(seconds.values())
 relative = {method: {"time": value / fastest} for method, value in seconds.items()}
 fig, ax = plt.subplots(figsize=(5.5, 3), layout="constrained")
 plots.bars(ax, relative, ylabel="time / time of the fastest", title=f"{n} samples, {big.d} parameters")
+plt.show()
 # %% [markdown]
 # ## Why one reverse pass is enough
 #
