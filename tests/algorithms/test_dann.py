@@ -308,6 +308,12 @@ def test_the_gradient_penalty_holds_in_both_players_steps(convention):
 # --- the state
 
 
+def test_penalty_of_a_new_discriminator_has_the_precision_of_theta():
+    model, theta, domains = toy((3, 4, 1), (3, 6))
+    domains = [d._replace(x=d.x.astype(np.float32)) for d in domains]
+    assert penalty(model, theta.astype(np.float32), domains).dtype == np.float32
+
+
 @both_conventions
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("strength", [0.0, 0.5])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minifishr.algorithms import DEFAULTS, RANGES
-from minifishr.algorithms.settings import BATCH_RANGE, choice, log_uniform, settings, uniform, whole
+from minifishr.algorithms.settings import BATCH_RANGE, choice, log_uniform, settings, shortened, uniform, whole
 
 
 def draws(values, number=4_000):
@@ -28,6 +28,12 @@ def test_log_uniform_has_a_uniform_exponent(options, base):
 def test_whole_numbers_are_rounded_down():
     found = [whole(lambda rng, v=v: v)(None) for v in (0.2, 1.999, 7.0)]
     assert found == [0, 1, 7] and all(type(value) is int for value in found)
+    assert whole(lambda rng: rng)(3.7) == 3
+
+
+def test_published_warm_up_keeps_its_share_of_a_shorter_run():
+    assert [shortened(1_501, steps) for steps in (1, 500, 4_999, 5_000, 5_001, 50_000)] == [0, 150, 1_500, *[1_501] * 3]
+    assert type(shortened(1_501, 500)) is int
 
 
 def test_every_choice_is_as_likely():
