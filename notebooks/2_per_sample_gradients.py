@@ -23,7 +23,7 @@
 
 # %%
 try:
-    import minifishr  # noqa: F401
+    import minifishr
 except ImportError:  # on Colab, say
     import subprocess
     import sys

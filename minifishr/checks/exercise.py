@@ -4,6 +4,7 @@ Each exercise has a reference of its own. An answer passes when it gives the sam
 hypothesis looks for the smallest input on which it does not.
 """
 
+import textwrap
 import warnings
 from collections.abc import Callable
 from copy import deepcopy
@@ -57,10 +58,15 @@ def tried(name, answer, exercise, examples=EXAMPLES):
     except errors.HypothesisException:
         return Feedback(False, f"{name}: asked twice about the same input, your answer differs. Is something random?")
     found = trouble(answer, exercise, values)
-    lines = [f"{name}: not yet.", f"Wanted: {exercise.wanted}"]
+    lines = [f"{name}: not yet.", wrapped(f"Wanted: {exercise.wanted}")]
     if found != UNFINISHED:
         lines += ["On the smallest input found", *(f"    {key} = {shown(value)}" for key, value in values.items())]
-    return Feedback(False, "\n".join([*lines, found, f"Hint: {exercise.hint}"]))
+    return Feedback(False, "\n".join([*lines, found, wrapped(f"Hint: {exercise.hint}")]))
+
+
+def wrapped(text):
+    """A paragraph in lines that fit below a cell."""
+    return "\n".join(textwrap.wrap(text, 88, subsequent_indent="    ", break_on_hyphens=False))
 
 
 UNFINISHED = "Nothing came back: write the missing lines, and return the result."
@@ -76,7 +82,7 @@ def trouble(answer, exercise, values):
     except NotImplementedError:
         return UNFINISHED
     except Exception as error:
-        return f"Your answer raised {type(error).__name__}: {error}"
+        return wrapped(f"Your answer raised {type(error).__name__}: {error}")
     if came is None or came is ...:
         return UNFINISHED
     try:
