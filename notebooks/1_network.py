@@ -1,0 +1,447 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Lesson 1. A network from scratch, and its gradient
+#
+# *What is a network, and what is its gradient?*
+#
+# After this lesson you can
+#
+# - write a network, its loss and its risk as functions of one vector $\theta$;
+# - write a loss that is right at every logit, and say where the textbook formula breaks;
+# - derive the reverse pass of a layer, and say what autograd records;
+# - check a gradient with finite differences, with the right step, and say which mistakes such a check cannot see.
+#
+# About 60 minutes. Read beside it: `minifishr/mlp.py` and `minifishr/losses.py`. No other lesson is needed first.
+
+# %%
+try:
+    import minifishr
+except ImportError:  # on Colab, say
+    import subprocess
+    import sys
+    from pathlib import Path
+
+    source = ".." if Path("../pyproject.toml").exists() else "minifishr"
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", f"{source}[notebooks]"], check=True)
+
+# %%
+import os
+
+import autograd.numpy as np
+import matplotlib.pyplot as plt
+import numpy as onp  # for constants, as in the package
+from autograd import core, grad, tracer, value_and_grad
+
+from minifishr import MLP, Domain, accuracy, checks, per_sample_losses, plots, risk
+from minifishr.checks.identity import same_pattern
+from minifishr.gradients import mean_gradient
+from minifishr.losses import losses, sigmoid
+
+SHORT = "MINIFISHR_FAST" in os.environ  # smaller sizes, for the tests
+
+# %% [markdown]
+# ## A picture
+#
+# Two inputs, two labels, two arcs that no straight line can separate. A network with one hidden layer of 16 units and random parameters already gives every
+# point of the plane a probability $p$ of label 1.
+#
+# **Guess first.** Walk along the horizontal line $x_2 = 0$. How does the logit change on the way: smoothly, in steps, or in straight pieces?
+
+# %%
+rng, n = onp.random.default_rng(0), 200
+y, t = onp.arange(n) % 2, onp.pi * rng.random(n)
+x = onp.stack([onp.cos(t) * (1 - 2 * y) + y - 0.5, onp.sin(t) * (1 - 2 * y) + y / 2 - 0.25], axis=1)
+x = x + 0.15 * rng.normal(size=(n, 2))
+model = MLP((2, 16, 1))
+theta, line = 2 * model.init(rng), onp.linspace(-2, 2, 401)
+theta[model.blocks["b1"]] = rng.normal(size=16)  # so that not all kinks go through the origin
+z = model.logits(theta, onp.stack([line, 0 * line], axis=1))[:, 0]
+kinks = onp.abs(onp.diff(z, 2)) > 1e-9
+assert 0 < kinks.sum() <= 2 * 16  # a kink between two points of the grid changes the slope twice
+
+
+# %%
+def show(ax, theta):
+    grid = onp.linspace(-2, 2, 61)
+    p = sigmoid(model.logits(theta, onp.stack(onp.meshgrid(grid, grid), axis=-1).reshape(-1, 2))).reshape(61, 61)
+    plots.contours(ax, grid, grid, p, onp.linspace(0, 1, 11), xlabel="$x_1$", ylabel="$x_2$")
+    for label, style in ((0, {"marker": "o", "color": "black"}), (1, {"marker": "s", "color": "white"})):
+        ax.plot(*x[y == label].T, linestyle="", markersize=3.5, markeredgecolor="#777777", **style)
+
+
+fig, axes = plt.subplots(1, 2, figsize=(8.5, 3.4), layout="constrained")
+show(axes[0], theta)
+plots.lines(axes[1], line, {"logit": z}, {"logit": {}}, xlabel="$x_1$, with $x_2 = 0$", ylabel="logit")
+plt.show()
+
+# %% [markdown]
+# Straight pieces. Each unit is zero on one side of a straight line in the plane and linear on the other, so the logit has at most one kink a unit along the way.
+# The contours on the left are those of $p$. Circles have label 0, squares label 1. Nothing is learned yet.
+#
+# ## All parameters are one vector
+#
+# Layer $l$ has a matrix $W_l$ and a vector $b_l$. With $a_0 = x$,
+#
+# $$z_l = a_{l-1} W_l + b_l, \qquad a_l = \max(z_l, 0),$$
+#
+# and the last $z$, without the maximum, are the logits. All the numbers in all $W_l$ and $b_l$ are one vector $\theta \in \mathbb{R}^d$, in the order $W_1, b_1, W_2, b_2$, each
+# matrix row by row. Then a risk is a function $R: \mathbb{R}^d \to \mathbb{R}$, its gradient is a vector as long as $\theta$, and an optimizer need not know
+# what a layer is. The network by hand:
+
+# %%
+parts = {name: theta[block].reshape(model.shapes[name]) for name, block in model.blocks.items()}
+print({name: part.shape for name, part in parts.items()}, "d =", model.d)
+W1, b1, W2, b2 = parts.values()
+by_hand = np.maximum(x @ W1 + b1, 0) @ W2 + b2
+assert onp.allclose(by_hand, model.logits(theta, x)) and by_hand.shape == (n, 1)
+
+# %% [markdown]
+# ### Exercise 1.1: how long is theta?
+
+
+# %%
+def parameter_count(sizes):
+    """The widths of the layers, (layers + 1,) -> ()."""
+    ...
+
+
+checks.exercise("parameter_count", parameter_count)
+
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# @title Solution
+def parameter_count(sizes):
+    sizes = onp.array(sizes)
+    return onp.sum((sizes[:-1] + 1) * sizes[1:])
+
+
+feedback = checks.exercise("parameter_count", parameter_count)
+assert feedback.passed and parameter_count((2, 16, 1)) == 65
+assert parameter_count((392, 390, 390, 1)) == 306_151
+feedback
+
+# %% [markdown]
+# The network here has 65 parameters. That of the Colored MNIST experiments, with two hidden layers of 390 units, has 306 151.
+#
+# ## A loss that is right everywhere
+#
+# One logit means $p = P(y = 1) = 1 / (1 + e^{-z})$. The loss of a sample is minus the log-probability of its label:
+#
+# $$\ell = -\log p = \log(1 + e^{-z}) \;\; (y = 1), \qquad \ell = -\log(1 - p) = \log(1 + e^{z}) \;\; (y = 0), \qquad \text{both:}\;\; \ell = \log(1 + e^z) - y z.$$
+#
+# Three ways to compute $\log(1 + e^z)$ are equal on paper. The third one takes the larger term out of the logarithm:
+# $\log(1 + e^z) = \log\left(e^{\max(z, 0)} (e^{-\max(z, 0)} + e^{z - \max(z, 0)})\right) = \max(z, 0) + \log(1 + e^{-\lvert z \rvert})$.
+#
+# **Guess first.** From which logit on does $-\log(1 - p)$ fail in float64: about 4, 40, 400 or 4 000?
+
+# %%
+formulas = {
+    "-log(1 - p)": lambda z: -onp.log(1 - 1 / (1 + onp.exp(-z))),
+    "log(1 + exp(z))": lambda z: onp.log(1 + onp.exp(z)),
+    "stable": lambda z: onp.maximum(z, 0) + onp.log1p(onp.exp(-abs(z))),
+}
+with onp.errstate(all="ignore"):
+    values = {z: [float(formula(onp.float64(z))) for formula in formulas.values()] for z in (36, 40, 700, 710, -40)}
+assert onp.isfinite(values[36]).all() and values[40] == [onp.inf, 40, 40]
+assert values[700] == [onp.inf, 700, 700] and values[710] == [onp.inf, onp.inf, 710]
+assert values[-40][:2] == [0, 0] and onp.isclose(values[-40][2], onp.exp(-40.0), rtol=1e-12, atol=0)
+# %%
+sizes, logs = onp.logspace(0, 3, 61), {"xscale": "log", "yscale": "log"}
+fig, axes = plt.subplots(1, 2, figsize=(8.5, 3), layout="constrained", sharey=True)
+for ax, z, title in ((axes[0], sizes, "z > 0"), (axes[1], -sizes[sizes < 700], "z < 0")):
+    with onp.errstate(all="ignore"):
+        off = {name: abs(formula(z) / onp.logaddexp(0, z) - 1) for name, formula in formulas.items()}
+    off = {name: onp.clip(onp.nan_to_num(error, nan=1, posinf=1), 1e-17, 1) for name, error in off.items()}
+    plots.lines(ax, abs(z), off, title=title, xlabel="size of z", **logs)
+axes[0].set_ylabel("relative error, at most 1")
+plt.show()
+
+# %% [markdown]
+# About 40. At $z = 36.7$ the number $1 - p$ is smaller than the distance from 1 to the next float64, so that $p$ is rounded to 1, and the loss is infinite. $\log(1 + e^z)$ lasts until
+# $e^z$ overflows, after $z = 709$. On the other side both lose all digits of a small loss at $-40$: the loss is 0 where it should be $e^{-40}$. The third
+# formula, *stable*, is right to the last digits everywhere (an error of 0 is drawn at $10^{-17}$). In float32 the same happens at about 17 and 88.
+#
+# Training does reach such logits: one outlier, or one step that is too long. Then one infinite loss makes the risk infinite.
+#
+# ### Exercise 1.2: the stable loss
+#
+# Beware of the last subtraction: for $y = 1$ and $z = 40$, $\log(1 + e^z)$ and $y z$ are the same float64, and the loss is not 0.
+
+
+# %%
+def stable_loss(z, y):
+    """log(1 + exp(z)) - y z for logits of any size, (n,), (n,) -> (n,)."""
+    ...
+
+
+checks.exercise("stable_loss", stable_loss)
+
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# @title Solution
+def stable_loss(z, y):
+    z = onp.where(y == 1, -z, z)
+    return onp.maximum(z, 0) + onp.log1p(onp.exp(-onp.abs(z)))
+
+
+feedback = checks.exercise("stable_loss", stable_loss)
+assert feedback.passed
+feedback
+
+# %% [markdown]
+# ## Softmax, for k classes
+#
+# With $k \ge 2$ logits $P(y = c) = e^{z_c} / \sum_j e^{z_j}$, and $\ell = \log \sum_j e^{z_j} - z_y$. A number added to all logits of a row changes nothing, so that only
+# differences count. With $k = 2$ the loss equals the logistic loss of the one logit $z_1 - z_0$.
+
+# %%
+with onp.errstate(all="ignore"):
+    assert onp.isinf([formulas["-log(1 - p)"](onp.float32(18)), formulas["log(1 + exp(z))"](onp.float32(89))]).all()
+z, labels = rng.normal(size=(5, 2)), onp.array([0, 1, 1, 0, 1])
+assert onp.allclose(losses(z, labels), losses(z[:, 1:] - z[:, :1], labels))
+assert onp.allclose(losses(z + 700, labels), losses(z, labels))
+assert onp.isclose(risk(model, theta, x, y), onp.mean(per_sample_losses(model, theta, x, y)))
+
+# %% [markdown]
+# The last line is the *risk*: $R(\theta) = \frac1n \sum_i \ell_i$, the mean of the losses of a domain's $n$ samples.
+#
+# ### Exercise 1.3: where every reverse pass starts
+#
+# Differentiate $\log \sum_j e^{z_j} - z_y$ in each logit.
+
+
+# %%
+def softmax_delta(z, y):
+    """The derivative of each sample's loss in its logits, (n,k), (n,) -> (n,k)."""
+    ...
+
+
+checks.exercise("softmax_delta", softmax_delta)
+
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# @title Solution
+def softmax_delta(z, y):
+    e = onp.exp(z - z.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True) - onp.eye(z.shape[1])[y]
+
+
+feedback = checks.exercise("softmax_delta", softmax_delta)
+assert feedback.passed
+feedback
+
+# %% [markdown]
+# ## The reverse pass, by hand
+#
+# Probability minus truth: $\partial \ell / \partial z = p - y$ for one logit, too. From there the chain rule goes backward through the network. Write $\delta$ for the derivative of $R$ in
+# the output $z = a W + b$ of a layer, $(n, \text{out})$. Each entry of $z$ is a sum, $z_{ij} = \sum_k a_{ik} W_{kj} + b_j$, so
+#
+# $$\frac{\partial R}{\partial W} = a^\top \delta, \qquad \frac{\partial R}{\partial b} = \sum_i \delta_i, \qquad \frac{\partial R}{\partial a} = \delta\, W^\top.$$
+#
+# A ReLU lets the derivative through where it was on: $\delta = \frac{\partial R}{\partial a} \cdot [z > 0]$ for $a = \max(z, 0)$, entry by entry. That is all.
+#
+# ### Exercise 1.4: one layer, backward
+
+
+# %%
+def backward(x, W, b, above):
+    """The gradients of sum(relu(x W + b) * above) in x, W and b, each raveled, as one vector."""
+    ...
+
+
+checks.exercise("backward", backward)
+
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# @title Solution
+def backward(x, W, b, above):
+    delta = above * (x @ W + b > 0)
+    return onp.concatenate([(delta @ W.T).ravel(), (x.T @ delta).ravel(), delta.sum(axis=0)])
+
+
+feedback = checks.exercise("backward", backward)
+assert feedback.passed
+feedback
+
+# %% [markdown]
+# Two layers, with that function for the first one. The result is as long as $\theta$, and equals what autograd finds.
+
+# %%
+a = onp.maximum(x @ W1 + b1, 0)
+delta = (sigmoid(a @ W2 + b2) - y[:, None]) / n
+first = backward(x, W1, b1, delta @ W2.T)[x.size :]  # the gradient in x is not needed
+g = onp.concatenate([first, (a.T @ delta).ravel(), delta.sum(axis=0)])
+assert g.shape == theta.shape and onp.allclose(g, mean_gradient(model, theta, x, y), rtol=1e-10, atol=1e-14)
+
+# %% [markdown]
+# ## What autograd records
+#
+# autograd does not look at your code. It calls your function once, with a *box* in the place of the number. Every primitive operation (`add`, `exp`, our `relu`) computes its value and leaves a node on a tape: who its
+# parents are, and a function that takes the derivative in its result to the derivatives in its arguments, the *vector-Jacobian product*. Here the nodes also keep their name.
+
+
+# %%
+class Recorded(core.VJPNode):
+    name, value = "t", 0.5  # of the first node, which no primitive made
+
+    def __init__(self, value, function, *others):
+        super().__init__(value, function, *others)
+        self.name, self.value = function.__name__, value
+
+
+def expression(t):
+    return np.log(1 + np.exp(-3 * t)) + t**2
+
+
+# %%
+_, end = tracer.trace(Recorded.new_root(), expression, 0.5)
+tape, slopes = list(tracer.toposort(end)), {end: 1.0}  # from the result back to t
+for node in tape:
+    for parent, part in zip(node.parents, node.vjp(slopes[node]), strict=True):
+        slopes[parent] = slopes.get(parent, 0.0) + part  # t is used twice: its parts add up
+print("forward ", *(f"{node.name} {node.value:.3f}" for node in reversed(tape)), sep="   ")
+print("backward", *(f"{node.name} {slopes[node]:.3f}" for node in tape), sep="   ")
+assert onp.isclose(slopes[tape[-1]], grad(expression)(0.5), rtol=1e-14)
+_, end = tracer.trace(Recorded.new_root(), lambda t: risk(model, t, x, y), theta)
+print("the risk of the network:", *(node.name for node in reversed(list(tracer.toposort(end)))))
+
+# %% [markdown]
+# The first line shows each value, the second one the derivative of the result in each value. The loop is the whole of reverse-mode differentiation. On the network's tape `unpack`
+# cuts $\theta$ into blocks and `container_take` picks one. There is one call backward for each call forward, however many parameters there are. That is why a gradient in all
+# directions at once costs about as much as a few evaluations of the risk.
+#
+# ## Check a gradient
+#
+# The other way to a slope needs no derivation: move a little, and look. With a direction $u$,
+#
+# $$\frac{R(\theta + h u) - R(\theta)}{h} = \nabla R \cdot u + O(h), \qquad \frac{R(\theta + h u) - R(\theta - h u)}{2h} = \nabla R \cdot u + O(h^2).$$
+#
+# But the two risks are rounded, each with an error of about $10^{-16}$, and the division makes this $10^{-16} / h$.
+#
+# **Guess first.** Which $h$ is best for each of the two, and how many digits are then right?
+
+# %%
+guides = {n: {"color": "#777777", "linestyle": s} for n, s in {"h": "--", "h squared": ":", "1e-16 / h": "-."}.items()}
+h, u = onp.logspace(-14, -1, 53), rng.normal(size=model.d) / model.d**0.5
+plus, minus, here = (onp.array([risk(model, theta + s * u, x, y) for s in sign * h]) for sign in (1, -1, 0))
+errors = {"forward": abs((plus - here) / h - g @ u), "central": abs((plus - minus) / (2 * h) - g @ u)}
+switch = next(s for s in h if not same_pattern(model, [theta + s * u, theta - s * u], x))
+fig, ax = plt.subplots(figsize=(6, 3.6), layout="constrained")
+plots.lines(ax, h, errors | {"h": h, "h squared": h**2, "1e-16 / h": 1e-16 / h}, guides, **logs).axvline(switch, c="k")
+ax.set(xlabel="step h", ylabel="error", ylim=(1e-14, 1))
+plt.show()
+assert errors["central"][35] < 1e-9 < errors["forward"][35] and errors["forward"][24] < 1e-7  # h = 6e-6 and 1e-8
+
+# %% [markdown]
+# A V in both cases. The truncation error falls with $h$, the rounding error grows. They are equal at about $h = \sqrt{10^{-16}} = 10^{-8}$ for the forward difference, and at
+# $h = \sqrt[3]{10^{-16}} \approx 5 \cdot 10^{-6}$ for the central one, which is then better by some digits. Right of the vertical line some ReLU switches between
+# $\theta - h u$ and $\theta + h u$. There the risk has a kink, and $O(h^2)$ no longer holds.
+#
+# ### Exercise 1.5: a gradient without derivatives
+
+
+# %%
+def numerical_gradient(model, theta, x, y):
+    """The gradient of risk(model, theta, x, y) in theta by central differences, -> (d,)."""
+    ...
+
+
+checks.exercise("numerical_gradient", numerical_gradient)
+
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# @title Solution
+def numerical_gradient(model, theta, x, y, h=1e-5):
+    steps = h * onp.eye(model.d)
+    return [(risk(model, theta + s, x, y) - risk(model, theta - s, x, y)) / (2 * h) for s in steps]
+
+
+feedback = checks.exercise("numerical_gradient", numerical_gradient)
+assert feedback.passed and onp.allclose(numerical_gradient(model, theta, x, y), g, atol=1e-6)
+feedback
+
+# %% [markdown]
+# It takes $2 d$ evaluations. So it is a check, and no way to train.
+#
+# ## Break it
+#
+# Two identities of `minifishr verify` concern this lesson: gradients are differences of losses, and the gradient of the last layer is "features times $p - y$". Now make one function 0.1 % too large,
+# first the deltas, then the losses.
+#
+# **Guess first.** Which of the two checks notices which mistake?
+
+# %%
+names = ["per_sample_gradients_are_finite_differences", "classifier_gradient_is_features_times_residual"]
+assert all(verdict.passed for verdict in checks.verified(names=names))
+noticed = {}
+for part in ("taps", "losses"):  # the taps give the deltas
+    with checks.broken(part):
+        noticed[part] = [not verdict.passed for verdict in checks.verified(names=names)]
+    print(f"{part} wrong: noticed by differences: {noticed[part][0]}, by the formula: {noticed[part][1]}")
+assert noticed == {"taps": [True, True], "losses": [False, True]}
+
+# %% [markdown]
+# A wrong loss has a right gradient: its own. Finite differences compare a gradient with the function *as it is written*. Whether that function is the one you meant needs a second derivation.
+#
+# ### Where there is no slope
+#
+# At $z = 0$ the ReLU has a kink. Any number from 0 to 1 is a *subgradient* there; a convention has to pick one. Ours is 0. autograd's `maximum` takes 1/2, and so does a central difference.
+# Does it matter? Biases start at 0, so that an image that is all black gives every unit exactly $z = 0$. And some mistakes of autograd's users are silent:
+#
+# | code | what happens | instead |
+# |---|---|---|
+# | `np.sum(t, where=mask)` | the gradient ignores the mask | multiply by the mask |
+# | `np.var(t, correction=1)` | the gradient of `ddof=0` | `ddof=1` |
+# | `np.linalg.norm(t) ** 2` at 0 | the gradient is NaN | `np.sum(t ** 2)` |
+# | `np.log(1 + np.exp(t))` at 710 | the gradient is NaN | the stable formula |
+
+# %%
+relu, t, kept = minifishr.mlp.relu, onp.array([3.0, 4.0, 6.0]), onp.array([True, False, True])
+assert [grad(relu)(0.0), grad(lambda z: np.maximum(z, 0.0))(0.0), (relu(1e-5) - relu(-1e-5)) / 2e-5] == [0, 0.5, 0.5]
+black = mean_gradient(model, model.init(rng), onp.zeros((1, 2)), onp.array([1]))
+assert onp.all(black[model.blocks["b1"]] == 0)  # with 1/2 it would not be
+assert grad(lambda t: np.sum(t, where=kept))(t).tolist() == [1, 1, 1] != grad(lambda t: np.sum(t * kept))(t).tolist()
+assert onp.allclose(grad(lambda t: np.var(t, correction=1))(t), grad(lambda t: np.var(t, ddof=0))(t))
+with onp.errstate(all="ignore"):
+    assert onp.isnan(grad(lambda t: np.linalg.norm(t) ** 2)(0 * t)).all()
+    assert onp.isnan(grad(lambda t: np.log(1 + np.exp(t)))(710.0))
+
+# %% [markdown]
+# ## Train it
+#
+# Gradient descent repeats $\theta \leftarrow \theta - \eta \nabla R(\theta)$, with the same step $\eta$ throughout.
+
+# %%
+steps, path, trained = 400 if SHORT else 3_000, [], theta
+for _ in range(steps):
+    value, slope = value_and_grad(lambda t: risk(model, t, x, y))(trained)
+    path, trained = [*path, value], trained - 0.5 * slope
+assert accuracy(model, trained, Domain("arcs", x, y)) > 0.85 and path[-1] < path[0] / 2
+fig, axes = plt.subplots(1, 2, figsize=(8.5, 3.4), layout="constrained")
+show(axes[0], trained)
+plots.lines(axes[1], range(1, steps + 1), {"risk": path}, {"risk": {}}, xlabel="step", ylabel="risk", yscale="log")
+plt.show()
+
+# %% [markdown]
+# The border between dark and light follows the arcs. It is made of straight pieces.
+#
+# ## Three questions
+#
+# 1. A gradient check that crosses a kink fails although the gradient is right. How would you choose $h$, the data or $\theta$ so that this does not happen, or notice that it did?
+# 2. Two hidden units start with equal weights and equal biases. What does gradient descent do with them, and why are weights random at the start?
+# 3. The reverse pass needs the value of every node of the forward pass. What does that cost for a network with many layers, and what could be computed again instead of kept?
+#
+# ## Read on
+#
+# - Reverse mode, tapes and their cost: Baydin, Pearlmutter, Radul and Siskind 2018, *Automatic Differentiation in Machine Learning: a Survey*, [arXiv:1502.05767](https://arxiv.org/abs/1502.05767).
+# - ReLU networks as straight pieces: Montufar, Pascanu, Cho and Bengio 2014, *On the Number of Linear Regions of Deep Neural Networks*, [arXiv:1402.1869](https://arxiv.org/abs/1402.1869).
+# - One gradient for each sample: lesson 2.
