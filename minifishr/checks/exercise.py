@@ -99,7 +99,8 @@ def trouble(answer, exercise, values):
 def shown(value):
     """A value on as few lines as it needs, rows below rows."""
     if isinstance(value, np.ndarray):
-        return np.array2string(value, precision=6, separator=", ", suppress_small=True).replace("\n", "\n" + 13 * " ")
+        kinds = {"float_kind": lambda number: f"{number:.6g}"}
+        return np.array2string(value, separator=", ", formatter=kinds).replace("\n", "\n" + 13 * " ")
     return repr(value)
 
 
