@@ -72,6 +72,13 @@ def test_lines_have_labels_of_their_own_and_a_legend_only_where_there_are_severa
     assert plots.lines(axis(), [0, 1], {"a": [1, 2]}).get_legend() is None
 
 
+def test_intervals_are_means_with_two_standard_errors():
+    ax = plots.intervals(axis(), [1, 2], {"a": [[1.0, 3.0], [2.0, 6.0]], "b": [[0.0, 0.0], [5.0, 5.0]]}, xlabel="n")
+    (mean, _, (bar,)), _ = ax.containers
+    assert mean.get_ydata().tolist() == [2, 4] and ax.get_legend() and ax.get_xlabel() == "n"
+    assert np.allclose([s[:, 1] for s in bar.get_segments()], [[0, 4], [0, 8]])  # 2 sqrt(2) / sqrt(2) = 2
+
+
 def test_bars_are_as_high_as_their_numbers_and_none_covers_another():
     ax = plots.bars(axis(), {"erm": {"train": 3.0, "test": 1.0}, "fishr": {"train": 2.0, "test": 4.0}})
     assert sorted(bar.get_height() for bar in ax.patches) == [1, 2, 3, 4]
@@ -86,6 +93,12 @@ def test_scatter_and_path_show_every_point():
     walk = plots.path(axis(), [[0, 0], [1, 2], [3, 4]])
     assert walk.lines[0].get_ydata().tolist() == [0, 2, 4]
     assert [line.get_xdata()[0] for line in walk.lines[1:]] == [0, 3]
+
+
+def test_scatter_takes_the_color_of_a_style_and_never_its_line():
+    ax = plots.scatter(axis(), {"erm": [[0, 1]], "other": [[2, 3]]}, styles={"erm": plots.method_style("erm")})
+    colors, lines = zip(*((line.get_color(), line.get_linestyle()) for line in ax.get_lines()), strict=True)
+    assert colors[0] == plots.method_style("erm")["color"] != colors[1] and set(lines) == {"None"}
 
 
 def test_contours_and_matrix_say_their_numbers():

@@ -1,6 +1,6 @@
 """Figures: each function draws arrays on an axis and returns the axis."""
 
-from .curves import accuracy_curves, band, bars, best_curves, lines, metric_curves, points, risk_curves
+from .curves import accuracy_curves, band, bars, best_curves, intervals, lines, metric_curves, points, risk_curves
 from .pictures import contours, heat_map, image_row, matrix
 from .scatter import draws, few_ticks, path, scatter, strips, variance_scatter
 from .styles import METHODS, TEST, TRAINING, domain_styles, method_style
@@ -19,6 +19,7 @@ __all__ = [
     "few_ticks",
     "heat_map",
     "image_row",
+    "intervals",
     "lines",
     "matrix",
     "method_style",

@@ -22,6 +22,19 @@ def points(ax, values, label=None, **style):
     return ax
 
 
+def intervals(ax, x, by_label, errors=2, **labels):
+    """Means with error bars of some standard errors, (t,), {label: t arrays of independent numbers}."""
+    for number, (label, values) in enumerate(by_label.items()):
+        color, marker = POINTS[number % len(POINTS)]
+        spread = [errors * np.std(numbers, ddof=1) / len(numbers) ** 0.5 for numbers in values]
+        means = [np.mean(numbers) for numbers in values]
+        ax.errorbar(x, means, spread, label=label, color=color, marker=marker, markersize=4, capsize=3, linewidth=1)
+    ax.set(**labels)
+    if len(by_label) > 1:
+        ax.legend(fontsize=8)
+    return ax
+
+
 def accuracy_curves(ax, steps, by_domain, styles, level=None):
     """Accuracy in percent over steps, {domain: (seeds,t) in [0, 1]}, with a dotted line at `level` percent."""
     for name, values in by_domain.items():

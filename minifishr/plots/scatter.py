@@ -63,12 +63,16 @@ def variance_scatter(ax, v1, v2, names, limits):
     return ax
 
 
-def scatter(ax, points, diagonal=False, **labels):
-    """Points by label, {label: (n,2)}, with a color and marker each; the line of equal coordinates if asked."""
+def scatter(ax, points, diagonal=False, styles=None, **labels):
+    """Points by label, {label: (n,2)}, with a color and marker each; the line of equal coordinates if asked.
+
+    `styles` are {label: style} for those that have a color of their own, as methods do.
+    """
     for number, (label, values) in enumerate(points.items()):
         color, marker = POINTS[number % len(POINTS)]
+        style = {"color": color, "marker": marker, **(styles or {}).get(label, {}), "linestyle": "none"}
         values = np.asarray(values)
-        ax.plot(values[:, 0], values[:, 1], marker, label=label, color=color, markersize=4, alpha=0.7)
+        ax.plot(values[:, 0], values[:, 1], label=label, markersize=4, alpha=0.7, **style)
     if diagonal:
         ax.axline((0, 0), slope=1, color=BLACK, linewidth=0.8)
     ax.set(**labels)
