@@ -29,6 +29,7 @@ Read the files in this order; each imports only from those before it:
     selection, tables       which of them count; means, standard errors, ranks
     sweep_report            what a sweep has shown, as files
     sweep_figures           and as pictures
+    checks/exercises        those of the course in notebooks/
     commands, cli           the command line
 """
 

@@ -1,5 +1,7 @@
 """Pictures: images, and numbers as shades."""
 
+import textwrap
+
 import numpy as np
 
 CHANNELS = {1: np.ones((1, 3)), 2: np.array([[1, 0.5, 0], [0, 0.5, 1]]), 3: np.eye(3)}  # RGB; each adds up to white
@@ -11,7 +13,7 @@ def heat_map(ax, values, rows, columns):
     ax.imshow(np.log10(np.clip(values, 1e-4, 1)), cmap="cividis", vmin=-4, vmax=0, aspect="auto")
     for (i, j), value in np.ndenumerate(values):
         ax.text(j, i, f"{value:.2g}", ha="center", va="center", fontsize=8, color="black" if value > 0.01 else "white")
-    ax.set_xticks(range(len(columns)), [c.replace(", ", ",\n").replace(" of ", "\nof ") for c in columns], fontsize=8)
+    ax.set_xticks(range(len(columns)), [textwrap.fill(c, 12) for c in columns], fontsize=8)
     ax.set_yticks(range(len(rows)), rows, fontsize=9)
     return ax
 
