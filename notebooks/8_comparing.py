@@ -226,7 +226,7 @@ feedback
 # |---|---|---|
 # | last | nothing | the last step |
 # | validation | held-out rows of the training domains | the step with the best mean accuracy |
-# | test domain | the very numbers that are reported | the step with the best accuracy |
+# | test | the very numbers that are reported | the step with the best accuracy |
 #
 # The third one is the mistake of this lesson, made on purpose. **Guess first.** Three rules, one history: how far apart are the numbers? Which step does the third rule take for ERM?
 
@@ -236,14 +236,14 @@ def peeking(history):
     return max((row.value, row.step) for row in history if (row.metric, row.domain) == ("accuracy", "-90%"))[1]
 
 
-rules, by_rule = {**evaluate.SELECTION, "test domain": peeking}, {}
+rules, by_rule = {**evaluate.SELECTION, "test": peeking}, {}
 for rule, step in rules.items():
     at = {n: [report.at_step(r.history, "accuracy", step(r.history))["-90%"] for r in g] for n, g in groups.items()}
     by_rule[rule] = {name: 100 * np.array(values) for name, values in at.items()}
     print(f"{rule:12}", *(f"{n} {report.spread([*v])}, best {v.max():.0f};" for n, v in by_rule[rule].items()))
-assert all(np.all(by_rule["test domain"][name] >= values) for name, values in test.items())
-untrained = max(report.at_step(r.history, "accuracy", 0)["-90%"] for r in results)
-assert SHORT or all(np.isclose(values.max(), 100 * untrained) for values in by_rule["test domain"].values())
+assert all(np.all(by_rule["test"][name] >= values) for name, values in test.items())
+untrained = 100 * max(report.at_step(r.history, "accuracy", 0)["-90%"] for r in results)
+assert SHORT or all(np.isclose(v.max(), untrained) and untrained > test[n].mean() for n, v in by_rule["test"].items())
 # %%
 styles = plots.domain_styles(["+80%", "+90%"], ["-90%"])
 fig, axes = plt.subplots(1, 2, figsize=(8, 3.3), layout="constrained", sharey=True)
@@ -315,7 +315,7 @@ for rule, by_name in found.items():
 assert SHORT or all(c.accuracy < 0.15 for rule in list(RULES)[:2] for c in found[rule].values())  # not the oracle
 
 # %% [markdown]
-# Leave-one-domain-out does not help. Whichever training domain one leaves out, the color is right there too. Only the oracle finds anything else, and it is not what one has in practice.
+# Leave-one-domain-out does not help. Whichever training domain one leaves out, the color is right there too. Only the oracle finds draws of V-REx and Fishr that are better in the test, and it is not what one has in practice.
 #
 # ## Why the training-domain rule prefers the color
 #
@@ -348,6 +348,7 @@ plots.scatter(ax, points, styles=styles, xlim=(42, 92), ylim=(0, 90), **labels)
 ax.plot([75, 85], [75, 10], color="#777777", linewidth=0.8)
 ax.set_title(f"Colored {digits.name}, every draw and step", fontsize=10)
 plt.show()
+assert SHORT or min(found["oracle"][name].accuracy for name in ("vrex", "fishr")) > 0.15
 beyond = max(A - 75 + (B - 75) / 6.5 for name in three for A, B in points[name])
 assert beyond < 4 * 100 * (0.85 * 0.15 / 900) ** 0.5  # four standard errors of 900 held-out rows
 
