@@ -170,8 +170,8 @@ def landscape_figure(groups, problem, title):
     for ax, (label, (theta, direction, amounts)) in zip(axes[0], lines.items(), strict=True):
         plots.risk_curves(ax, amounts, risks_along(model, theta, direction, amounts, domains), styles)
         ax.set_title(label, fontsize=10)
-        ax.set(xlabel="distance / length of theta" if label.startswith("around") else "position", ylim=(0, None))
-    axes[0, 0].set_ylabel("risk")
+        ax.set_xlabel("distance / length of theta" if label.startswith("around") else "position")
+    axes[0, 0].set(ylabel="risk", ylim=(0, None))  # after all panels, which share this axis
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right upper", fontsize=8)
     return figure
 

@@ -128,7 +128,8 @@ def tables(part):
         if reason := unavailable(part, rule, found):
             result[rule] = f"Not available for this data set: {reason}."
         else:
-            comparable = part.records[0].config["convention"] == "domainbed"
+            whole = {*part.domains} == {*part.names}  # an average over some domains is no match for one over all
+            comparable = part.records[0].config["convention"] == "domainbed" and whole
             published = PUBLISHED.get((part.dataset, rule), {}) if comparable else {}
             result[rule] = lines(found, part.methods, part.domains, published)
     return result

@@ -125,6 +125,8 @@ def test_landscape_shows_the_domains_risks_at_and_between_two_solutions():
         ):
             line = ax.lines[e]
             assert np.isclose(line.get_ydata()[np.isclose(line.get_xdata(), x)].item(), expected)
+    low, high = around.get_ylim()
+    assert low == 0 and high >= max(line.get_ydata().max() for ax in (around, other, between) for line in ax.lines)
 
 
 def test_nothing_is_drawn_where_every_run_failed(tmp_path):

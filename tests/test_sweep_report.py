@@ -119,6 +119,11 @@ def test_colored_mnist_says_why_half_is_normal_what_was_published_and_what_canno
     assert page.count("Selection rule: oracle, the draw with the best accuracy on held-out rows of the left-out") == 1
 
 
+def test_average_over_some_of_the_domains_has_no_published_one_beside_it():
+    page = report([r for r in colored() if r.config["test_domain"] != "+90%"])["report.md"]
+    assert cells(page, "Colored MNIST, oracle")[0] == ["method", "+80%", "-90%", "average", "rank"]
+
+
 def test_irm_setup_has_no_oracle_no_published_numbers_and_no_average_to_explain():
     old = colored(convention="paper")[2]
     old = old._replace(history=[row for row in old.history if row.metric != "oracle accuracy"])
