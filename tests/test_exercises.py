@@ -21,9 +21,8 @@ def test_reference_passes_and_what_is_slightly_wrong_does_not(name):
 
 
 @pytest.mark.parametrize("answer", [lambda *values: None, lambda *values: ...])
-@pytest.mark.parametrize("name", NAMES)
-def test_unfinished_answer_is_told_what_is_wanted_without_an_input(name, answer):
-    feedback = exercise(name, answer)
+def test_unfinished_answer_is_told_what_is_wanted_without_an_input(answer):
+    feedback = exercise("outer_products", answer)
     assert not feedback and "Nothing came back" in feedback.message and "input found" not in feedback.message
 
 
