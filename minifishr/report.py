@@ -91,8 +91,8 @@ def shown(problem):
     return parts | {f"{n} (test)" if n == test[0] != "test" else n: [n] for n in test}
 
 
-def table(results, problem, selection="last"):
-    """A Markdown table: method, accuracy on each domain in percent (mean +- standard deviation), seconds a run.
+def table(results, problem, selection="last", seconds=True):
+    """A Markdown table: method, accuracy on each domain in percent (mean +- standard deviation), seconds if asked.
 
     Where the number of training domains varies, the columns are these numbers and the accuracy is the test domain's.
     """
@@ -104,8 +104,9 @@ def table(results, problem, selection="last"):
     rows = []
     for name, group in by_method(results).items():
         cells = [spread(accuracies(by_method(part)[name], names, selection)) for part, names in columns.values()]
-        rows.append([name, *cells, f"{np.mean([r.seconds for r in group]):.1f}" if group else "failed"])
-    headers = ["method", *columns, "seconds"]
+        time = f"{np.mean([r.seconds for r in group]):.1f}" if group else "failed"
+        rows.append([name, *cells, *[time] * seconds])
+    headers = ["method", *columns, *["seconds"] * seconds]
     align = ["left", *["right"] * (len(headers) - 1)]
     return tabulate(rows, headers, tablefmt="github", colalign=align, disable_numparse=True)
 

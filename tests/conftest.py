@@ -3,7 +3,7 @@ import os
 from hypothesis import settings
 
 # The same command draws the same examples; `HYPOTHESIS_PROFILE=thorough` draws new ones, ten times as many.
-settings.register_profile("default", deadline=None, derandomize=True, max_examples=60)
-settings.register_profile("thorough", deadline=None, max_examples=600)
+settings.register_profile("default", deadline=None, derandomize=True, max_examples=100)
+settings.register_profile("thorough", deadline=None, max_examples=1000)
 settings.register_profile("mutation", deadline=None, derandomize=True, max_examples=10)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))

@@ -88,7 +88,7 @@ def test_bars_are_as_high_as_their_numbers_and_none_covers_another():
 
 
 def test_scatter_and_path_show_every_point():
-    ax = plots.scatter(axis(), {"a": [[0, 1], [2, 3]], "b": [[4, 5]]}, diagonal=True)
+    ax = plots.scatter(axis(), {"a": [[0, 1], [2, 3]], "b": [[4, 5]]})
     assert [len(line.get_xdata()) for line in ax.lines[:2]] == [2, 1]
     walk = plots.path(axis(), [[0, 0], [1, 2], [3, 4]])
     assert walk.lines[0].get_ydata().tolist() == [0, 2, 4]

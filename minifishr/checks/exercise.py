@@ -44,17 +44,17 @@ class Feedback(NamedTuple):
         return self.message
 
 
-def tried(name, answer, exercise, examples=EXAMPLES):
+def tried(name, answer, exercise):
     """The Feedback for an answer. Nothing that the answer raises comes through."""
     from hypothesis import errors, find, settings  # not needed by those who only train
     from hypothesis import strategies as st
 
     inputs = st.composite(exercise.inputs)()
-    options = settings(max_examples=examples, deadline=None, derandomize=True, database=None)
+    options = settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None)
     try:
         values = find(inputs, lambda values: trouble(answer, exercise, values) is not None, settings=options)
     except errors.NoSuchExample:
-        return Feedback(True, f"{name}: right, on {examples} inputs.")
+        return Feedback(True, f"{name}: right, on {EXAMPLES} inputs.")
     except errors.HypothesisException:
         return Feedback(False, f"{name}: asked twice about the same input, your answer differs. Is something random?")
     found = trouble(answer, exercise, values)
@@ -74,7 +74,6 @@ UNFINISHED = "Nothing came back: write the missing lines, and return the result.
 
 def trouble(answer, exercise, values):
     """What is wrong with an answer on one input, in words; None if nothing is."""
-    expected = np.asarray(exercise.expected(*deepcopy(list(values.values()))), float)
     try:
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -85,6 +84,7 @@ def trouble(answer, exercise, values):
         return wrapped(f"Your answer raised {type(error).__name__}: {error}")
     if came is None or came is ...:
         return UNFINISHED
+    expected = np.asarray(exercise.expected(*deepcopy(list(values.values()))), float)
     try:
         numbers = np.asarray(came, float)
     except (TypeError, ValueError):
@@ -121,22 +121,21 @@ def whole(low, high, *shape):
     return arrays(np.int64, shape, elements=one) if shape else one
 
 
-def network(draw, sizes=(2, 2, 1), rows=(1, 3)):
+def network(draw, sizes=(2, 2, 1)):
     """{"model", "theta", "x", "y"}: a small network with parameters (d,) and one domain."""
     model = MLP(sizes)
-    theta, domain = draw(numbers(model.d)), some_domain(draw, model, rows)
+    theta, domain = draw(numbers(model.d)), some_domain(draw, model)
     return {"model": model, "theta": theta, "x": domain.x, "y": domain.y}
 
 
-def networks(draw, sizes=(2, 2, 1), rows=(1, 3), m=(2, 3)):
-    """{"model", "theta", "domains"}: a small network with parameters (d,) and several domains."""
+def networks(draw, sizes=(2, 2, 1)):
+    """{"model", "theta", "domains"}: a small network with parameters (d,) and two or three domains."""
     model = MLP(sizes)
-    theta = draw(numbers(model.d))
-    names = "abc"[: draw(whole(*m))]
-    return {"model": model, "theta": theta, "domains": [some_domain(draw, model, rows, name) for name in names]}
+    theta, names = draw(numbers(model.d)), "abc"[: draw(whole(2, 3))]
+    return {"model": model, "theta": theta, "domains": [some_domain(draw, model, name) for name in names]}
 
 
-def some_domain(draw, model, rows, name="a"):
-    """A domain that fits a model."""
-    n = draw(whole(*rows))
+def some_domain(draw, model, name="a"):
+    """A domain of one to three rows that fits a model."""
+    n = draw(whole(1, 3))
     return Domain(name, draw(numbers(n, model.sizes[0])), draw(whole(0, max(model.sizes[-1], 2) - 1, n)))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .styles import MARKERS, POINTS, method_style
+from .styles import HATCHES, MARKERS, POINTS, labelled, method_style
 
 
 def band(ax, steps, values, label=None, **style):
@@ -29,10 +29,7 @@ def intervals(ax, x, by_label, errors=2, **labels):
         spread = [errors * np.std(numbers, ddof=1) / len(numbers) ** 0.5 for numbers in values]
         means = [np.mean(numbers) for numbers in values]
         ax.errorbar(x, means, spread, label=label, color=color, marker=marker, markersize=4, capsize=3, linewidth=1)
-    ax.set(**labels)
-    if len(by_label) > 1:
-        ax.legend(fontsize=8)
-    return ax
+    return labelled(ax, len(by_label) > 1, labels)
 
 
 def accuracy_curves(ax, steps, by_domain, styles, level=None):
@@ -85,10 +82,7 @@ def lines(ax, x, by_label, styles=None, **labels):
         color, marker = POINTS[number % len(POINTS)]
         style = (styles or {}).get(label, {"color": color, "marker": marker, "markersize": 4})
         ax.plot(x, values, label=label, **style)
-    ax.set(**labels)
-    if len(by_label) > 1:
-        ax.legend(fontsize=8)
-    return ax
+    return labelled(ax, len(by_label) > 1, labels)
 
 
 def bars(ax, by_group, styles=None, **labels):
@@ -104,11 +98,5 @@ def bars(ax, by_group, styles=None, **labels):
         )
         ax.bar_label(drawn, fmt="%.3g", fontsize=8, padding=1)
     ax.set_xticks(range(len(by_group)), list(by_group), fontsize=9)
-    ax.set(**labels)
     ax.margins(y=0.12)
-    if len(names) > 1:
-        ax.legend(fontsize=8)
-    return ax
-
-
-HATCHES = ("", "//", "..", "xx", "\\\\", "--", "oo", "++")
+    return labelled(ax, len(names) > 1, labels)

@@ -36,10 +36,10 @@ def contours(ax, x, y, values, levels=12, **labels):
     return ax
 
 
-def matrix(ax, values, title=None, largest=None):
+def matrix(ax, values, title=None):
     """A matrix of signed numbers (r,c) as shades, orange below 0 and purple above; few also as numbers."""
     values = np.asarray(values)
-    top = largest or np.abs(values).max() or 1.0
+    top = np.abs(values).max() or 1.0
     ax.imshow(values, cmap="PuOr", vmin=-top, vmax=top)
     for (i, j), value in np.ndenumerate(values) if values.size <= 64 else []:
         color = "white" if abs(value) > 0.6 * top else "black"

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .styles import BLACK, BLUE, POINTS
+from .styles import BLACK, BLUE, POINTS, labelled
 
 
 def strips(ax, values, styles):
@@ -63,8 +63,8 @@ def variance_scatter(ax, v1, v2, names, limits):
     return ax
 
 
-def scatter(ax, points, diagonal=False, styles=None, **labels):
-    """Points by label, {label: (n,2)}, with a color and marker each; the line of equal coordinates if asked.
+def scatter(ax, points, styles=None, **labels):
+    """Points by label, {label: (n,2)}, with a color and marker each.
 
     `styles` are {label: style} for those that have a color of their own, as methods do.
     """
@@ -73,12 +73,7 @@ def scatter(ax, points, diagonal=False, styles=None, **labels):
         style = {"color": color, "marker": marker, **(styles or {}).get(label, {}), "linestyle": "none"}
         values = np.asarray(values)
         ax.plot(values[:, 0], values[:, 1], label=label, markersize=4, alpha=0.7, **style)
-    if diagonal:
-        ax.axline((0, 0), slope=1, color=BLACK, linewidth=0.8)
-    ax.set(**labels)
-    if len(points) > 1:
-        ax.legend(fontsize=8)
-    return ax
+    return labelled(ax, len(points) > 1, labels)
 
 
 def path(ax, points, label=None, color=BLACK, marker="."):

@@ -22,6 +22,7 @@ METHODS = {
 TRAINING = [(BLUE, "--"), (SKY, "-."), (GREEN, (0, (1, 1))), (PURPLE, (0, (5, 1))), (YELLOW, "--")]
 TEST = [(RED, "-"), ("#777777", ":")]
 MARKERS = "os^XDv*P<>h"
+HATCHES = ("", "//", "..", "xx", "\\\\", "--", "oo", "++")
 POINTS = list(zip((BLUE, ORANGE, GREEN, RED, SKY, PURPLE, BLACK, YELLOW), MARKERS, strict=False))
 
 
@@ -38,3 +39,11 @@ def domain_styles(training, test):
         *((name, TEST[e % len(TEST)]) for e, name in enumerate(test)),
     ]
     return {name: {"color": color, "linestyle": line} for name, (color, line) in pairs}
+
+
+def labelled(ax, several, labels):
+    """The axis with its labels, and a legend where there are several things to tell apart."""
+    ax.set(**labels)
+    if several:
+        ax.legend(fontsize=8)
+    return ax

@@ -61,7 +61,7 @@ EXERCISES = {
         some_logits,
         lambda z, y: losses(z[:, None], y),
         "the logistic loss of each sample, log(1 + exp(z)) - y z, (n,), (n,) -> (n,), for logits of any size; "
-        "small losses are to be right too: at z = 40 and y = 1 it is 4e-18, which is shown as 0 below",
+        "small losses are to be right too: at z = 40 and y = 1 it is 4e-18",
         "It is softplus(-z) for y = 1 and softplus(z) for y = 0, so that nothing is subtracted; "
         "softplus(z) = max(z, 0) + log1p(exp(-|z|)).",
     ),
