@@ -123,10 +123,10 @@ def variance_of_products(a, delta):
     and covariances of the factors make it, so that nothing large cancels.
     """
     n = len(a)
-    a_mean, delta_mean = np.sum(a, axis=0, keepdims=True) / n, np.sum(delta, axis=0, keepdims=True) / n
+    a_mean, delta_mean = np.sum(a, axis=0) / n, np.sum(delta, axis=0) / n
     u, w = a - a_mean, delta - delta_mean
     u2, w2, uw = np.square(u), np.square(w), u.T @ w / n
-    columns = a_mean.T
+    columns = np.expand_dims(a_mean, 1)
     both = np.square(columns) * np.sum(w2, axis=0) + np.square(delta_mean) * np.expand_dims(np.sum(u2, axis=0), 1)
     cross = u2.T @ w2 + 2 * columns * (u.T @ w2) + 2 * delta_mean * (u2.T @ w)
     return (both + cross) / n + 2 * columns * delta_mean * uw - np.square(uw)

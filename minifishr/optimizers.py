@@ -27,7 +27,7 @@ def sgd(lr, *, weight_decay=0.0):
 
 
 class AdamState(NamedTuple):
-    """Steps taken, first moment (d,), second moment (d,), and the largest second moment so far (d,)."""
+    """Steps taken, first moment (d,), second moment (d,), and AMSGrad's largest second moment so far (d,)."""
 
     step: int
     mean: np.ndarray

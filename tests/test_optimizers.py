@@ -103,6 +103,7 @@ def test_amsgrad_is_off_unless_told_and_takes_shorter_steps_once_gradients_shrin
         thetas.append(path(adam(0.1, betas=(0.9, 0.5), **options), np.zeros(2), gradients)[-1][0])
     default, adam_, amsgrad = thetas
     assert default.tolist() == adam_.tolist()
+    assert not path(adam(0.1), np.zeros(2), gradients)[-1][1].largest.any()  # which only AMSGrad keeps
     assert (np.abs(amsgrad) < 0.5 * np.abs(adam_)).all()
 
 

@@ -77,7 +77,7 @@ def sums(model, theta, x, y, scope):
     return np.concatenate([np.reshape(loss, (1,)), mean * len(y), square * len(y)])
 
 
-def finish(s, n, ddof=0, centered=True):
+def finish(s, n, ddof, centered):
     """The variances, or mean squares, from sums over n rows, (1 + 2 d_scope,) -> (d_scope,)."""
     mean, square = s[1 : 1 + len(s) // 2] / n, s[1 + len(s) // 2 :] / n
     return (square - mean**2) * divisor_factor(n, ddof) if centered else square
@@ -119,12 +119,12 @@ def in_chunks_of(chunk, model, convention, variant, chosen):
     """The same algorithm with at most `chunk` rows at once."""
     if variant["covariance"] == "full":
         raise ValueError(f"fishr: chunk={chunk} needs covariance='diagonal', got 'full'")
-    recipe, finishing = RECIPES[convention], {name: variant[name] for name in ("ddof", "centered")}
+    recipe = RECIPES[convention]
     direction = in_chunks(
         "fishr",
         model,
         lambda *where: sums(*where, scope=variant["scope"]),
-        lambda s, n: finish(s, n, **finishing),
+        lambda s, n: finish(s, n, variant["ddof"], variant["centered"]),
         lambda phi: distance(phi, convention),
         chunk=chunk,
         ema=chosen.pop("ema"),

@@ -70,6 +70,14 @@ def test_statistic_is_the_mean_above_the_covariance_of_the_features(problem):
     np.testing.assert_allclose(found[1:], covariance(a), rtol=1e-11, atol=1e-13)
 
 
+def test_covariance_keeps_its_digits_where_the_mean_is_large():
+    """(a + mean)^T (a - mean) is the same number, but its terms are 1e6 times as large."""
+    rng = np.random.default_rng(0)
+    x, y = 1e6 + rng.normal(size=(7, 3)), np.zeros(7, int)
+    found = statistic(MLP((3, 1)), np.zeros(4), x, y)[1:]
+    np.testing.assert_allclose(found, np.cov(x, rowvar=False), rtol=1e-12)  # both subtract a mean that is off by 1e-10
+
+
 def test_distances_by_hand():
     # means (1, 2) and (0, 2); covariances differ by 2, 1, 1, 0
     phi = np.array([[[1.0, 2.0], [3.0, 1.0], [1.0, 5.0]], [[0.0, 2.0], [1.0, 0.0], [0.0, 5.0]]])
