@@ -137,7 +137,7 @@ def mean_risk(model, theta, domains, pooled=False):
     return np.sum(risks(model, theta, domains) * weights.astype(theta.dtype))
 
 
-def shares(rows, pooled=False):
+def shares(rows, pooled):
     """The weight of each domain's risk, from its number of rows: all the same, or like these numbers, (m,)."""
     rows = onp.array(rows)
     return rows / rows.sum() if pooled else onp.full(len(rows), 1 / len(rows))

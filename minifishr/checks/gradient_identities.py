@@ -65,14 +65,15 @@ def moments_without_storage_are_the_variances_of_stored_gradients(case):
 
 
 def variance_from_deviations_is_the_variance(case):
-    """stable=True, which subtracts the means first = E[g^2] - E[g]^2 = np.var of the stored G."""
+    """stable=True, which subtracts the means first = E[g^2] - E[g]^2 = np.var of the stored G, for ddof 0 and 1."""
     errors = []
     for d in case.domains:
         where = case.model, case.theta, d.x, d.y
         G = per_sample_gradients(*where, "loop")
-        stable, fast = (gradient_variance(*where, "all", stable=choice) for choice in (True, False))
         squares = np.mean(G**2, axis=0).max()
-        errors += [relative(stable, G.var(axis=0), squares), relative(stable, fast, squares)]
+        for ddof in range(min(2, len(d.y))):
+            stable, fast = (gradient_variance(*where, "all", ddof, stable=choice) for choice in (True, False))
+            errors += [relative(stable, G.var(axis=0, ddof=ddof), squares), relative(stable, fast, squares)]
     return max(errors)
 
 

@@ -257,6 +257,12 @@ def test_mean_risk_weighs_domains_equally_and_pooled_risk_samples(problem):
     assert mean_risk(model, theta, domains, pooled=True) == pytest.approx(by_sample, rel=1e-13)
 
 
+@pytest.mark.parametrize("pooled", [False, True])
+def test_mean_risk_keeps_float32(pooled):
+    domains = [d._replace(x=d.x.astype(np.float32)) for d in DOMAINS]
+    assert mean_risk(MODEL, THETA.astype(np.float32), domains, pooled).dtype == np.float32
+
+
 def test_pooled_risk_follows_the_large_domain():
     z = {e: d.x @ THETA[:2] + THETA[2] for e, d in enumerate(DOMAINS)}
     a, b = (np.log1p(np.exp(-z[e] * (2 * d.y - 1))) for e, d in enumerate(DOMAINS))
@@ -439,5 +445,5 @@ def test_penalties_and_masks_need_two_domains(algorithm):
 def test_descent_needs_one_domain_unless_told_otherwise():
     algorithm = descent("any", MODEL, lambda *a: (THETA, 0.0, {}), PAPER, lr=0.1, weight_decay=0.0)
     algorithm.update(THETA, algorithm.init(THETA), DOMAINS[:1])
-    with pytest.raises(ValueError, match="any needs at least 1 domain"):
+    with pytest.raises(ValueError, match=r"^any needs at least 1 domain, got 0: \[\]$"):
         algorithm.update(THETA, algorithm.init(THETA), [])
