@@ -182,7 +182,7 @@ def test_run_measures_what_it_has_made_equal_where_that_is_asked_for():
 SEEDS = 10
 
 
-@pytest.mark.no_cover
+@pytest.mark.untraced
 def test_linear_toy_gives_the_published_accuracies_with_each_of_ten_seeds():
     configs = plan(dataset="linear", algorithms=["erm", "fish", "idgm"], seeds=range(SEEDS))
     found = {(r.config["algorithm"], r.config["seed"]): last_accuracies(r) for r in compare(configs, None)}
@@ -190,7 +190,7 @@ def test_linear_toy_gives_the_published_accuracies_with_each_of_ten_seeds():
     assert found == {(name, seed): published[name] for name in published for seed in range(SEEDS)}
 
 
-@pytest.mark.no_cover
+@pytest.mark.untraced
 def test_fish_only_passes_the_invariant_rule_and_idgm_stays_there():
     configs = plan(dataset="linear", algorithms=["erm", "fish", "idgm"], steps=2_000)
     found = {r.config["algorithm"]: last_accuracies(r) for r in compare(configs, None)}
@@ -231,7 +231,7 @@ def test_method_written_in_a_cell_works_everywhere_without_registration():
     assert not np.allclose(found["descent"].theta, found["erm"].theta)
 
 
-@pytest.mark.no_cover
+@pytest.mark.untraced
 @pytest.mark.parametrize("source", ["rendered", "mnist"])
 def test_erm_takes_the_shortcut_and_fishr_does_not(source):
     if source == "mnist" and not os.environ.get("MINIFISHR_DATA"):

@@ -150,7 +150,7 @@ def test_domain_gradients_are_risks_and_their_gradients_one_row_a_domain(drawn):
         np.testing.assert_allclose(g[e], gradients_by_hand(model.sizes, theta, x, y).mean(axis=0), **CLOSE)
 
 
-@pytest.mark.no_cover
+@pytest.mark.untraced
 @given(problems(m=(2, 2), n=(1, 4)))
 def test_domain_gradients_can_be_differentiated_again(drawn):
     model, theta, domains = drawn

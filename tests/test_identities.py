@@ -24,7 +24,7 @@ def cases(number=40, seed=0):
     return [drawn(rng) for _ in range(number)]
 
 
-@pytest.mark.no_cover
+@pytest.mark.untraced
 @every_identity
 @given(drawn_problem=problems())
 def test_identity_holds(name, drawn_problem):

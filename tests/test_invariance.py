@@ -32,7 +32,7 @@ def test_dispersion_is_between_0_and_1_and_has_no_unit(phi, factor):
     assert np.isclose(dispersion(factor * np.array(phi)), found, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.no_cover
+@pytest.mark.untraced
 @given(problems())
 def test_copies_of_a_domain_agree_in_everything(problem):
     model, theta, (domain, *_) = problem
@@ -49,7 +49,7 @@ def test_classifier_hessian_is_the_block_of_the_hessian(problem):
     np.testing.assert_allclose(found, block, atol=1e-12 * max(1, np.abs(block).max()))  # rounding
 
 
-@pytest.mark.no_cover
+@pytest.mark.untraced
 @given(problems())
 def test_hessian_products_are_the_hessian_times_vectors_that_are_the_same_in_every_domain(problem):
     model, theta, domains = problem
@@ -60,7 +60,7 @@ def test_hessian_products_are_the_hessian_times_vectors_that_are_the_same_in_eve
         np.testing.assert_allclose(found, vectors @ matrix, atol=1e-10 * max(1, np.abs(matrix).max()))
 
 
-@pytest.mark.no_cover
+@pytest.mark.untraced
 def test_mean_squared_product_is_the_frobenius_norm():
     rng = np.random.default_rng(0)
     model, x, y = MLP((3, 4, 1)), rng.normal(size=(20, 3)), rng.integers(0, 2, 20)

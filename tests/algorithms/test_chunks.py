@@ -16,7 +16,7 @@ from minifishr.mlp import MLP
 VARIANTS = [{}, {"scope": "all"}, {"ddof": 1}, {"centered": False}, {"scope": "all", "ddof": 1}]
 
 
-@pytest.mark.no_cover
+@pytest.mark.untraced
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
 @pytest.mark.parametrize("convention", ["paper", "domainbed"])
 @given(problem=problems(), chunk=st.integers(1, 7))
