@@ -4,6 +4,8 @@ A number means little without its rule. Three are in use: the last step; the bes
 training domains; and the oracle, which looks at the test domain.
 """
 
+from statistics import fmean
+
 import numpy as np
 
 from .losses import risk
@@ -35,18 +37,29 @@ def first_nonfinite(model, theta, domains):
     return next((d.name for d in domains if not np.isfinite(risk(model, theta, d.x, d.y))), None)
 
 
+def measured(history, metric):
+    """Step -> domain -> value of a metric, steps in order."""
+    found = {}
+    for row in history:
+        if row.metric == metric:
+            found.setdefault(row.step, {})[row.domain] = row.value
+    return dict(sorted(found.items()))
+
+
 def last_step(history):
     """The last step that has accuracies: no selection at all."""
-    return max(row.step for row in history if row.metric == "accuracy")
+    return max(measured(history, "accuracy"))
+
+
+def validation_scores(history):
+    """Step -> mean accuracy on held-out rows of the training domains."""
+    return {step: fmean(values.values()) for step, values in measured(history, "validation accuracy").items()}
 
 
 def validation_step(history):
     """The step with the best mean accuracy on held-out rows of the training domains, the first of equals."""
-    by_step = {}
-    for row in history:
-        if row.metric == "validation accuracy":
-            by_step.setdefault(row.step, []).append(row.value)
-    return max(by_step, key=lambda step: np.mean(by_step[step]))
+    scores = validation_scores(history)
+    return max(scores, key=scores.get)
 
 
 SELECTION = {"last": last_step, "validation": validation_step}

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from tabulate import tabulate
 
-from .evaluate import SELECTION
+from .evaluate import SELECTION, measured
 from .presets import DISPERSION
 from .train import write_rows
 
@@ -65,11 +65,6 @@ def sort_history(folder, results):
     for result in results:
         append_history(folder, result, "history.part")
     (folder / "history.part").replace(folder / "history.jsonl")
-
-
-def at_step(history, metric, step):
-    """Domain -> value of a metric after a number of updates."""
-    return {row.domain: row.value for row in history if row.metric == metric and row.step == step}
 
 
 def by_method(results):
@@ -142,7 +137,7 @@ def invariance_table(results, which="mean over seeds"):
 
 def accuracies(group, names, selection="last"):
     """The mean accuracy on some domains at the selected step, in percent, one number a run."""
-    at = [at_step(r.history, "accuracy", SELECTION[selection](r.history)) for r in group]
+    at = [measured(r.history, "accuracy")[SELECTION[selection](r.history)] for r in group]
     return [100 * float(np.mean([values[name] for name in names])) for values in at]
 
 

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .evaluate import measured, validation_scores
 from .experiments import left_out
 
 
@@ -34,15 +35,6 @@ class Choice(NamedTuple):
     step: int
     score: float
     accuracy: float
-
-
-def measured(record, metric):
-    """Step -> domain -> value of a metric, steps in order."""
-    found = {}
-    for row in record.history:
-        if row.metric == metric:
-            found.setdefault(row.step, {})[row.domain] = row.value
-    return dict(sorted(found.items()))
 
 
 def searches(records):
@@ -64,7 +56,7 @@ def searches(records):
 
 def training_scores(run, others):
     """The mean accuracy on held-out rows of the training domains at each step."""
-    return {step: fmean(values.values()) for step, values in measured(run, "validation accuracy").items()}
+    return validation_scores(run.history)
 
 
 def leave_one_out_scores(run, others):
@@ -75,14 +67,14 @@ def leave_one_out_scores(run, others):
     trained_on = {row.domain for row in run.history if row.metric == "validation accuracy"}
     if not others or {*others} != trained_on:
         return {}
-    curves = {name: measured(other, "accuracy") for name, other in others.items()}
-    steps = [step for step in measured(run, "accuracy") if all(step in curve for curve in curves.values())]
+    curves = {name: measured(other.history, "accuracy") for name, other in others.items()}
+    steps = [step for step in measured(run.history, "accuracy") if all(step in curve for curve in curves.values())]
     return {step: fmean(curve[step][name] for name, curve in curves.items()) for step in steps}
 
 
 def oracle_scores(run, others):
     """The accuracy on held-out rows of the left-out domain at the last step; nothing where no rows were held out."""
-    held = measured(run, "oracle accuracy")
+    held = measured(run.history, "oracle accuracy")
     return {step: held[step][run.config["test_domain"]] for step in list(held)[-1:]}
 
 
@@ -108,7 +100,7 @@ def chosen(rule, draws):
         return None
     score, draw, step = max(scored, key=itemgetter(0))
     run = draws[draw][0]
-    return Choice(draw, step, score, measured(run, "accuracy")[step][run.config["test_domain"]])
+    return Choice(draw, step, score, measured(run.history, "accuracy")[step][run.config["test_domain"]])
 
 
 def choices(records, rule):

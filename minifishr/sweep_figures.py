@@ -8,8 +8,9 @@ from statistics import fmean
 import numpy as np
 
 from . import plots
+from .evaluate import measured
 from .figures import invariance_figure, new_figure
-from .selection import expected_best, measured, oracle_scores, searches
+from .selection import expected_best, oracle_scores, searches
 from .sweep_report import measured_runs
 
 
@@ -49,7 +50,7 @@ def last_accuracies(found, method):
     values = {}
     for (_, name, domain, _), draws in found.items():
         for draw, (run, _) in draws.items() if name == method else []:
-            accuracy = list(measured(run, "accuracy").values())[-1][domain]
+            accuracy = list(measured(run.history, "accuracy").values())[-1][domain]
             values.setdefault(domain, {}).setdefault(draw, []).append(100 * accuracy)
     return {domain: {draw: fmean(v) for draw, v in sorted(by_draw.items())} for domain, by_draw in values.items()}
 
@@ -70,7 +71,7 @@ def best_so_far(found, method):
         pairs = []
         for run, others in draws.values() if name == method else []:
             for step, score in oracle_scores(run, others).items():
-                pairs.append((score, 100 * measured(run, "accuracy")[step][domain]))
+                pairs.append((score, 100 * measured(run.history, "accuracy")[step][domain]))
         if pairs:
             curves.append(expected_best(*zip(*pairs, strict=True)))
     shortest = min(map(len, curves), default=0)

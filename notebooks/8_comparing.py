@@ -42,7 +42,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from minifishr import checks, domains, evaluate, experiments, figures, grid, load_digits, parallel, plots, report
-from minifishr.selection import RULES, choices, expected_best, measured, searches, training_scores
+from minifishr.selection import RULES, choices, expected_best, searches, training_scores
 from minifishr.sweep import sweep
 
 SHORT = "MINIFISHR_FAST" in os.environ  # smaller sizes, for the tests
@@ -237,11 +237,11 @@ def peeking(history):
 
 rules, by_rule = {**evaluate.SELECTION, "test": peeking}, {}
 for rule, step in rules.items():
-    at = {n: [report.at_step(r.history, "accuracy", step(r.history))["-90%"] for r in g] for n, g in groups.items()}
+    at = {n: [evaluate.measured(r.history, "accuracy")[step(r.history)]["-90%"] for r in g] for n, g in groups.items()}
     by_rule[rule] = {name: 100 * np.array(values) for name, values in at.items()}
     print(f"{rule:12}", *(f"{n} {report.spread([*v])}, best {v.max():.0f};" for n, v in by_rule[rule].items()))
 assert all(np.all(by_rule["test"][name] >= values) for name, values in test.items())
-untrained = 100 * max(report.at_step(r.history, "accuracy", 0)["-90%"] for r in results)
+untrained = 100 * max(evaluate.measured(r.history, "accuracy")[0]["-90%"] for r in results)
 assert SHORT or all(np.isclose(v.max(), untrained) and untrained > test[n].mean() for n, v in by_rule["test"].items())
 # %%
 styles = plots.domain_styles(["+80%", "+90%"], ["-90%"])
@@ -335,7 +335,7 @@ points = {"the 16 rules": np.array([[np.where(f, P, P[::-1, ::-1]).sum() for P i
 assert np.all(6.5 * (points["the 16 rules"][:, 0] - 75) + points["the 16 rules"][:, 1] - 75 < 1e-9)
 for name in three:
     for run, others in searches(records)["own", name, "-90%", 0].values():
-        test_curve = [100 * at["-90%"] for at in measured(run, "accuracy").values()]
+        test_curve = [100 * at["-90%"] for at in evaluate.measured(run.history, "accuracy").values()]
         scores = [100 * score for score in training_scores(run, others).values()]
         points[name] = [*points.get(name, []), *zip(scores, test_curve, strict=True)]
     assert np.isclose(max(points[name])[0], 100 * found["training-domain validation"][name].score)

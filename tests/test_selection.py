@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minifishr.evaluate import measured
 from minifishr.records import Record
-from minifishr.selection import RULES, Choice, choices, expected_best, measured, searches
+from minifishr.selection import RULES, Choice, choices, expected_best, searches
 from minifishr.train import Row
 
 NAMES = "abcd"
@@ -141,7 +142,7 @@ def test_runs_without_held_out_test_rows_have_no_oracle():
 def test_measured_values_come_in_the_order_of_the_steps():
     turned = record("d", {0: 0.1, 10: 0.2, 20: 0.3})
     turned = turned._replace(history=turned.history[::-1])
-    assert [values["a"] for values in measured(turned, "accuracy").values()] == [0.1, 0.2, 0.3]
+    assert [values["a"] for values in measured(turned.history, "accuracy").values()] == [0.1, 0.2, 0.3]
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.floats(0, 1)), min_size=1, max_size=5))
