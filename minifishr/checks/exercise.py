@@ -128,6 +128,12 @@ def network(draw, sizes=(2, 2, 1)):
     return {"model": model, "theta": theta, "x": domain.x, "y": domain.y}
 
 
+def unlabeled(draw, sizes=(2, 2, 1)):
+    """{"model", "theta", "x"}: a small network and inputs without labels."""
+    case = network(draw, sizes)
+    return {name: case[name] for name in ("model", "theta", "x")}
+
+
 def networks(draw, sizes=(2, 2, 1)):
     """{"model", "theta", "domains"}: a small network with parameters (d,) and two or three domains."""
     model = MLP(sizes)

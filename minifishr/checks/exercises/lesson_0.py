@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 
 from ...evaluate import predictions
-from ..exercise import Exercise, network, numbers, whole
+from ..exercise import Exercise, numbers, unlabeled, whole
 
 
 def pictures(draw):
@@ -54,12 +54,6 @@ def agreements(draw):
     return {"agreements": draw(whole(0, 10, draw(whole(1, 3)))) / 10}
 
 
-def two_channels(draw):
-    """A small network that sees two channels of two pixels each."""
-    case = network(draw, sizes=(4, 2, 1))
-    return {name: case[name] for name in ("model", "theta", "x")}
-
-
 def swapped(model, theta, x):
     """The columns in another order."""
     pixels = x.shape[1] // 2
@@ -96,7 +90,7 @@ EXERCISES = {
         "For each pair (s, c) the predictor gives one label, and is right with P(s, c, label). Which would you give?",
     ),
     "swapped": Exercise(
-        two_channels,
+        lambda draw: unlabeled(draw, sizes=(4, 2, 1)),  # two channels of two pixels
         swapped,
         "the share of rows whose predicted label changes when the two channels change places, (d,), (n,p) -> (); "
         "the first half of the columns is one channel, and a logit above 0 means label 1",

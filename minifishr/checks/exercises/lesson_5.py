@@ -6,7 +6,7 @@ import numpy as np
 
 from ...curvature import gauss_newton, hvp
 from ...mlp import MLP
-from ..exercise import Exercise, network, numbers, whole
+from ..exercise import Exercise, numbers, unlabeled, whole
 
 
 def gradients(draw):
@@ -19,12 +19,6 @@ def fisher_and_covariance(G):
     d = range(G.shape[1])
     F = [[np.mean(G[:, j] * G[:, l]) for l in d] for j in d]
     return np.stack([F, np.atleast_2d(np.cov(G.T, ddof=0))])
-
-
-def unlabeled(draw):
-    """A network with one logit and inputs without labels."""
-    case = network(draw)
-    return {name: case[name] for name in ("model", "theta", "x")}
 
 
 def logistic(draw):
