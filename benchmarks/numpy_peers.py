@@ -4,7 +4,7 @@ import numpy as np
 from cases import LR, WEIGHT, data, weights
 
 from minifishr.algorithms import ALGORITHMS
-from minifishr.domains import Domain
+from minifishr.data import Domain
 from minifishr.mlp import MLP
 from minifishr.train import keep_heap
 

@@ -12,7 +12,7 @@ Near a minimum of the mean risk the mean gradient tends to zero, and the dispers
 import numpy as np
 
 from .curvature import hvp, true_fisher
-from .domains import stream
+from .data import stream
 from .gradients import gradient_variance, mean_gradient
 from .losses import risk, risks
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .algorithms.idgm import distance
+from .algorithms import idgm
 from .evaluate import accuracies, first_nonfinite
 from .gradients import domain_gradients
 
@@ -106,7 +106,7 @@ def agreement_rows(model, problem):
 
     def measure(theta):
         _, g = domain_gradients(model, theta, problem.train)
-        return [("", AGREEMENT, -float(distance(g)))]
+        return [("", AGREEMENT, -float(idgm.distance(g)))]
 
     return measure
 

@@ -20,7 +20,7 @@
 # - show by counting, and by swapping two channels, that a trained network answers by color;
 # - say at which agreement of color and label the shortcut starts to pay, and what ERM cannot know.
 #
-# About 45 minutes. Read beside it: `minifishr/domains.py`. No other lesson is needed first.
+# About 45 minutes. Read beside it: `minifishr/data/domains.py`. No other lesson is needed first.
 
 # %%
 try:
@@ -40,7 +40,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from minifishr import ALGORITHMS, MLP, Domain, accuracies, checks, colored_mnist, fit, full_batch, load_digits, plots
-from minifishr.domains import colored, shrink
+from minifishr.course import exercise
+from minifishr.data import colored, shrink
 from minifishr.gradients import domain_gradients, mean_gradient
 from minifishr.train import accuracy_rows
 
@@ -91,7 +92,7 @@ def coloring(images, y, flips):
     ...
 
 
-checks.exercise("coloring", coloring)
+exercise("coloring", coloring)
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
@@ -102,7 +103,7 @@ def coloring(images, y, flips):
     return x.reshape(len(y), -1)
 
 
-feedback = checks.exercise("coloring", coloring)
+feedback = exercise("coloring", coloring)
 assert feedback.passed
 feedback
 
@@ -161,7 +162,7 @@ def pooled_color(agreements):
     ...
 
 
-checks.exercise("pooled_color", pooled_color)
+exercise("pooled_color", pooled_color)
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
@@ -170,7 +171,7 @@ def pooled_color(agreements):
     return max(np.mean(agreements), 1 - np.mean(agreements))
 
 
-feedback = checks.exercise("pooled_color", pooled_color)
+feedback = exercise("pooled_color", pooled_color)
 assert feedback.passed and np.isclose(pooled_color(np.array([0.8, 0.9])), 0.85)
 feedback
 
@@ -203,7 +204,7 @@ def joint_table(share, noise, flip):
     ...
 
 
-checks.exercise("joint_table", joint_table)
+exercise("joint_table", joint_table)
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
@@ -214,7 +215,7 @@ def joint_table(share, noise, flip):
     return np.einsum("s,sy,yc->scy", [1 - share, share], y_given_s, c_given_y)
 
 
-table, feedback = joint_table(0.5, 0.25, 0.2), checks.exercise("joint_table", joint_table)
+table, feedback = joint_table(0.5, 0.25, 0.2), exercise("joint_table", joint_table)
 assert feedback.passed
 assert np.allclose([table[1, 0, 0] + table[0, 1, 1], table[0, 1, 0] + table[1, 0, 1]], [0.20, 0.15])
 feedback
@@ -226,7 +227,7 @@ def bayes_accuracy(table):
     ...
 
 
-checks.exercise("bayes_accuracy", bayes_accuracy)
+exercise("bayes_accuracy", bayes_accuracy)
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
@@ -235,7 +236,7 @@ def bayes_accuracy(table):
     return table.max(axis=2).sum()
 
 
-feedback = checks.exercise("bayes_accuracy", bayes_accuracy)
+feedback = exercise("bayes_accuracy", bayes_accuracy)
 assert feedback.passed
 feedback
 
@@ -330,7 +331,7 @@ def swapped(model, theta, x):
     ...
 
 
-checks.exercise("swapped", swapped)
+exercise("swapped", swapped)
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
@@ -340,7 +341,7 @@ def swapped(model, theta, x):
     return np.mean((model.logits(theta, x) > 0) != (model.logits(theta, other) > 0))
 
 
-feedback = checks.exercise("swapped", swapped)
+feedback = exercise("swapped", swapped)
 assert feedback.passed
 feedback
 

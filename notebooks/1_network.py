@@ -42,7 +42,7 @@ import numpy as onp  # for constants, as in the package
 from autograd import core, grad, tracer, value_and_grad
 
 from minifishr import MLP, Domain, accuracy, checks, per_sample_losses, plots, risk
-from minifishr.checks.identity import same_pattern
+from minifishr.course import exercise
 from minifishr.gradients import mean_gradient
 from minifishr.losses import losses, sigmoid
 
@@ -114,7 +114,7 @@ def parameter_count(sizes):
     ...
 
 
-checks.exercise("parameter_count", parameter_count)
+exercise("parameter_count", parameter_count)
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
@@ -124,7 +124,7 @@ def parameter_count(sizes):
     return onp.sum((sizes[:-1] + 1) * sizes[1:])
 
 
-feedback = checks.exercise("parameter_count", parameter_count)
+feedback = exercise("parameter_count", parameter_count)
 assert feedback.passed and parameter_count((2, 16, 1)) == 65
 assert parameter_count((392, 390, 390, 1)) == 306_151
 feedback
@@ -183,7 +183,7 @@ def stable_loss(z, y):
     ...
 
 
-checks.exercise("stable_loss", stable_loss)
+exercise("stable_loss", stable_loss)
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
@@ -193,7 +193,7 @@ def stable_loss(z, y):
     return onp.maximum(z, 0) + onp.log1p(onp.exp(-onp.abs(z)))
 
 
-feedback = checks.exercise("stable_loss", stable_loss)
+feedback = exercise("stable_loss", stable_loss)
 assert feedback.passed
 feedback
 
@@ -225,7 +225,7 @@ def softmax_delta(z, y):
     ...
 
 
-checks.exercise("softmax_delta", softmax_delta)
+exercise("softmax_delta", softmax_delta)
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
@@ -235,7 +235,7 @@ def softmax_delta(z, y):
     return e / e.sum(axis=1, keepdims=True) - onp.eye(z.shape[1])[y]
 
 
-feedback = checks.exercise("softmax_delta", softmax_delta)
+feedback = exercise("softmax_delta", softmax_delta)
 assert feedback.passed
 feedback
 
@@ -258,7 +258,7 @@ def backward(x, W, b, above):
     ...
 
 
-checks.exercise("backward", backward)
+exercise("backward", backward)
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
@@ -268,7 +268,7 @@ def backward(x, W, b, above):
     return onp.concatenate([(delta @ W.T).ravel(), (x.T @ delta).ravel(), delta.sum(axis=0)])
 
 
-feedback = checks.exercise("backward", backward)
+feedback = exercise("backward", backward)
 assert feedback.passed
 feedback
 
@@ -334,7 +334,7 @@ guides = {n: {"color": "#777777", "linestyle": s} for n, s in {"h": "--", "h squ
 h, u = onp.logspace(-14, -1, 53), rng.normal(size=model.d) / model.d**0.5
 plus, minus, here = (onp.array([risk(model, theta + s * u, x, y) for s in sign * h]) for sign in (1, -1, 0))
 errors = {"forward": abs((plus - here) / h - g @ u), "central": abs((plus - minus) / (2 * h) - g @ u)}
-switch = next(s for s in h if not same_pattern(model, [theta + s * u, theta - s * u], x))
+switch = next(s for s in h if not checks.same_pattern(model, [theta + s * u, theta - s * u], x))
 fig, ax = plt.subplots(figsize=(6, 3.6), layout="constrained")
 plots.lines(ax, h, errors | {"h": h, "h squared": h**2, "1e-16 / h": 1e-16 / h}, guides, **logs).axvline(switch, c="k")
 ax.set(xlabel="step h", ylabel="error", ylim=(1e-14, 1))
@@ -355,7 +355,7 @@ def numerical_gradient(model, theta, x, y):
     ...
 
 
-checks.exercise("numerical_gradient", numerical_gradient)
+exercise("numerical_gradient", numerical_gradient)
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
@@ -365,7 +365,7 @@ def numerical_gradient(model, theta, x, y, h=1e-5):
     return [(risk(model, theta + s, x, y) - risk(model, theta - s, x, y)) / (2 * h) for s in steps]
 
 
-feedback = checks.exercise("numerical_gradient", numerical_gradient)
+feedback = exercise("numerical_gradient", numerical_gradient)
 assert feedback.passed and onp.allclose(numerical_gradient(model, theta, x, y), g, atol=1e-6)
 feedback
 

@@ -40,6 +40,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from minifishr import MLP, Domain, checks, gradient_variance, per_sample_gradients, plots
+from minifishr.course import exercise
 from minifishr.gradients import inputs_and_deltas, mean_gradient
 
 SHORT = "MINIFISHR_FAST" in os.environ  # smaller sizes, for the tests
@@ -176,7 +177,7 @@ def outer_products(a, delta):
     ...
 
 
-checks.exercise("outer_products", outer_products)
+exercise("outer_products", outer_products)
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
@@ -185,7 +186,7 @@ def outer_products(a, delta):
     return (a[:, :, None] * delta[:, None, :]).reshape(len(a), -1)
 
 
-feedback = checks.exercise("outer_products", outer_products)
+feedback = exercise("outer_products", outer_products)
 assert feedback.passed
 feedback
 
@@ -202,7 +203,7 @@ def last_delta(model, theta, x, y):
     ...
 
 
-checks.exercise("last_delta", last_delta)
+exercise("last_delta", last_delta)
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
@@ -211,7 +212,7 @@ def last_delta(model, theta, x, y):
     return 1 / (1 + np.exp(-model.logits(theta, x))) - y[:, None]
 
 
-feedback = checks.exercise("last_delta", last_delta)
+feedback = exercise("last_delta", last_delta)
 assert feedback.passed
 feedback
 
@@ -258,7 +259,7 @@ def second_moment(a, delta):
     ...
 
 
-checks.exercise("second_moment", second_moment)
+exercise("second_moment", second_moment)
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
@@ -267,7 +268,7 @@ def second_moment(a, delta):
     return ((a**2).T @ delta**2).ravel() / len(a)
 
 
-feedback = checks.exercise("second_moment", second_moment)
+feedback = exercise("second_moment", second_moment)
 assert feedback.passed
 feedback
 
@@ -278,7 +279,7 @@ def variance(a, delta):
     ...
 
 
-checks.exercise("variance", variance)
+exercise("variance", variance)
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
@@ -287,7 +288,7 @@ def variance(a, delta):
     return second_moment(a, delta) - ((a.T @ delta).ravel() / len(a)) ** 2
 
 
-feedback = checks.exercise("variance", variance)
+feedback = exercise("variance", variance)
 assert feedback.passed
 feedback
 
@@ -332,7 +333,7 @@ def norms(model, theta, x, y):
     ...
 
 
-checks.exercise("norms", norms)
+exercise("norms", norms)
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
@@ -342,7 +343,7 @@ def norms(model, theta, x, y):
     return sum((np.sum(a**2, axis=1) + 1) * np.sum(delta**2, axis=1) for a, delta in pairs)
 
 
-feedback = checks.exercise("norms", norms)
+feedback = exercise("norms", norms)
 assert feedback.passed
 feedback
 

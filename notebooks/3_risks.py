@@ -40,9 +40,9 @@ import numpy as np
 from autograd import grad, value_and_grad
 from scipy.optimize import minimize
 
-from minifishr import ALGORITHMS, MLP, Domain, accuracies, checks, colored_mnist, fit, full_batch, load_digits, plots
-from minifishr.algorithms import irm, vrex
-from minifishr.losses import risks
+from minifishr import MLP, Domain, accuracies, checks, colored_mnist, fit, full_batch, load_digits, plots, risks
+from minifishr.algorithms import ALGORITHMS, irm, vrex
+from minifishr.course import exercise
 from minifishr.optimizers import adam
 
 SHORT = "MINIFISHR_FAST" in os.environ  # smaller sizes, for the tests
@@ -168,7 +168,7 @@ def vrex_conventions(R):
     ...
 
 
-checks.exercise("vrex_conventions", vrex_conventions)
+exercise("vrex_conventions", vrex_conventions)
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
@@ -177,7 +177,7 @@ def vrex_conventions(R):
     return np.array([4, 1]) * np.mean((R - R.mean()) ** 2)
 
 
-feedback = checks.exercise("vrex_conventions", vrex_conventions)
+feedback = exercise("vrex_conventions", vrex_conventions)
 assert feedback.passed
 feedback
 
@@ -193,7 +193,7 @@ def vrex_gradient(R, g):
     ...
 
 
-checks.exercise("vrex_gradient", vrex_gradient)
+exercise("vrex_gradient", vrex_gradient)
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
@@ -202,7 +202,7 @@ def vrex_gradient(R, g):
     return 2 * np.mean((R - R.mean())[:, None] * g, axis=0)
 
 
-feedback = checks.exercise("vrex_gradient", vrex_gradient)
+feedback = exercise("vrex_gradient", vrex_gradient)
 assert feedback.passed
 feedback
 
@@ -260,7 +260,7 @@ def irm_slope(model, theta, x, y):
     ...
 
 
-checks.exercise("irm_slope", irm_slope)
+exercise("irm_slope", irm_slope)
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
@@ -270,7 +270,7 @@ def irm_slope(model, theta, x, y):
     return np.mean((1 / (1 + np.exp(-z)) - y) * z)
 
 
-feedback = checks.exercise("irm_slope", irm_slope)
+feedback = exercise("irm_slope", irm_slope)
 assert feedback.passed
 feedback
 
@@ -409,7 +409,7 @@ def irm_halvings(s):
     ...
 
 
-checks.exercise("irm_halvings", irm_halvings)
+exercise("irm_halvings", irm_halvings)
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
@@ -418,7 +418,7 @@ def irm_halvings(s):
     return (s.sum() ** 2 - np.sum(s**2)) / (len(s) * (len(s) - 1))
 
 
-feedback = checks.exercise("irm_halvings", irm_halvings)
+feedback = exercise("irm_halvings", irm_halvings)
 assert feedback.passed
 feedback
 

@@ -39,11 +39,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 from autograd import grad
 
-from minifishr import ALGORITHMS, MLP, accuracies, checks, domain_gradients, fit, full_batch, plots
+from minifishr import ALGORITHMS, MLP, accuracies, checks, domain_gradients, experiments, fit, full_batch, plots
 from minifishr.algorithms import and_mask, fish, idgm, iga, sand_mask
+from minifishr.course import exercise
+from minifishr.data import linear_toy
 from minifishr.optimizers import sgd
-from minifishr.presets import PRESETS
-from minifishr.toys import linear_toy
 
 SHORT = "MINIFISHR_FAST" in os.environ  # smaller sizes, for the tests
 
@@ -144,7 +144,7 @@ def agreement(g):
     ...
 
 
-checks.exercise("agreement", agreement)
+exercise("agreement", agreement)
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
@@ -154,7 +154,7 @@ def agreement(g):
     return (np.sum(g.sum(axis=0) ** 2) - np.sum(g**2)) / (m * (m - 1))
 
 
-feedback = checks.exercise("agreement", agreement)
+feedback = exercise("agreement", agreement)
 assert feedback.passed
 feedback
 
@@ -234,7 +234,7 @@ def fish_bend(theta, H, c, a):
     ...
 
 
-checks.exercise("fish_bend", fish_bend)
+exercise("fish_bend", fish_bend)
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
@@ -244,7 +244,7 @@ def fish_bend(theta, H, c, a):
     return a**2 / 2 * (H[0] @ g2 + H[1] @ g1)
 
 
-feedback = checks.exercise("fish_bend", fish_bend)
+feedback = exercise("fish_bend", fish_bend)
 assert feedback.passed
 feedback
 
@@ -284,7 +284,7 @@ assert bend @ climb > 0.9999 * np.linalg.norm(bend) * np.linalg.norm(climb)  # t
 # IDGM and Fish have at the end? And after 100 steps?
 
 # %%
-start, settings = 0.1 * model.init(np.random.default_rng(0)), PRESETS["linear"]["hyper_parameters"]
+start, settings = 0.1 * model.init(np.random.default_rng(0)), experiments.PRESETS["linear"]["hyper_parameters"]
 
 
 def measure(theta):
@@ -374,7 +374,7 @@ def and_step(g, tau):
     ...
 
 
-checks.exercise("and_step", and_step)
+exercise("and_step", and_step)
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
@@ -384,7 +384,7 @@ def and_step(g, tau):
     return mask * g.mean(axis=0) / (1e-10 + mask.mean())
 
 
-feedback = checks.exercise("and_step", and_step)
+feedback = exercise("and_step", and_step)
 assert feedback.passed
 feedback
 
@@ -395,7 +395,7 @@ def soft_mask(g, tau, k):
     ...
 
 
-checks.exercise("soft_mask", soft_mask)
+exercise("soft_mask", soft_mask)
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
@@ -405,7 +405,7 @@ def soft_mask(g, tau, k):
     return np.maximum(0, np.tanh(k / g.var(axis=0, ddof=1) * (q - tau)))
 
 
-feedback = checks.exercise("soft_mask", soft_mask)
+feedback = exercise("soft_mask", soft_mask)
 assert feedback.passed
 feedback
 

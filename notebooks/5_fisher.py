@@ -40,6 +40,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from minifishr import ALGORITHMS, MLP, Domain, checks, fit, full_batch, gradient_variance, per_sample_gradients, plots
+from minifishr.course import exercise
 from minifishr.curvature import empirical_fisher, gauss_newton, gradient_covariance, hessian, true_fisher
 from minifishr.gradients import mean_gradient
 
@@ -131,7 +132,7 @@ def fisher_and_covariance(G):
     ...
 
 
-checks.exercise("fisher_and_covariance", fisher_and_covariance)
+exercise("fisher_and_covariance", fisher_and_covariance)
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
@@ -141,7 +142,7 @@ def fisher_and_covariance(G):
     return np.stack([F, F - np.outer(g, g)])
 
 
-feedback = checks.exercise("fisher_and_covariance", fisher_and_covariance)
+feedback = exercise("fisher_and_covariance", fisher_and_covariance)
 assert feedback.passed
 feedback
 
@@ -168,7 +169,7 @@ def label_average(model, theta, x):
     ...
 
 
-checks.exercise("label_average", label_average)
+exercise("label_average", label_average)
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
@@ -179,7 +180,7 @@ def label_average(model, theta, x):
     return (one.T @ (p * one) + zero.T @ ((1 - p) * zero)) / len(x)
 
 
-feedback = checks.exercise("label_average", label_average)
+feedback = exercise("label_average", label_average)
 assert feedback.passed
 feedback
 
@@ -195,7 +196,7 @@ def logistic_fisher(x, w):
     ...
 
 
-checks.exercise("logistic_fisher", logistic_fisher)
+exercise("logistic_fisher", logistic_fisher)
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
@@ -205,7 +206,7 @@ def logistic_fisher(x, w):
     return x.T @ ((p * (1 - p))[:, None] * x) / len(x)
 
 
-feedback = checks.exercise("logistic_fisher", logistic_fisher)
+feedback = exercise("logistic_fisher", logistic_fisher)
 assert feedback.passed
 feedback
 
@@ -368,7 +369,7 @@ def batch_square(G, size):
     ...
 
 
-checks.exercise("batch_square", batch_square)
+exercise("batch_square", batch_square)
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
@@ -377,7 +378,7 @@ def batch_square(G, size):
     return G.mean(axis=0) ** 2 + G.var(axis=0) / size
 
 
-feedback = checks.exercise("batch_square", batch_square)
+feedback = exercise("batch_square", batch_square)
 assert feedback.passed
 feedback
 
@@ -450,7 +451,7 @@ def hessian_times(model, theta, x, y, v):
     ...
 
 
-checks.exercise("hessian_times", hessian_times)
+exercise("hessian_times", hessian_times)
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
@@ -459,7 +460,7 @@ def hessian_times(model, theta, x, y, v, h=1e-5):
     return (mean_gradient(model, theta + h * v, x, y) - mean_gradient(model, theta - h * v, x, y)) / (2 * h)
 
 
-feedback = checks.exercise("hessian_times", hessian_times)
+feedback = exercise("hessian_times", hessian_times)
 assert feedback.passed
 feedback
 

@@ -40,10 +40,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from autograd import grad
 
-from minifishr import ALGORITHMS, MLP, accuracy, checks, fit, load_digits, per_sample_gradients, plots, risk
-from minifishr.algorithms import fishr, protocol
-from minifishr.domains import Domain, colored_mnist, full_batch
-from minifishr.gradients import gradient_variance, inputs_and_deltas
+from minifishr import MLP, Domain, accuracy, checks, colored_mnist, fit, full_batch, load_digits, plots, risk
+from minifishr.algorithms import ALGORITHMS, fishr, protocol
+from minifishr.course import exercise
+from minifishr.gradients import gradient_variance, inputs_and_deltas, per_sample_gradients
 from minifishr.invariance import classifier_hessian, dispersion
 
 SHORT = "MINIFISHR_FAST" in os.environ  # smaller sizes, for the tests
@@ -166,7 +166,7 @@ def fishr_paper(G):
     ...
 
 
-checks.exercise("fishr_paper", fishr_paper)
+exercise("fishr_paper", fishr_paper)
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
@@ -176,7 +176,7 @@ def fishr_paper(G):
     return np.sum((v - v.mean(axis=0)) ** 2)
 
 
-feedback = checks.exercise("fishr_paper", fishr_paper)
+feedback = exercise("fishr_paper", fishr_paper)
 assert feedback.passed
 feedback
 
@@ -220,7 +220,7 @@ def fishr_gradient(v, J):
     ...
 
 
-checks.exercise("fishr_gradient", fishr_gradient)
+exercise("fishr_gradient", fishr_gradient)
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
@@ -229,7 +229,7 @@ def fishr_gradient(v, J):
     return 2 * np.einsum("es,esd->d", v - v.mean(axis=0), J)
 
 
-feedback = checks.exercise("fishr_gradient", fishr_gradient)
+feedback = exercise("fishr_gradient", fishr_gradient)
 assert feedback.passed
 feedback
 
@@ -276,7 +276,7 @@ def fishr_domainbed(v, ema):
     ...
 
 
-checks.exercise("fishr_domainbed", fishr_domainbed)
+exercise("fishr_domainbed", fishr_domainbed)
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
@@ -287,7 +287,7 @@ def fishr_domainbed(v, ema):
     return np.mean((M - M.mean(axis=0)) ** 2)
 
 
-feedback = checks.exercise("fishr_domainbed", fishr_domainbed)
+feedback = exercise("fishr_domainbed", fishr_domainbed)
 assert feedback.passed
 feedback
 
@@ -345,7 +345,7 @@ def translated_lambda(penalty_weight, m, h, k, ema):
     ...
 
 
-checks.exercise("translated_lambda", translated_lambda)
+exercise("translated_lambda", translated_lambda)
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
@@ -354,7 +354,7 @@ def translated_lambda(penalty_weight, m, h, k, ema):
     return penalty_weight * m * (h + 1) * k * (1 - ema)
 
 
-feedback = checks.exercise("translated_lambda", translated_lambda)
+feedback = exercise("translated_lambda", translated_lambda)
 assert feedback.passed
 feedback
 

@@ -41,7 +41,8 @@ import numpy as np
 
 from minifishr import ALGORITHMS, MLP, Domain, accuracies, checks, colored_mnist, fit, full_batch, load_digits, plots
 from minifishr.algorithms import coral
-from minifishr.domains import take
+from minifishr.course import exercise
+from minifishr.data import take
 
 SHORT = "MINIFISHR_FAST" in os.environ  # smaller sizes, for the tests
 
@@ -119,7 +120,7 @@ def coral_pair(a, b):
     ...
 
 
-checks.exercise("coral_pair", coral_pair)
+exercise("coral_pair", coral_pair)
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
@@ -130,7 +131,7 @@ def coral_pair(a, b):
     return [covariances / (4 * h**2), means / h + covariances / h**2]
 
 
-feedback = checks.exercise("coral_pair", coral_pair)
+feedback = exercise("coral_pair", coral_pair)
 assert feedback.passed
 feedback
 
@@ -177,7 +178,7 @@ def coral_pull(a, b):
     ...
 
 
-checks.exercise("coral_pull", coral_pull)
+exercise("coral_pull", coral_pull)
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
@@ -188,7 +189,7 @@ def coral_pull(a, b):
     return -4 / (h**2 * (n - 1)) * centered @ apart - 2 / (h * n) * (a.mean(axis=0) - b.mean(axis=0))
 
 
-feedback = checks.exercise("coral_pull", coral_pull)
+feedback = exercise("coral_pull", coral_pull)
 assert feedback.passed
 feedback
 
@@ -271,7 +272,7 @@ def best_discriminator(counts):
     ...
 
 
-checks.exercise("best_discriminator", best_discriminator)
+exercise("best_discriminator", best_discriminator)
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
@@ -281,7 +282,7 @@ def best_discriminator(counts):
 
 
 assert np.isclose(best_discriminator(np.ones((3, 4))), np.log(3))  # equal domains: log m
-feedback = checks.exercise("best_discriminator", best_discriminator)
+feedback = exercise("best_discriminator", best_discriminator)
 assert feedback.passed
 feedback
 
@@ -410,7 +411,7 @@ def error_floor(shares):
     ...
 
 
-checks.exercise("error_floor", error_floor)
+exercise("error_floor", error_floor)
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
@@ -419,7 +420,7 @@ def error_floor(shares):
     return np.mean(np.abs(shares - np.median(shares)))
 
 
-feedback = checks.exercise("error_floor", error_floor)
+feedback = exercise("error_floor", error_floor)
 assert feedback.passed
 feedback
 

@@ -20,7 +20,7 @@
 # - compute how far the best of several tries lies above the truth;
 # - say what a trained network has made equal in its domains, and read a table of such numbers with a checklist.
 #
-# About 60 minutes. Read beside it: `minifishr/report.py` and `minifishr/selection.py`. You need lessons 0 to 3, and 6 for Fishr.
+# About 60 minutes. Read beside it: `minifishr/experiments/results.py` and `minifishr/sweeps/selection.py`. You need lessons 0 to 3, and 6 for Fishr.
 
 # %%
 try:
@@ -41,9 +41,10 @@ from tempfile import TemporaryDirectory
 import matplotlib.pyplot as plt
 import numpy as np
 
-from minifishr import checks, domains, evaluate, experiments, figures, grid, load_digits, parallel, plots, report
-from minifishr.selection import RULES, choices, expected_best, searches, training_scores
-from minifishr.sweep import sweep
+from minifishr import checks, data, evaluate, experiments, load_digits, plots
+from minifishr.course import exercise
+from minifishr.invariance import random_direction, risks_along
+from minifishr.sweeps import RULES, choices, expected_best, grid, searches, sweep, training_scores
 
 SHORT = "MINIFISHR_FAST" in os.environ  # smaller sizes, for the tests
 
@@ -59,9 +60,9 @@ small = {"count": 400, "hidden": [16], "steps": 100} if SHORT else {"count": 2_5
 changes = [(None, "warm_up", 60)] if SHORT else []
 digits, runs = load_digits(), experiments.plan("quick", methods, seeds, changes=changes, invariances=True)
 configs = [{**config, **small} for config in runs]
-results = list(parallel.compare(configs, digits, jobs=2))  # in the order in which they finish
+results = list(experiments.compare(configs, digits, jobs=2))  # in the order in which they finish
 results.sort(key=lambda r: (methods.index(r.config["algorithm"]), r.config["seed"]))
-groups, task = report.by_method(results), experiments.problem(configs[0], digits)
+groups, task = experiments.by_method(results), experiments.problem(configs[0], digits)
 assert all(len(group) == len(seeds) for group in groups.values())
 assert [experiments.PRESETS["irm"][key] for key in ("count", "steps")] == [25_000, 501]
 
@@ -78,9 +79,9 @@ assert [experiments.PRESETS["irm"][key] for key in ("count", "steps")] == [25_00
 # Now ours. The line in each strip is the median, a diamond is the published mean.
 
 # %%
-print(report.table(results, task, seconds=False))
-print("", *report.caption(configs, task).split(". "), sep="\n")
-test = {name: np.array(report.accuracies(group, ["-90%"])) for name, group in groups.items()}
+print(experiments.table(results, task, seconds=False))
+print("", *experiments.caption(configs, task).split(". "), sep="\n")
+test = {name: np.array(experiments.accuracies(group, ["-90%"])) for name, group in groups.items()}
 published = {"erm": (14.0, 0.7), "irm": (65.6, 1.8), "vrex": (67.2, 1.5), "fishr": (69.5, 1.0)}
 fig, ax = plt.subplots(figsize=(5.5, 3.2), layout="constrained")
 plots.strips(ax, test, {name: plots.method_style(name) for name in test}).set(ylim=(0, 80), title=task.name)
@@ -130,7 +131,7 @@ def standard_error(values):
     ...
 
 
-checks.exercise("standard_error", standard_error)
+exercise("standard_error", standard_error)
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
@@ -139,7 +140,7 @@ def standard_error(values):
     return np.std(values, ddof=1) / len(values) ** 0.5
 
 
-feedback = checks.exercise("standard_error", standard_error)
+feedback = exercise("standard_error", standard_error)
 assert feedback.passed
 feedback
 
@@ -203,7 +204,7 @@ def tied_ranks(means):
     ...
 
 
-checks.exercise("tied_ranks", tied_ranks)
+exercise("tied_ranks", tied_ranks)
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
@@ -212,7 +213,7 @@ def tied_ranks(means):
     return 1 + np.sum(means[None, :] > means[:, None], axis=1)
 
 
-feedback = checks.exercise("tied_ranks", tied_ranks)
+feedback = exercise("tied_ranks", tied_ranks)
 assert feedback.passed
 feedback
 
@@ -239,7 +240,7 @@ rules, by_rule = {**evaluate.SELECTION, "test": peeking}, {}
 for rule, step in rules.items():
     at = {n: [evaluate.measured(r.history, "accuracy")[step(r.history)]["-90%"] for r in g] for n, g in groups.items()}
     by_rule[rule] = {name: 100 * np.array(values) for name, values in at.items()}
-    print(f"{rule:12}", *(f"{n} {report.spread([*v])}, best {v.max():.0f};" for n, v in by_rule[rule].items()))
+    print(f"{rule:12}", *(f"{n} {experiments.spread([*v])}, best {v.max():.0f};" for n, v in by_rule[rule].items()))
 assert all(np.all(by_rule["test"][name] >= values) for name, values in test.items())
 untrained = 100 * max(evaluate.measured(r.history, "accuracy")[0]["-90%"] for r in results)
 assert SHORT or all(np.isclose(v.max(), untrained) and untrained > test[n].mean() for n, v in by_rule["test"].items())
@@ -247,8 +248,8 @@ assert SHORT or all(np.isclose(v.max(), untrained) and untrained > test[n].mean(
 styles = plots.domain_styles(["+80%", "+90%"], ["-90%"])
 fig, axes = plt.subplots(1, 2, figsize=(8, 3.3), layout="constrained", sharey=True)
 for ax, name in zip(axes, ("erm", "fishr"), strict=True):
-    history, (steps, _) = groups[name][0].history, figures.series(groups[name][:1], "accuracy", "-90%")
-    curves = {domain: figures.series(groups[name][:1], "accuracy", domain)[1] for domain in styles}
+    history, (steps, _) = groups[name][0].history, experiments.series(groups[name][:1], "accuracy", "-90%")
+    curves = {domain: experiments.series(groups[name][:1], "accuracy", domain)[1] for domain in styles}
     plots.accuracy_curves(ax, steps, curves, styles).set(title=f"{name}, seed 0", ylabel="percent right")
     ax.vlines([rule(history) for rule in rules.values()], 0, 100, color="#777777", linestyle=["-", "--", ":"])
 axes[0].legend(fontsize=8, loc="center")
@@ -274,7 +275,7 @@ def chosen_step(steps, held_out, test):
     ...
 
 
-checks.exercise("chosen_step", chosen_step)
+exercise("chosen_step", chosen_step)
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
@@ -284,7 +285,7 @@ def chosen_step(steps, held_out, test):
     return np.array([steps[best], test[best]])
 
 
-feedback = checks.exercise("chosen_step", chosen_step)
+feedback = exercise("chosen_step", chosen_step)
 assert feedback.passed
 feedback
 
@@ -303,7 +304,7 @@ feedback
 
 # %%
 rates, steps, three = (0.1, 0.15, 0.2, 0.9), 40 if SHORT else 400, ("erm", "vrex", "fishr")
-source = domains.colored_mnist_domains(digits, flip_rates=rates, size=14, count=1_500, dtype=np.float32)
+source = data.colored_mnist_domains(digits, flip_rates=rates, size=14, count=1_500, dtype=np.float32)
 search = grid.grid(source, three, ["own"], ["-90%"], 2 if SHORT else 4, steps=steps, leave_two_out=True)
 with TemporaryDirectory() as folder:
     records = list(sweep([{**run, "hidden": [64], "every": steps // 10} for run in search], source, folder, jobs=2))
@@ -395,7 +396,7 @@ def best_of_draws(scores, accuracies, k):
     ...
 
 
-checks.exercise("best_of_draws", best_of_draws)
+exercise("best_of_draws", best_of_draws)
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
@@ -405,7 +406,7 @@ def best_of_draws(scores, accuracies, k):
     return np.mean([accuracies[max(one, key=lambda i: scores[i])] for one in sets])
 
 
-feedback = checks.exercise("best_of_draws", best_of_draws)
+feedback = exercise("best_of_draws", best_of_draws)
 assert feedback.passed
 feedback
 
@@ -429,7 +430,7 @@ def dispersion(phi):
     ...
 
 
-checks.exercise("dispersion", dispersion)
+exercise("dispersion", dispersion)
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
@@ -439,7 +440,7 @@ def dispersion(phi):
     return np.sum((phi - phi.mean(axis=0)) ** 2) / total if total else 0.0
 
 
-feedback = checks.exercise("dispersion", dispersion)
+feedback = exercise("dispersion", dispersion)
 assert feedback.passed
 assert np.isclose(dispersion(np.array([3.0, 1.0])), (3 - 1) ** 2 / (2 * (3**2 + 1**2)))  # two risks, by hand
 feedback
@@ -448,7 +449,7 @@ feedback
 # **Guess first.** V-REx only asks for equal risks, Fishr only for equal gradient variances in the classifier. Which of the two has the more equal gradient variances? And where in the table is a network that was never trained?
 
 # %%
-matrix = report.invariance_matrix(results)
+matrix = experiments.invariance_matrix(results)
 fig, ax = plt.subplots(figsize=(10, 2.8), layout="constrained")
 plots.heat_map(ax, [[*row.values()] for row in matrix.values()], [*matrix], [*matrix["erm"]]).set(title=task.name)
 plt.show()
@@ -481,11 +482,11 @@ if not SHORT:
 assert all(v.passed for v in checks.verified(names=["risks_stay_close_where_gradients_and_hessians_agree"]))
 model, gaps, ends = experiments.network(configs[0], task), {}, {}
 for name, theta in {n: groups[n][0].theta for n in ("erm", "fishr")}.items():
-    ends[name] = figures.risks_along(model, theta, theta, [0], [*task.train, *task.test])[0]
-    around = figures.risks_along(model, theta, figures.random_direction(theta), np.linspace(-1, 1, 21), task.train)
+    ends[name] = risks_along(model, theta, theta, [0], [*task.train, *task.test])[0]
+    around = risks_along(model, theta, random_direction(theta), np.linspace(-1, 1, 21), task.train)
     gaps[name] = np.mean(np.abs(np.diff(around)))
 assert SHORT or (gaps["fishr"] < gaps["erm"] and (ends["fishr"] > ends["erm"])[:3].tolist() == [True, True, False])
-figures.landscape_figure({name: groups[name] for name in gaps}, task, f"{task.name}, seed 0")
+experiments.landscape_figure({name: groups[name] for name in gaps}, task, f"{task.name}, seed 0")
 
 # %% [markdown]
 # Around Fishr's end the two training curves stay closer together than around ERM's, on the average over this line. That is one random direction among tens of thousands: an illustration, no proof.

@@ -43,7 +43,8 @@ import matplotlib.pyplot as plt
 
 from minifishr import ALGORITHMS, MLP, Algorithm, checks, colored_mnist, fit, full_batch, load_digits, plots
 from minifishr.algorithms.protocol import RECIPES, deviations, penalized, statistics
-from minifishr.domains import stream
+from minifishr.course import exercise
+from minifishr.data import stream
 
 SHORT = "MINIFISHR_FAST" in os.environ  # smaller sizes, for the tests
 
@@ -184,7 +185,7 @@ def confidence_gap(model, theta, domains):
     ...
 
 
-checks.exercise("confidence_gap", confidence_gap)
+exercise("confidence_gap", confidence_gap)
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
@@ -197,7 +198,7 @@ def confidence_gap(model, theta, domains):
     return even(statistics(gap, model, theta, domains))
 
 
-feedback = checks.exercise("confidence_gap", confidence_gap)
+feedback = exercise("confidence_gap", confidence_gap)
 assert feedback.passed and complaint(checks.check_penalty, confidence_gap) is None
 feedback
 
@@ -245,7 +246,7 @@ def ball_path(theta, lr, momentum, steps):
     ...
 
 
-checks.exercise("ball_path", ball_path)
+exercise("ball_path", ball_path)
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
@@ -258,7 +259,7 @@ def ball_path(theta, lr, momentum, steps):
     return np.stack(path)
 
 
-feedback = checks.exercise("ball_path", ball_path)
+feedback = exercise("ball_path", ball_path)
 assert feedback.passed
 feedback
 
@@ -317,7 +318,7 @@ def one_update(factory):
     return lambda model, theta, domains: factory(model) and factory(model).update(theta, (), domains)[0]
 
 
-checks.exercise("squared_risks", one_update(squares))
+exercise("squared_risks", one_update(squares))
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
@@ -330,7 +331,7 @@ def squares(model, *, convention="paper", lr=0.1):
     return Algorithm("squares", lambda theta: (), update)
 
 
-feedback = checks.exercise("squared_risks", one_update(squares))
+feedback = exercise("squared_risks", one_update(squares))
 assert feedback.passed and complaint(checks.check_algorithm, squares) is None
 feedback
 
@@ -343,9 +344,7 @@ feedback
 # a search for each method, by a rule that does not look at the test domain (lesson 8).
 
 # %%
-from minifishr.experiments import plan, problem
-from minifishr.parallel import compare
-from minifishr.report import accuracies, by_method, table
+from minifishr.experiments import accuracies, by_method, compare, plan, problem, table
 
 methods, mine = ["erm", "vrex", "fishr"], {"evenness": evenness, "group_dro": group_dro, "squares": squares}
 changes = [(None, "lr", 0.003), ("squares", "lr", 0.1)]

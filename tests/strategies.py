@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from minifishr.checks.identity import SIZES
-from minifishr.domains import Domain
+from minifishr.data import Domain
 from minifishr.mlp import MLP
 
 

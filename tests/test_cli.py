@@ -9,7 +9,7 @@ from minifishr import cli
 from minifishr.algorithms import CORE
 from minifishr.checks import IDENTITIES
 from minifishr.commands import compare, data
-from minifishr.digits import Digits
+from minifishr.data import Digits
 
 MEASURED = ("accuracy", "validation accuracy", "oracle accuracy")
 FILES = ["accuracy.png", "config.json", "history.jsonl", "objective.png", "table.md", "variances.png"]
@@ -198,7 +198,7 @@ def test_output_folder_that_cannot_be_written_is_refused(here, mine, capsys):
 
 
 def test_unknown_digits_are_refused(monkeypatch, capsys):
-    from minifishr.digits import load_digits
+    from minifishr.data import load_digits
 
     monkeypatch.setattr(data, "load_digits", load_digits)
     assert "unknown source 'mnst'" in refused(capsys, "data", "--digits", "mnst")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from minifishr.domains import Domain
+from minifishr.data import Domain
 from minifishr.evaluate import (
     accuracies,
     accuracy,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import special
 from strategies import problems
 
-from minifishr.domains import Domain
+from minifishr.data import Domain
 from minifishr.gradients import (
     METHODS,
     domain_gradients,

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from strategies import problems
 
 from minifishr.curvature import hessian
-from minifishr.domains import stream
+from minifishr.data import stream
 from minifishr.invariance import (
     STATISTICS,
     classifier_hessian,

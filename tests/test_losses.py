@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import special
 from strategies import problems
 
-from minifishr.domains import Domain
+from minifishr.data import Domain
 from minifishr.losses import logsumexp, losses, per_sample_losses, risk, risks, sigmoid, softplus
 from minifishr.mlp import MLP
 

@@ -6,7 +6,7 @@ import pytest
 
 import minifishr
 from minifishr import cli
-from minifishr.presets import PRESETS
+from minifishr.experiments import PRESETS
 
 README = Path(__file__).parent.parent.joinpath("README.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^minifishr .*?(?=\s+#|$)", README, re.MULTILINE)

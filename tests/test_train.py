@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minifishr.algorithms import ALGORITHMS, Algorithm
-from minifishr.domains import Domain, Problem, full_batch, minibatches
+from minifishr.data import Domain, Problem, full_batch, minibatches
 from minifishr.mlp import MLP
 from minifishr.train import Diverged, accuracy_rows, fit, keep_heap, write_rows
 

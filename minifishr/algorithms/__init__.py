@@ -1,5 +1,8 @@
 """The methods, in teaching order.
 
+Read `settings` (hyper-parameters), `protocol` (what an algorithm is, and what most of them share) and `chunks` (a few
+rows at a time) first, then one file a method.
+
     objective(theta) = mean_e R_e(theta) + lambda * distance(phi_1(theta), ..., phi_m(theta))
 
     method      statistic phi_e of domain e            distance
@@ -20,6 +23,7 @@ To add one, write one file with a factory (model, *, convention, **hyper_paramet
 
 from . import and_mask, coral, dann, erm, fish, fishr, idgm, iga, irm, sand_mask, vrex
 from .protocol import Algorithm
+from .settings import BATCH_RANGE, PAPER_ADAM, shortened
 
 MODULES = {
     "erm": erm,
@@ -41,4 +45,15 @@ RANGES = {name: module.RANGES for name, module in MODULES.items()}
 PENALTIES = {name: module.penalty for name, module in MODULES.items() if hasattr(module, "penalty")}
 EXCEPTIONS = {name: getattr(module, "EXCEPTIONS", {}) for name, module in MODULES.items()}
 
-__all__ = ["ALGORITHMS", "CORE", "DEFAULTS", "EXCEPTIONS", "PENALTIES", "RANGES", "Algorithm"]
+__all__ = [
+    "ALGORITHMS",
+    "BATCH_RANGE",
+    "CORE",
+    "DEFAULTS",
+    "EXCEPTIONS",
+    "PAPER_ADAM",
+    "PENALTIES",
+    "RANGES",
+    "Algorithm",
+    "shortened",
+]

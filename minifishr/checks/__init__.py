@@ -1,26 +1,29 @@
 """Checks for tests, notebooks, `minifishr verify` and methods of one's own.
 
-contracts: promises that every method keeps. The *_identities: which quantity equals which, each a function of a case
-with its statement, its assumption and the error that it measures. breaks: what makes them fail. exercises: those of the
-course in notebooks/.
+Read `contracts` (promises that every method keeps) and `identity` (what an identity is: a function of a case, with its
+statement, its assumption and the error that it measures); then which quantity equals which: `gradient_identities`,
+`curvature_identities`, `penalty_identities`, `method_identities`, `landscape_identities`; then `verification` (all of
+them, on random and on hard cases) and `breaks` (what makes them fail).
 """
 
 from .breaks import BREAKS, broken
 from .contracts import check_algorithm, check_gradient, check_penalty, example, promise
-from .exercises import EXERCISES, exercise
+from .gradient_identities import STEP
+from .identity import relative, same_pattern
 from .verification import HARD, IDENTITIES, verified
 
 __all__ = [
     "BREAKS",
-    "EXERCISES",
     "HARD",
     "IDENTITIES",
+    "STEP",
     "broken",
     "check_algorithm",
     "check_gradient",
     "check_penalty",
     "example",
-    "exercise",
     "promise",
+    "relative",
+    "same_pattern",
     "verified",
 ]

@@ -11,7 +11,7 @@ import numpy as np
 from autograd import grad
 
 from ..algorithms import ALGORITHMS
-from ..domains import Domain, take
+from ..data import Domain, take
 from ..mlp import MLP
 from ..train import leaves, load_checkpoint, save_checkpoint
 

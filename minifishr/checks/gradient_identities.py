@@ -4,7 +4,7 @@ import numpy as np
 
 from ..algorithms import fishr
 from ..curvature import gradient_covariance
-from ..domains import Domain
+from ..data import Domain
 from ..gradients import METHODS, gradient_variance, mean_gradient, per_sample_gradients
 from ..losses import per_sample_losses
 from .identity import identity, probabilities, relative, residuals, same_pattern

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..domains import Domain
+from ..data import Domain
 from ..mlp import MLP
 
 # A number here is a chain of a few sums of at most some hundred products. Each sum errs by at most its length times

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..domains import stream, take
+from ..data import stream, take
 from .curvature_identities import IDENTITIES as CURVATURE
 from .gradient_identities import IDENTITIES as GRADIENTS
 from .identity import Identity, drawn

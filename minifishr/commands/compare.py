@@ -9,14 +9,26 @@ from joblib import cpu_count
 from tqdm import tqdm
 
 from ..algorithms import ALGORITHMS
-from ..digits import load_digits
+from ..data import load_digits, load_npz
 from ..evaluate import SELECTION
-from ..experiments import check_known, network, plan, problem
-from ..figures import write_figures
-from ..own import load_npz
-from ..parallel import compare
-from ..presets import NAMED, PRESETS, TOYS
-from ..report import append_history, caption, invariance_table, results_folder, sort_history, table, write_config
+from ..experiments import (
+    NAMED,
+    PRESETS,
+    TOYS,
+    append_history,
+    caption,
+    check_known,
+    compare,
+    invariance_table,
+    network,
+    plan,
+    problem,
+    results_folder,
+    sort_history,
+    table,
+    write_config,
+    write_figures,
+)
 
 
 def add(commands):

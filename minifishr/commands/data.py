@@ -1,6 +1,6 @@
 """`minifishr data`: get the digits and describe them."""
 
-from ..digits import load_digits
+from ..data import load_digits
 
 
 def add(commands):

@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-from ..records import records
-from ..sweep_figures import sweep_figures
-from ..sweep_report import report, sections
+from ..sweeps import records, report, sweep_figures
 
 
 def add(commands):
@@ -17,9 +15,11 @@ def add(commands):
 
 def run_report(args):
     """Write the report of the records of a folder and print it; the same files again from the same records."""
-    found = records(args.folder)
-    pictures = {part.dataset: sweep_figures(part) for part in sections(found)}
-    texts = report(found, {name: {file: title for file, (title, _) in p.items()} for name, p in pictures.items()})
+    found = records.records(args.folder)
+    pictures = {part.dataset: sweep_figures(part) for part in report.sections(found)}
+    texts = report.report(
+        found, {name: {file: title for file, (title, _) in p.items()} for name, p in pictures.items()}
+    )
     out = Path(args.out or Path(args.folder, "report"))
     try:
         out.mkdir(parents=True, exist_ok=True)

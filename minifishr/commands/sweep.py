@@ -6,13 +6,9 @@ from joblib import cpu_count
 from tqdm import tqdm
 
 from ..algorithms import ALGORITHMS, CORE
-from ..calibration import expected_seconds
-from ..digits import load_digits
-from ..experiments import check_known, left_out
-from ..grid import check, grid
-from ..presets import NAMED, PRESETS, TOYS
-from ..records import identity, runs_folder, scanned, unfinished
-from ..sweep import sweep
+from ..data import load_digits
+from ..experiments import NAMED, PRESETS, TOYS, check_known, left_out
+from ..sweeps import expected_seconds, grid, records, sweep
 
 
 def add(commands):
@@ -42,9 +38,9 @@ def add(commands):
 def run_sweep(args):
     """Train what is not recorded yet, and say what there is at the end."""
     configs, source = planned(args)
-    check(configs, source)
+    grid.check(configs, source)
     note_pairs(args, configs)
-    todo = unfinished(args.out, configs)
+    todo = records.unfinished(args.out, configs)
     if args.dry_run:
         return dry_run(args, configs, todo, source)
     where, done = {"jobs": args.jobs, "cluster": args.cluster}, len(configs) - len(todo)
@@ -70,7 +66,7 @@ def planned(args):
     source = None if set(args.datasets) <= {*TOYS} else load_digits(args.digits)
     names = ("algorithms", "datasets", "test_domains", "leave_two_out", "draws", "seeds", "preset")
     names += ("invariances", "steps", "size", "count")
-    return grid(source, **{name: getattr(args, name) for name in names}), source
+    return grid.grid(source, **{name: getattr(args, name) for name in names}), source
 
 
 def dry_run(args, configs, todo, source):
@@ -109,13 +105,12 @@ def note_warm_ups(configs):
 
 def finish(folder, configs):
     """Print how the runs of the sweep ended; 1 if one of them failed."""
-    found, _ = scanned(folder)
-    ended = [found[name] for name in map(identity, configs) if name in found]
+    found, _ = records.scanned(folder)
+    ended = [found[name] for name in map(records.identity, configs) if name in found]
     failed = [record for record in ended if record.failure]
     for record in failed:
         cell = "{dataset} {} draw {draw}".format(" and ".join(left_out(record.config)), **record.config)
         print(f"minifishr: {cell} {record.failure}", file=sys.stderr)
-    print(
-        f"{len(configs)} runs: {len(ended) - len(failed)} done, {len(failed)} failed; records in {runs_folder(folder)}"
-    )
+    where = records.runs_folder(folder)
+    print(f"{len(configs)} runs: {len(ended) - len(failed)} done, {len(failed)} failed; records in {where}")
     return 1 if failed else 0

@@ -1,4 +1,7 @@
-"""Figures: each function draws arrays on an axis and returns the axis."""
+"""Figures: each function draws arrays on an axis and returns the axis.
+
+Read `styles` (colors and lines), `curves`, `scatter` and `pictures`.
+"""
 
 from .curves import accuracy_curves, band, bars, best_curves, intervals, lines, metric_curves, points, risk_curves
 from .pictures import contours, heat_map, image_row, matrix

@@ -9,7 +9,7 @@ from strategies import problems
 
 from minifishr.algorithms import sand_mask
 from minifishr.algorithms.and_mask import DEFAULTS, and_mask, mask
-from minifishr.domains import Domain
+from minifishr.data import Domain
 from minifishr.gradients import per_sample_gradients
 from minifishr.mlp import MLP
 

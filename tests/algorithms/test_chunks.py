@@ -10,7 +10,7 @@ from strategies import problems
 
 from minifishr.algorithms.chunks import chunks_of
 from minifishr.algorithms.fishr import fishr
-from minifishr.domains import Domain
+from minifishr.data import Domain
 from minifishr.mlp import MLP
 
 VARIANTS = [{}, {"scope": "all"}, {"ddof": 1}, {"centered": False}, {"scope": "all", "ddof": 1}]

@@ -7,7 +7,7 @@ import pytest
 
 from minifishr.algorithms import ALGORITHMS, DEFAULTS, EXCEPTIONS, MODULES, PENALTIES
 from minifishr.checks import check_algorithm, check_penalty
-from minifishr.domains import Domain
+from minifishr.data import Domain
 from minifishr.losses import risks
 from minifishr.mlp import MLP
 

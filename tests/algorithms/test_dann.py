@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from strategies import problems
 
 from minifishr.algorithms.dann import DEFAULTS, dann, domain_labels, penalty, statistic
-from minifishr.domains import Domain
+from minifishr.data import Domain
 from minifishr.mlp import MLP
 
 WIDTH = 5

@@ -5,7 +5,7 @@ from hypothesis import given
 from strategies import problems
 
 from minifishr.algorithms import ALGORITHMS
-from minifishr.domains import Domain
+from minifishr.data import Domain
 
 erm = ALGORITHMS["erm"]
 LINEAR = [(3, 1), (3, 4)]

@@ -8,7 +8,7 @@ from hypothesis import given
 from strategies import problems
 
 from minifishr.algorithms.fish import fish, walk
-from minifishr.domains import Domain
+from minifishr.data import Domain
 from minifishr.mlp import MLP
 from minifishr.optimizers import sgd
 

@@ -8,7 +8,7 @@ from strategies import problems
 
 from minifishr.algorithms.fishr import distance, fishr, penalty, statistic
 from minifishr.checks import check_gradient
-from minifishr.domains import Domain
+from minifishr.data import Domain
 from minifishr.gradients import per_sample_gradients
 from minifishr.losses import risk, risks
 from minifishr.mlp import MLP

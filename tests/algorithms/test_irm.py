@@ -8,7 +8,7 @@ from scipy.special import expit, softmax
 from strategies import problems
 
 from minifishr.algorithms.irm import irm, penalty, product, square, statistic
-from minifishr.domains import Domain
+from minifishr.data import Domain
 from minifishr.losses import risk
 from minifishr.mlp import MLP
 

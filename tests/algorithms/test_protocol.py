@@ -21,7 +21,7 @@ from minifishr.algorithms.protocol import (
     statistics,
 )
 from minifishr.algorithms.settings import settings
-from minifishr.domains import Domain
+from minifishr.data import Domain
 from minifishr.losses import risk
 from minifishr.mlp import MLP
 

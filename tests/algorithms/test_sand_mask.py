@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from strategies import problems
 
 from minifishr.algorithms.sand_mask import mask, sand_mask
-from minifishr.domains import Domain
+from minifishr.data import Domain
 from minifishr.gradients import domain_gradients
 from minifishr.mlp import MLP
 

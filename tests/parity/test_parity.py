@@ -8,7 +8,7 @@ import pytest
 from tabulate import tabulate
 
 from minifishr.algorithms import ALGORITHMS, PENALTIES
-from minifishr.domains import Domain
+from minifishr.data import Domain
 from minifishr.gradients import gradient_variance, per_sample_gradients
 from minifishr.losses import risk
 from minifishr.mlp import MLP

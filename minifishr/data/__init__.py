@@ -1,0 +1,44 @@
+"""Data: the domains that training sees, and what it is tested on. Imports nothing else of the package.
+
+Read `domains` first (a Domain, a Problem, Colored and Rotated MNIST, batches); then `rendered` and `digits`, where
+their images come from; `own`, arrays of one's own; `toys`, two small problems that need no images.
+"""
+
+from .digits import Digits, load_digits
+from .domains import (
+    Domain,
+    Problem,
+    colored,
+    colored_mnist,
+    colored_mnist_domains,
+    full_batch,
+    leave_out,
+    minibatches,
+    rotated_mnist,
+    shrink,
+    stream,
+    take,
+)
+from .own import load_npz
+from .toys import cdsprites, check_number, linear_toy
+
+__all__ = [
+    "Digits",
+    "Domain",
+    "Problem",
+    "cdsprites",
+    "check_number",
+    "colored",
+    "colored_mnist",
+    "colored_mnist_domains",
+    "full_batch",
+    "leave_out",
+    "linear_toy",
+    "load_digits",
+    "load_npz",
+    "minibatches",
+    "rotated_mnist",
+    "shrink",
+    "stream",
+    "take",
+]

@@ -1,0 +1,172 @@
+"""The results folder: table, history and configuration of a comparison."""
+
+import json
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from tabulate import tabulate
+
+from ..evaluate import SELECTION, measured
+from ..train import write_rows
+from .presets import DISPERSION
+
+PICTURES = ("accuracy.png", "objective.png", "variances.png", "agreement.png", "domains.png", "images.png")
+PICTURES += ("invariances.png", "landscape.png")
+FILES = ("config.json", "history.jsonl", "table.md", *PICTURES)
+FEW = 6  # training domains that a table or figure shows one by one
+LIBRARIES = ("minifishr", "numpy", "autograd", "scipy", "matplotlib")
+
+
+def results_folder(out, name, force=False):
+    """A folder to write to: `out`, or the next free results/NAME-001, results/NAME-002, ...
+
+    FileExistsError where `out` has results already, unless force; OSError where it cannot be written.
+    """
+    if out is None:
+        numbers = [int(p.name[-3:]) for p in Path("results").glob(f"{name}-[0-9][0-9][0-9]")]
+        folder = Path("results", f"{name}-{max(numbers, default=0) + 1:03d}")
+    else:
+        folder = Path(out)
+    present = [file for file in FILES if (folder / file).exists()]
+    if present and not force:
+        raise FileExistsError(f"--out {out}: {present[0]} is there already; choose another folder or say --force")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in FILES:
+            (folder / file).unlink(missing_ok=True)
+        (folder / "history.jsonl").touch()
+    except OSError as error:
+        raise OSError(f"--out {folder}: cannot be written: {error.strerror}") from None
+    return folder
+
+
+def versions():
+    """Name -> version of Python and of the libraries."""
+    return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+
+
+def write_config(folder, configs, problem):
+    """config.json: what was run, on what, with which versions."""
+    text = json.dumps({"problem": problem.name, "versions": versions(), "runs": configs}, indent=1)
+    (folder / "config.json").write_text(text + "\n", encoding="utf-8")
+
+
+def append_history(folder, result, name="history.jsonl"):
+    """Add a finished run's rows to history.jsonl, so that they are there whatever happens to the next run."""
+    labels = {key: result.config[key] for key in ("algorithm", "seed", "domains") if key in result.config}
+    write_rows(folder / name, result.history, **labels)
+
+
+def sort_history(folder, results):
+    """Bring history.jsonl into the order of the plan, whatever finished first."""
+    (folder / "history.part").unlink(missing_ok=True)  # of an earlier run that was stopped just here
+    for result in results:
+        append_history(folder, result, "history.part")
+    (folder / "history.part").replace(folder / "history.jsonl")
+
+
+def by_method(results):
+    """Method -> its results without the failed ones, in the order of the plan."""
+    names = dict.fromkeys(result.config["algorithm"] for result in results)
+    return {n: [r for r in results if r.config["algorithm"] == n and r.failure is None] for n in names}
+
+
+def by_size(results):
+    """Number of training domains -> the results with it; one entry where the data set decides."""
+    sizes = dict.fromkeys(result.config.get("domains") for result in results)
+    return {n: [r for r in results if r.config.get("domains") == n] for n in sizes}
+
+
+def shown(problem):
+    """What a table or figure shows: label -> names of domains, many training domains as their mean."""
+    train, test = ([domain.name for domain in part] for part in (problem.train, problem.test))
+    parts = {n: [n] for n in train} if len(train) <= FEW else {f"mean of {len(train)} training domains": train}
+    return parts | {f"{n} (test)" if n == test[0] != "test" else n: [n] for n in test}
+
+
+def table(results, problem, selection="last", seconds=True):
+    """A Markdown table: method, accuracy on each domain in percent (mean +- standard deviation), seconds if asked.
+
+    Where the number of training domains varies, the columns are these numbers and the accuracy is the test domain's.
+    """
+    sizes = by_size(results)
+    if len(sizes) > 1:
+        columns = {f"{n} domains": (part, [problem.test[0].name]) for n, part in sizes.items()}
+    else:
+        columns = {label: (results, names) for label, names in shown(problem).items()}
+    rows = []
+    for name, group in by_method(results).items():
+        cells = [spread(accuracies(by_method(part)[name], names, selection)) for part, names in columns.values()]
+        time = f"{np.mean([r.seconds for r in group]):.1f}" if group else "failed"
+        rows.append([name, *cells, *[time] * seconds])
+    headers = ["method", *columns, *["seconds"] * seconds]
+    align = ["left", *["right"] * (len(headers) - 1)]
+    return tabulate(rows, headers, tablefmt="github", colalign=align, disable_numparse=True)
+
+
+def invariance_matrix(results):
+    """Method ("untrained" first) -> statistic -> its dispersion over training domains, the mean over seeds."""
+    last = {"untrained": (results, 0)}
+    last |= {name: (group, None) for name, group in by_method(results).items() if group}
+    found = {}
+    for name, (group, step) in last.items():
+        rows = [row for r in group for row in r.history if row.metric.startswith(DISPERSION)]
+        rows = [row for row in rows if (row.step == 0) == (step == 0)]
+        statistics = dict.fromkeys(row.metric.removeprefix(DISPERSION).strip() for row in rows)
+        found[name] = {
+            s: float(np.mean([row.value for row in rows if row.metric.endswith(f"{DISPERSION} {s}")]))
+            for s in statistics
+        }
+    return {name: values for name, values in found.items() if values}
+
+
+def invariance_table(results, which="mean over seeds"):
+    """The invariance matrix as a Markdown table with the sentence that says what it shows, and of which runs."""
+    matrix = invariance_matrix(results)
+    statistics = list(next(iter(matrix.values())))
+    rows = [[name, *(f"{values[s]:.2g}" for s in statistics)] for name, values in matrix.items()]
+    align = ["left", *["right"] * len(statistics)]
+    text = tabulate(rows, ["trained with", *statistics], tablefmt="github", colalign=align, disable_numparse=True)
+    return (
+        f"{text}\n\nDispersion over the training domains, sum_e ||phi_e - mean phi||^2 / sum_e ||phi_e||^2 of each "
+        f"statistic phi: 0 where the domains agree, 1 where their mean is zero. Last step, {which}."
+    )
+
+
+def accuracies(group, names, selection="last"):
+    """The mean accuracy on some domains at the selected step, in percent, one number a run."""
+    at = [measured(r.history, "accuracy")[SELECTION[selection](r.history)] for r in group]
+    return [100 * float(np.mean([values[name] for name in names])) for values in at]
+
+
+def spread(values):
+    """Mean and standard deviation over seeds (ddof 1) as text."""
+    if not values:
+        return "failed"
+    return f"{np.mean(values):.1f}" + (f" +- {np.std(values, ddof=1):.1f}" if len(values) > 1 else "")
+
+
+def caption(configs, problem, selection="last"):
+    """What the table shows, in words: problem with its digits, preset, seeds and selection rule."""
+    rules = {
+        "last": "the last step, nothing selected",
+        "validation": "the step with the best mean accuracy on held-out rows of the training domains",
+    }
+    base, seeds = configs[0], sorted({config["seed"] for config in configs})
+    numbers = list(dict.fromkeys(config.get("domains") for config in configs))
+    train, test = problem.train, ", ".join(f"{domain.name} {len(domain.y)}" for domain in problem.test)
+    if len(numbers) > 1:
+        where, rows = "Accuracy on the test domain", f"{len(train[0].y)} a training domain, {test}"
+    elif len(train) > FEW:
+        where, rows = "Accuracy", f"{len(train[0].y)} in each of {len(train)} training domains, {test}"
+    else:
+        where, rows = "Accuracy", ", ".join([*(f"{domain.name} {len(domain.y)}" for domain in train), test])
+    many = len(seeds) > 1
+    return (
+        f"{problem.name}, preset {base['preset']} ({base['convention']} convention), {base['steps']} steps, "
+        f"seed{'s' if many else ''} {', '.join(map(str, seeds))}. "
+        f"{where} in percent{', mean +- standard deviation over seeds' if many else ''}; {rules[selection]}. "
+        f"Rows: {rows}."
+    )

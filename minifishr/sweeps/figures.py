@@ -1,0 +1,140 @@
+"""The figures of a sweep: accuracy against each hyper-parameter, its spread, and what more draws would bring.
+
+All show the last step, so that no rule but the one named plays a part.
+"""
+
+from statistics import fmean
+
+import numpy as np
+
+from .. import plots
+from ..evaluate import measured
+from ..experiments import invariance_figure, new_figure
+from .report import measured_runs
+from .selection import expected_best, oracle_scores, searches
+
+
+def sweep_figures(part):
+    """{file name: (title, figure)} for the Section of a data set: what runs made equal, and draws if there are two."""
+    name, (runs, which) = part.dataset, measured_runs(part)
+    title = f"{part.title}, {which}"
+    drawn = {f"{name}-invariances.png": (title, invariance_figure(runs, title))} if runs else {}
+    return drawn | (draw_figures(part) if len(part.draws) > 1 else {})
+
+
+def draw_figures(part):
+    """{file name: (title, figure)} of what the draws of a data set show."""
+    name, drawn = part.dataset, {}
+    seeds = f"mean of {len(part.seeds)} seeds" if len(part.seeds) > 1 else "one seed"
+    found = searches(part.records)
+    last = {method: last_accuracies(found, method) for method in part.methods}
+    last = {method: by_domain for method, by_domain in last.items() if by_domain}
+    if last:
+        title = f"{part.title}: every draw at the last step, {seeds}, and the median"
+        drawn[f"{name}-sensitivity.png"] = title, sensitivity_figure(last, part.domains, title)
+    curves = {method: best_so_far(found, method) for method in part.methods}
+    curves = {method: curve for method, curve in curves.items() if len(curve)}
+    if curves:
+        title = f"{part.title}: the best of some draws by the oracle rule, {seeds}"
+        drawn[f"{name}-best-so-far.png"] = title, best_figure(curves, title)
+    for method, by_domain in last.items():
+        settings = draw_settings(part.records, method)
+        title = f"{method} on {part.title}: every draw at the last step, {seeds}; dotted: the default"
+        if figure := hyper_parameter_figure(by_domain, part.domains, settings, title):
+            drawn[f"{name}-{method}-hyper-parameters.png"] = title, figure
+    return drawn
+
+
+def last_accuracies(found, method):
+    """Left-out domain -> draw -> accuracy on it at the last step in percent, mean over seeds."""
+    values = {}
+    for (_, name, domain, _), draws in found.items():
+        for draw, (run, _) in draws.items() if name == method else []:
+            accuracy = list(measured(run.history, "accuracy").values())[-1][domain]
+            values.setdefault(domain, {}).setdefault(draw, []).append(100 * accuracy)
+    return {domain: {draw: fmean(v) for draw, v in sorted(by_draw.items())} for domain, by_draw in values.items()}
+
+
+def draw_settings(records, method):
+    """Draw -> name -> value of each hyper-parameter, and of the batch size."""
+    configs = [record.config for record in records if record.config["algorithm"] == method]
+    return {c["draw"]: {**c["hyper_parameters"], "batch": c["batch"]} for c in configs}
+
+
+def best_so_far(found, method):
+    """The expected test accuracy in percent of the best of k draws, mean over left-out domains and seeds, (n,).
+
+    As far as each of these has draws.
+    """
+    curves = []
+    for (_, name, domain, _), draws in found.items():
+        pairs = []
+        for run, others in draws.values() if name == method else []:
+            for step, score in oracle_scores(run, others).items():
+                pairs.append((score, 100 * measured(run.history, "accuracy")[step][domain]))
+        if pairs:
+            curves.append(expected_best(*zip(*pairs, strict=True)))
+    shortest = min(map(len, curves), default=0)
+    return np.mean([curve[:shortest] for curve in curves], axis=0) if curves else np.array([])
+
+
+def panels(number, title, columns, width=2.6, height=2.5, legend=0.0):
+    """A figure and so many axes with one scale of accuracy, at most `columns` in a row."""
+    columns = min(number, columns)
+    rows = -(-number // columns)
+    size = max(columns * width + legend, 5.5), rows * height + 0.6
+    figure, axes = new_figure(rows, columns, *size, two_lines(title), sharey=True)
+    for ax in axes.flat[number:]:
+        ax.set_axis_off()
+    for ax in axes[:, 0]:
+        ax.set_ylabel("test accuracy, percent", fontsize=9)
+    return figure, list(axes.flat[:number])
+
+
+def two_lines(title):
+    """A title broken at its colon, for figures of two panels."""
+    return title.replace(": ", "\n", 1)
+
+
+def sensitivity_figure(last, domains, title):
+    """A panel for each left-out domain, in it a strip for each method with a point for each draw."""
+    figure, axes = panels(len(domains), title, 3, max(2.6, 0.6 + 0.32 * len(last)), 2.9)
+    styles = {method: plots.method_style(method, number) for number, method in enumerate(last)}
+    for ax, domain in zip(axes, domains, strict=True):
+        values = {method: list(by_domain[domain].values()) for method, by_domain in last.items() if domain in by_domain}
+        plots.strips(ax, values, styles)
+        ax.set_title(f"{domain} left out", fontsize=10)
+    return figure
+
+
+def best_figure(curves, title):
+    """The expected accuracy of the best of k draws against k, a curve for each method."""
+    figure, axes = new_figure(1, 1, 6.2, 3.8, two_lines(title))
+    plots.best_curves(axes[0, 0], curves)
+    axes[0, 0].set_ylabel("expected test accuracy, percent")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right center", fontsize=8, handlelength=3.5)
+    return figure
+
+
+def hyper_parameter_figure(by_domain, domains, settings, title):
+    """A panel for each hyper-parameter that differs between draws, a point for each draw and left-out domain.
+
+    None where no hyper-parameter differs.
+    """
+    names = [name for name in settings[min(settings)] if varies([chosen.get(name) for chosen in settings.values()])]
+    if not names:
+        return None
+    figure, axes = panels(len(names), title, 4, legend=1.0)
+    for ax, name in zip(axes, names, strict=True):
+        shown = {d: [by_domain[d].get(draw, np.nan) for draw in settings] for d in domains if d in by_domain}
+        default = settings[0][name] if 0 in settings else None
+        plots.draws(ax, [chosen[name] for chosen in settings.values()], shown, default)
+        ax.set_xlabel(name)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right center", fontsize=8, title="left out")
+    return figure
+
+
+def varies(values):
+    """Whether some values are numbers and not all the same."""
+    return all(isinstance(v, int | float) for v in values) and len(set(values)) > 1

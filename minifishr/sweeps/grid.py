@@ -1,0 +1,125 @@
+"""The runs of a sweep: methods x data sets x left-out domains x draws of hyper-parameters x seeds.
+
+Draw 0 is the convention's and the preset's defaults. The others are drawn from the ranges that the methods' files give,
+and the batch size from DomainBed's, the same for all methods. Each number has a stream of its own, named after method,
+hyper-parameter and draw: adding a method, data set, draw or seed changes no other run, and every seed trains the same
+draws. Warm-ups are published for runs of 5 000 steps; shorter runs have proportionally shorter ones.
+"""
+
+import hashlib
+from itertools import combinations
+
+import numpy as np
+
+from ..algorithms import ALGORITHMS, BATCH_RANGE, RANGES, shortened
+from ..data import colored_mnist_domains, rotated_mnist, stream
+from ..experiments import DATASETS, LEFT_OUT, TOYS, check_known, network, plan, problem
+
+
+def grid(
+    source, algorithms=None, datasets=("colored",), test_domains=None, draws=1, seeds=1, preset="domainbed", *,
+    leave_two_out=False, invariances=False, **changes,
+):  # fmt: skip
+    """The configurations of a sweep over seeds 0..seeds-1 and draws 0..draws-1.
+
+    `source` is Digits, a list of domains (data set "own") or None (toys); each data set leaves out each of its domains
+    in turn, or those of `test_domains` that it has, and with `leave_two_out` also each pair with one of these (never
+    where fewer than two domains would remain, as in Colored MNIST, which has three). With `invariances` each run also
+    measures what it has made equal. `changes` replace the preset's steps, size or count where they are not None.
+    ValueError for what is unknown or empty.
+    """
+    check_grid(algorithms, datasets, draws, seeds)
+    algorithms, data, configs, known = list(dict.fromkeys(algorithms or [])), data_name(source), [], set()
+    for dataset in dict.fromkeys(datasets):
+        planned = plan(preset, algorithms, range(seeds), dataset, steps=changes.get("steps"), invariances=invariances)
+        base = {**overrides(planned[0], changes), "data": None if dataset in TOYS else data}
+        names = domain_names(planned[0], source)
+        chosen = [name for name in names if test_domains is None or name in test_domains]
+        if not chosen:
+            wanted = ", ".join(test_domains)
+            raise ValueError(f"data set {dataset!r} has no domain {wanted} to leave out, only {', '.join(names)}")
+        known |= set(names)
+        drawn_runs = [drawn({**config, **base}, number) for number in range(draws) for config in planned]
+        configs += [
+            {**config, **out} for out in domains_left_out(names, chosen, leave_two_out) for config in drawn_runs
+        ]
+    for name in test_domains or []:
+        check_known("test domain", name, sorted(known))
+    return configs
+
+
+def domains_left_out(names, chosen, two):
+    """What configurations say about the domains that they leave out: each that is chosen, then, with `two`, each pair
+    of names with a chosen one in the order of names, where four or more domains leave two to train on."""
+    pairs = combinations(names, 2) if two and len(names) >= 4 else []
+    both = [dict(zip(LEFT_OUT, pair, strict=True)) for pair in pairs if {*pair} & {*chosen}]
+    return [{LEFT_OUT[0]: name} for name in chosen] + both
+
+
+def check_grid(algorithms, datasets, draws, seeds):
+    """ValueError unless there is something to run, and methods are known."""
+    for what, number in (("draws", draws), ("seeds", seeds)):
+        if number < 1:
+            raise ValueError(f"{what} must be at least 1, got {number}")
+    if not datasets:
+        raise ValueError("a sweep needs at least one data set, got none")
+    for name in algorithms or []:
+        check_known("method", name, RANGES)
+
+
+def overrides(config, changes):
+    """What of size and count replaces the preset's; ValueError where the preset has no such thing."""
+    chosen = {key: value for key, value in changes.items() if value is not None and key != "steps"}
+    for key in chosen:
+        if key not in config:
+            raise ValueError(f"preset {config['preset']!r} has no {key} to replace, got {key}={chosen[key]!r}")
+    return chosen
+
+
+def domain_names(config, source):
+    """The domains of a data set that can be left out."""
+    dataset, make = config["dataset"], {"colored": colored_mnist_domains, "rotated": rotated_mnist}
+    if dataset == "own":
+        return [domain.name for domain in source]
+    if dataset in TOYS or (dataset == "colored" and config["convention"] == "paper"):
+        return [DATASETS[dataset].test_domain]
+    return [domain.name for domain in make[dataset](source, count=1)]
+
+
+def drawn(config, draw):
+    """A configuration with the hyper-parameters and the batch size of a draw.
+
+    ValueError for random draws in the paper convention, where DomainBed's ranges would mean something else.
+    """
+    if draw == 0:
+        return {**config, "draw": 0}
+    if config["convention"] != "domainbed":
+        raise ValueError(f"the ranges of draw {draw} are DomainBed's; preset {config['preset']!r} only has draw 0")
+    name, chosen = config["algorithm"], dict(config["hyper_parameters"])
+    for key, values in RANGES[name].items():
+        chosen[key] = values(stream(0, f"draw {name} {key}", draw))
+    if "warm_up" in RANGES[name]:
+        chosen["warm_up"] = shortened(chosen["warm_up"], config["steps"])
+    batch = BATCH_RANGE(stream(0, "draw batch", draw)) if config["batch"] else None
+    return {**config, "draw": draw, "hyper_parameters": chosen, "batch": batch}
+
+
+def data_name(source):
+    """What digits or domains are called, and a hash of their bytes; None for None."""
+    if source is None:
+        return None
+    name, *parts = source if isinstance(source[0], str) else ("own data", *(item for d in source for item in d))
+    digest = hashlib.sha256()
+    for part in map(np.asarray, parts):
+        digest.update(f"{part.dtype.str} {part.shape}".encode())
+        digest.update(np.ascontiguousarray(part).tobytes())
+    return f"{name} {digest.hexdigest()[:12]}"
+
+
+def check(configs, source, factories=ALGORITHMS):
+    """ValueError for every mistake that can be seen before training."""
+    models = {}
+    for config in configs:
+        name = config["dataset"]
+        models[name] = models.get(name) or network(config, problem(config, source))
+        factories[config["algorithm"]](models[name], convention=config["convention"], **config["hyper_parameters"])

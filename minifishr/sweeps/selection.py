@@ -1,0 +1,120 @@
+"""Which run of a random search counts: DomainBed's three rules, as functions of the records of a sweep.
+
+A search is what was run with one data set, method, left-out domain and seed: some draws of hyper-parameters. A rule
+gives each draw a score at some of its steps, and the best score chooses draw and step. What a table shows is the
+accuracy of that run at that step on the left-out domain. A run that failed cannot be chosen.
+
+Source      Gulrajani and Lopez-Paz 2020, arXiv:2007.01434
+Departures  1. of equals the first draw and step win, in DomainBed's code the last draw
+            2. all seeds search the same draws, theirs draw anew for each seed
+            3. the standard error in the tables divides by n - 1, theirs by n
+"""
+
+from math import comb
+from operator import itemgetter
+from statistics import fmean
+from typing import NamedTuple
+
+import numpy as np
+
+from ..evaluate import measured, validation_scores
+from ..experiments import left_out
+
+
+class Rule(NamedTuple):
+    """`scores(run, others) -> {step: score}` of one draw, and what it prefers, in words."""
+
+    scores: callable
+    words: str
+
+
+class Choice(NamedTuple):
+    """Draw and step that a rule chose, their score, and the accuracy there on the left-out domain, in [0, 1]."""
+
+    draw: int
+    step: int
+    score: float
+    accuracy: float
+
+
+def searches(records):
+    """(data set, method, left-out domain, seed) -> draw -> (run, {other domain: the run that leaves out both}).
+
+    Draws are in order, failed runs are not there. A run that leaves out two domains belongs to two searches.
+    """
+    runs, others = {}, {}
+    for record in sorted((r for r in records if r.failure is None), key=lambda r: r.config["draw"]):
+        config, names = record.config, left_out(record.config)
+        for name in names:
+            key, draw = (config["dataset"], config["algorithm"], name, config["seed"]), config["draw"]
+            if len(names) == 1:
+                runs.setdefault(key, {})[draw] = record
+            for other in {*names} - {name}:
+                others.setdefault((key, draw), {})[other] = record
+    return {key: {n: (run, others.get((key, n), {})) for n, run in draws.items()} for key, draws in runs.items()}
+
+
+def training_scores(run, others):
+    """The mean accuracy on held-out rows of the training domains at each step."""
+    return validation_scores(run.history)
+
+
+def leave_one_out_scores(run, others):
+    """The accuracy on a domain left out in addition, mean over these domains, at each step.
+
+    Nothing unless each training domain was left out in addition once.
+    """
+    trained_on = {row.domain for row in run.history if row.metric == "validation accuracy"}
+    if not others or {*others} != trained_on:
+        return {}
+    curves = {name: measured(other.history, "accuracy") for name, other in others.items()}
+    steps = [step for step in measured(run.history, "accuracy") if all(step in curve for curve in curves.values())]
+    return {step: fmean(curve[step][name] for name, curve in curves.items()) for step in steps}
+
+
+def oracle_scores(run, others):
+    """The accuracy on held-out rows of the left-out domain at the last step; nothing where no rows were held out."""
+    held = measured(run.history, "oracle accuracy")
+    return {step: held[step][run.config["test_domain"]] for step in list(held)[-1:]}
+
+
+RULES = {
+    "training-domain validation": Rule(
+        training_scores, "the draw and step with the best mean accuracy on held-out rows of the training domains"
+    ),
+    "leave-one-domain-out": Rule(
+        leave_one_out_scores,
+        "the draw and step with the best accuracy on a training domain when that is left out too, mean over these",
+    ),
+    "oracle": Rule(
+        oracle_scores,
+        "the draw with the best accuracy on held-out rows of the left-out domain itself, at the last step",
+    ),
+}
+
+
+def chosen(rule, draws):
+    """The Choice of a rule in one search, the first of equals; None where no draw has a score."""
+    scored = [(s, n, step) for n, pair in draws.items() for step, s in RULES[rule].scores(*pair).items()]
+    if not scored:
+        return None
+    score, draw, step = max(scored, key=itemgetter(0))
+    run = draws[draw][0]
+    return Choice(draw, step, score, measured(run.history, "accuracy")[step][run.config["test_domain"]])
+
+
+def choices(records, rule):
+    """(data set, method, left-out domain, seed) -> Choice, where there is one."""
+    found = {key: chosen(rule, draws) for key, draws in searches(records).items()}
+    return {key: choice for key, choice in found.items() if choice}
+
+
+def expected_best(scores, accuracies):
+    """The accuracy of the best-scored of k draws, the mean over all orders of drawing, (n,), (n,) -> (n,) for k = 1..n.
+
+    The draw with rank r is the best of the first k in C(n-1-r, k-1) of the C(n, k) cases. Of equals the first wins.
+    """
+    n, ranked = len(scores), np.asarray(accuracies)[np.argsort(-np.asarray(scores), kind="stable")]
+    return np.array(
+        [sum(comb(n - 1 - r, k - 1) / comb(n, k) * a for r, a in enumerate(ranked)) for k in range(1, n + 1)]
+    )

@@ -1,0 +1,76 @@
+import io
+import pickle
+
+import numpy as np
+import pytest
+
+from minifishr.data.own import load_npz
+
+X, Y = np.arange(12.0).reshape(4, 3), np.array([0, 1, 1, 0])
+
+
+def saved(tmp_path, **arrays):
+    path = tmp_path / "mine.npz"
+    np.savez(path, **arrays)
+    return path
+
+
+def test_pairs_become_domains_with_flat_rows(tmp_path):
+    path = saved(tmp_path, x_a=X, y_a=Y, x_b=X.reshape(4, 1, 3) + 1, y_b=Y.astype(bool))
+    a, b = load_npz(path, np.float32)
+    assert (a.name, b.name) == ("a", "b")
+    assert a.x.dtype == np.float32 and a.x.tolist() == X.tolist() and b.x.tolist() == (X + 1).tolist()
+    assert a.y.tolist() == b.y.tolist() == Y.tolist() and b.y.dtype == int
+
+
+BAD = {
+    "missing partner": ({"x_a": X, "y_a": Y, "x_b": X}, r"without a partner: \['x_b', 'y_b'\]|without a partner: "),
+    "stray array": ({"x_a": X, "y_a": Y, "weights": X}, r"without a partner: \['weights'\]"),
+    "no arrays": ({}, "no arrays"),
+    "object array": ({"x_a": X, "y_a": np.array([0, None, 1, "a"], object)}, r"\(y_a\).*allow_pickle=False"),
+    "text": ({"x_a": np.array([["a", "b"]]), "y_a": Y[:1]}, "x_a must be numbers"),
+    "one column": ({"x_a": X[:, 0], "y_a": Y}, r"x_a must be numbers \(n, ...\), got float64 \(4,\)"),
+    "no rows": ({"x_a": X[:0], "y_a": Y[:0]}, "x_a must be numbers"),
+    "float labels": ({"x_a": X, "y_a": Y / 2}, "y_a must be integers"),
+    "labels in two columns": ({"x_a": X, "y_a": Y[:, None]}, "y_a must be integers"),
+    "unequal lengths": ({"x_a": X, "y_a": Y[:3]}, "x_a has 4 rows but y_a has 3"),
+    "unequal widths": ({"x_a": X, "y_a": Y, "x_b": X[:, :2], "y_b": Y}, "same width, got {'a': 3, 'b': 2}"),
+    "NaN": ({"x_a": np.where(X == 5, np.nan, X), "y_a": Y}, "x_a has NaN"),
+    "too large for float32": ({"x_a": X * 1e300, "y_a": Y}, r"x_a has NaN or infinite values \(as float32\)"),
+    "negative labels": ({"x_a": X, "y_a": Y - 1}, "y_a has negative labels"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_unfit_arrays_are_refused_with_file_and_array(case, tmp_path):
+    arrays, message = BAD[case]
+    with pytest.raises(ValueError, match=f"mine.npz: .*{message}") as error:
+        load_npz(saved(tmp_path, **arrays), np.float32)
+    assert "\n" not in str(error.value)
+
+
+def npy_bytes():
+    file = io.BytesIO()
+    np.save(file, X)
+    return file.getvalue()
+
+
+GARBAGE = {
+    "text": b"hello",
+    "nothing": b"",
+    "zip magic": b"PK\x03\x04rest",
+    "npy": npy_bytes(),
+    "pickle": pickle.dumps(X),
+}
+
+
+@pytest.mark.parametrize("case", GARBAGE)
+def test_file_that_is_no_npz_is_refused(case, tmp_path):
+    (tmp_path / "mine.npz").write_bytes(GARBAGE[case])
+    with pytest.raises(ValueError, match=r"mine\.npz: no \.npz file of plain arrays"):
+        load_npz(tmp_path / "mine.npz")
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.npz"):
+        load_npz(tmp_path / "nowhere.npz")

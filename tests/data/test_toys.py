@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+
+from minifishr.data.toys import cdsprites, linear_toy
+from minifishr.evaluate import accuracy
+from minifishr.mlp import MLP
+
+
+def counted(domain):
+    """(row, label) -> how many."""
+    rows = [(*map(int, x), int(y)) for x, y in zip(domain.x, domain.y, strict=True)]
+    return {row: rows.count(row) for row in rows}
+
+
+def test_linear_toy_has_the_counts_of_the_paper():
+    task = linear_toy(200)
+    for domain, own in zip([*task.train, *task.test], ((1, 1, 0, 0), (1, 0, 1, 0), (1, 0, 0, 1)), strict=True):
+        assert counted(domain) == {(0, 0, 0, 0, 0): 100, (*own, 1): 80, (1, 0, 0, 0, 1): 6, (1, 0, 0, 0, 0): 14}
+    assert task.shape == () and task.classes == 2 and task.validation == task.train
+
+
+@pytest.mark.parametrize("count", [0, -100, 50, 150, 1001])
+def test_linear_toy_refuses_counts_that_cannot_be_split(count):
+    with pytest.raises(ValueError, match=f"count={count}"):
+        linear_toy(count)
+
+
+def test_the_rules_of_the_linear_toy_are_right_as_often_as_counted_by_hand():
+    task, model = linear_toy(100), MLP((4, 1))
+    invariant, shortcut = np.array([2.0, 0, 0, 0, -1]), np.array([1.0, 2, 2, 0, -2])
+    assert [accuracy(model, invariant, d) for d in (*task.train, *task.test)] == [0.93, 0.93, 0.93]
+    assert [accuracy(model, shortcut, d) for d in (*task.train, *task.test)] == [0.97, 0.97, 0.57]
+
+
+def test_sprites_have_one_color_a_shape_in_each_training_domain():
+    task = cdsprites(3, count=20, size=12)
+    for domain, held in zip(task.train, task.validation, strict=True):
+        hues = [hue(d, 12)[d.y == label] for d in (domain, held) for label in (0, 1)]
+        assert all(np.allclose(h, h[0]) for h in hues)
+        assert np.allclose(hues[0][0], hues[2][0]) and np.allclose(hues[1][0], hues[3][0])
+        assert not np.allclose(hues[0][0], hues[1][0])
+        assert not np.array_equal(domain.x, held.x)
+
+
+def hue(domain, size):
+    """The color of each image, (n,3), from the sums of its channels."""
+    sums = domain.x.reshape(len(domain.y), 3, -1).sum(axis=2)
+    return sums / sums.max(axis=1, keepdims=True)
+
+
+def test_colors_of_the_test_domain_know_nothing_of_the_shape():
+    domain = cdsprites(2, count=200, size=8).test[0]
+    hues = hue(domain, 8)
+    assert len(np.unique(hues.round(6), axis=0)) == len(domain.y) == 1000
+    # 500 of each: the standard error of a difference of means is about 0.3 sqrt(2 / 500) = 0.02
+    assert np.abs(hues[domain.y == 0].mean(axis=0) - hues[domain.y == 1].mean(axis=0)).max() < 0.1
+
+
+def test_more_domains_leave_the_earlier_ones_and_the_test_domain_alone():
+    few, many = cdsprites(2, count=4, size=8), cdsprites(5, count=4, size=8)
+    for a, b in zip(
+        [*few.train, *few.validation, *few.test], [*many.train[:2], *many.validation[:2], *many.test], strict=True
+    ):
+        assert a.name == b.name and np.array_equal(a.x, b.x) and np.array_equal(a.y, b.y)
+    assert [d.name for d in many.train] == [f"domain {e}" for e in range(1, 6)]
+
+
+def test_squares_and_ellipses_cover_the_same_area_on_average():
+    domain = cdsprites(2, count=1000, size=16).train[0]
+    area = domain.x.reshape(1000, 3, -1).max(axis=1).sum(axis=1)
+    # half the side is uniform in 16 * (0.16, 0.24): the mean of 4 half^2 is 4 * 256 * (0.24^3 - 0.16^3) / (3 * 0.08)
+    expected = 1024 * (0.24**3 - 0.16**3) / 0.24
+    assert abs(area[domain.y == 0].mean() - expected) < 0.05 * expected
+    assert abs(area[domain.y == 1].mean() - expected) < 0.05 * expected
+
+
+@pytest.mark.parametrize("wrong", [{"n_domains": 1}, {"n_domains": 51}, {"count": 0}, {"count": 3}, {"size": 4}])
+def test_cdsprites_refuses_what_makes_no_sense(wrong):
+    ((name, value),) = wrong.items()
+    with pytest.raises(ValueError, match=f"{name}={value}"):
+        cdsprites(**wrong)
+
+
+def test_dtype_is_kept_and_values_are_in_the_unit_interval():
+    task = cdsprites(2, count=4, size=8, dtype=np.float32)
+    for domain in (*task.train, *task.validation, *task.test):
+        assert domain.x.dtype == np.float32 and domain.x.min() == 0 and 0 < domain.x.max() <= 1
+    assert task.shape == (3, 8, 8) and task.classes == 2

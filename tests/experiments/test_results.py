@@ -1,0 +1,155 @@
+import json
+
+import numpy as np
+import pytest
+
+from minifishr.data import Domain, Problem, cdsprites
+from minifishr.experiments import results as report
+from minifishr.experiments.presets import DISPERSION
+from minifishr.experiments.results import caption, results_folder, spread, table, write_config
+from minifishr.experiments.runs import Result, plan
+from minifishr.train import Row
+
+STEPS = (0, 10, 20)
+
+
+def task(shape=()):
+    x = np.random.default_rng(0).random((14, 2 * 3 * 3))
+    names = "+80%", "+90%", "-90%", "grey"
+    first, second, test, grey = (Domain(name, x, np.arange(14) % 2) for name in names)
+    return Problem("Colored test digits", [first, second], [first, second], [test, grey], shape)
+
+
+def result(config, accuracy, failure=None):
+    names = [domain.name for domain in [*task().train, *task().test]]
+    rows = [Row(t, n, "accuracy", accuracy + t / 1000) for t in STEPS for n in names]
+    rows += [Row(t, n, "validation accuracy", 1 - t / 100) for t in STEPS for n in names[:2]]
+    rows += [Row(t, "", "risk", 1 / (1 + t)) for t in range(20)]
+    if config["algorithm"] != "erm":
+        rows += [Row(t, "", "penalty", 10.0**-t) for t in range(20)]
+    variances = np.random.default_rng(1).random((2, 2, 5))
+    return Result(config, np.zeros(3), rows, variances, 12.34, failure)
+
+
+def results(failed=()):
+    configs = plan("quick", ("erm", "fishr"), (0, 1))
+    return [result(c, 0.5 + 0.1 * c["seed"], "seed 1: no" if i in failed else None) for i, c in enumerate(configs)]
+
+
+def cells(text):
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()]
+
+
+def test_table_shows_mean_and_standard_deviation_at_the_last_step():
+    header, _, erm, fishr = cells(table(results(), task()))
+    assert header == ["method", "+80%", "+90%", "-90% (test)", "grey", "seconds"]
+    # 52 and 62 percent: mean 57, standard deviation 10 / sqrt(2)
+    assert erm == ["erm", *["57.0 +- 7.1"] * 4, "12.3"] and fishr[0] == "fishr"
+
+
+def test_table_at_the_validated_step_differs():
+    assert cells(table(results(), task(), "validation"))[2] == ["erm", *["55.0 +- 7.1"] * 4, "12.3"]
+
+
+def test_failed_runs_are_left_out_and_a_method_without_runs_says_so():
+    _, _, erm, fishr = cells(table(results(failed=(1, 2, 3)), task()))
+    assert erm == ["erm", *["52.0"] * 4, "12.3"] and fishr == ["fishr", *["failed"] * 5]
+
+
+def test_table_over_numbers_of_domains_has_the_test_accuracy_of_each():
+    from experiments.test_figures import sprites
+
+    problem = cdsprites(2, count=4, size=8)
+    header, _, erm, _ = cells(table(sprites([2, 9]), problem))
+    assert header == ["method", "2 domains", "9 domains", "seconds"] and erm[1:3] == ["59.0 +- 7.1", "66.0 +- 7.1"]
+    text = caption([r.config for r in sprites([2, 9])], problem)
+    assert "Accuracy on the test domain in percent" in text and "Rows: 4 a training domain, test 20." in text
+
+
+def test_table_and_caption_show_many_training_domains_as_one():
+    from experiments.test_figures import sprites
+
+    problem = cdsprites(9, count=4, size=8)
+    assert cells(table(sprites([9]), problem))[0] == ["method", "mean of 9 training domains", "test", "seconds"]
+    text = caption([r.config for r in sprites([9])], problem)
+    assert "Rows: 4 in each of 9 training domains, test 20." in text
+
+
+def measured(method, seed, values):
+    rows = [Row(0, "", f"{DISPERSION} {n}", 0.5) for n in values] + [
+        Row(20, "", f"{DISPERSION} {n}", v + seed) for n, v in values.items()
+    ]
+    found = result({**plan("quick", (method,), (seed,))[0], "invariances": True}, 0.5)
+    return found._replace(history=[*found.history, *rows])
+
+
+def test_invariance_matrix_is_the_mean_over_seeds_with_the_start_first():
+    matrix = report.invariance_matrix(
+        [
+            measured(m, s, {"risk": r, "mean of features": 0.0})
+            for m, r in (("erm", 0.1), ("fishr", 0.2))
+            for s in (0, 1)
+        ]
+    )
+    assert matrix == {
+        "untrained": {"risk": 0.5, "mean of features": 0.5},
+        "erm": {"risk": pytest.approx(0.6), "mean of features": 0.5},
+        "fishr": {"risk": pytest.approx(0.7), "mean of features": 0.5},
+    }
+
+
+def test_invariance_table_has_a_row_a_method_and_says_what_it_is():
+    text = report.invariance_table([measured("fishr", 0, {"risk": 0.012345})])
+    header, _, untrained, fishr = cells(text.split("\n\n")[0])
+    assert header == ["trained with", "risk"] and untrained == ["untrained", "0.5"] and fishr == ["fishr", "0.012"]
+    assert "Dispersion over the training domains" in text
+
+
+def test_spread_of_one_value_has_no_deviation():
+    assert spread([12.34]) == "12.3" and spread([1.0, 3.0]) == "2.0 +- 1.4" and spread([]) == "failed"
+
+
+def test_caption_names_digits_preset_seeds_rule_and_rows():
+    text = caption(plan("quick", ("erm",), (0, 1)), task())
+    for part in ("Colored test digits", "preset quick (paper convention)", "300 steps", "seeds 0, 1", "+80% 14"):
+        assert part in text
+    assert "the last step, nothing selected" in text and "held-out rows" in caption(plan(), task(), "validation")
+
+
+def test_results_go_to_the_next_free_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert results_folder(None, "colored-quick").as_posix() == "results/colored-quick-001"
+    assert results_folder(None, "colored-quick").as_posix() == "results/colored-quick-002"
+    assert results_folder(None, "colored-irm").as_posix() == "results/colored-irm-001"
+
+
+def test_results_that_are_there_are_kept_unless_forced(tmp_path):
+    folder = results_folder(tmp_path / "mine", "x")
+    (folder / "table.md").write_text("precious")
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"--out .*mine: .* is there already"):
+        results_folder(folder, "x")
+    assert (folder / "table.md").read_text() == "precious"
+    results_folder(folder, "x", force=True)
+    assert not (folder / "table.md").exists() and (folder / "notes.txt").read_text() == "mine"
+
+
+def test_half_sorted_history_of_an_interrupted_run_is_thrown_away(tmp_path):
+    (tmp_path / "history.part").write_text("half a row")
+    report.sort_history(tmp_path, results())
+    lines = (tmp_path / "history.jsonl").read_text().splitlines()
+    assert len(lines) == sum(len(r.history) for r in results()) and json.loads(lines[0])["algorithm"] == "erm"
+
+
+def test_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=r"--out .*file/below: cannot be written: Not a directory"):
+        results_folder(tmp_path / "file" / "below", "x")
+
+
+def test_configuration_has_every_run_and_the_versions(tmp_path):
+    configs = plan("quick", ("erm", "fishr"), (0, 1))
+    write_config(tmp_path, configs, task())
+    text = json.loads((tmp_path / "config.json").read_text())
+    assert text["runs"] == configs and text["problem"] == "Colored test digits"
+    assert text["versions"]["numpy"] == np.__version__

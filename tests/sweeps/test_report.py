@@ -1,0 +1,331 @@
+import csv
+import io
+import json
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sweeps.test_selection import NAMES, pairs, record
+
+from minifishr import cli, plots
+from minifishr.experiments import DISPERSION
+from minifishr.sweeps.figures import best_so_far, last_accuracies, sweep_figures
+from minifishr.sweeps.records import records, runs_folder, write_record
+from minifishr.sweeps.report import in_order, report, sections
+from minifishr.sweeps.selection import RULES, searches
+from minifishr.sweeps.tables import AVERAGE, PUBLISHED, cell, lines, ranks, text
+from minifishr.train import Row
+
+
+def cells(markdown, heading):
+    """Header and rows of the table under a heading."""
+    part = markdown.split(f"### {heading}\n")[1].split("\n#")[0]
+    table = [line.strip("|").split("|") for line in part.splitlines() if line.startswith("|")]
+    return [[each.strip() for each in line] for n, line in enumerate(table) if n != 1]
+
+
+def small():
+    """Two methods, two seeds, two draws, each of four domains left out: with known answers under the oracle rule.
+
+    Draw 1 is the better one. The test accuracy of erm is 0.5 + place / 10 + seed / 50, that of fishr is 0.1 higher.
+    """
+    return [
+        record(name, 0.5 + place / 10 + seed / 50 + (method == "fishr") / 10, oracle=0.5 + draw / 10, draw=draw, **rest)
+        for place, name in enumerate(NAMES)
+        for seed in (0, 1)
+        for draw in (0, 1)
+        for method in ("erm", "fishr")
+        for rest in [{"seed": seed, "method": method}]
+    ]
+
+
+def test_table_has_mean_and_standard_error_by_hand():
+    # seeds 50 and 52: mean 51, standard deviation sqrt(2), standard error sqrt(2) / sqrt(2) = 1
+    header, erm, fishr = cells(report(small())["report.md"], "Own data, oracle")
+    assert header == ["method", "a", "b", "c", "d", "average", "rank"]
+    assert erm == ["erm", "51.0 +- 1.0", "61.0 +- 1.0", "71.0 +- 1.0", "81.0 +- 1.0", "66.0 +- 1.0", "2"]
+    assert fishr[1:] == ["61.0 +- 1.0", "71.0 +- 1.0", "81.0 +- 1.0", "91.0 +- 1.0", "76.0 +- 1.0", "1"]
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=6))
+def test_cell_agrees_with_the_definition(values):
+    found, n = cell(values), len(values)
+    mean = sum(values) / n
+    assert found.mean == pytest.approx(100 * mean) and found.seeds == n
+    assert found.error == pytest.approx(100 * (sum((v - mean) ** 2 for v in values) / (n - 1) / n) ** 0.5, abs=1e-9)
+
+
+def test_one_seed_has_no_standard_error_and_no_seed_no_cell():
+    assert text(cell([0.5]), 1) == "50.0" and text(cell([0.5]), 3) == "50.0 (1/3)" and text(cell([]), 3) == "-"
+
+
+def test_average_needs_all_domains_of_a_seed():
+    found = {("erm", "a", 0): 0.2, ("erm", "b", 0): 0.4, ("erm", "a", 1): 0.9}
+    found |= {("irm", "a", 1): 0.5}
+    erm, irm = lines(found, ["erm", "irm"], ["a", "b"])
+    assert [text(each, 2) for each in (*erm.cells.values(), erm.average)] == [
+        "55.0 +- 35.0", "40.0 (1/2)", "30.0 (1/2)",
+    ]  # fmt: skip
+    assert [text(each, 2) for each in (*irm.cells.values(), irm.average)] == ["50.0 (1/2)", "-", "-"]
+    assert (erm.rank, irm.rank) == (1, None)
+
+
+def test_equal_averages_have_equal_ranks_and_the_next_is_left_out():
+    assert ranks({"a": 3.0, "b": 5.0, "c": 5.0 + 1e-12, "d": 1.0}) == {"a": 3, "b": 1, "c": 1, "d": 4}
+
+
+def test_missing_and_failed_runs_are_counted_and_cells_say_how_many_seeds_they_have():
+    found = [r for r in small() if not (r.config["seed"] == 1 and r.config["test_domain"] == "c")]
+    for place, each in enumerate(found):
+        if each.config["algorithm"] == "erm" and each.config["test_domain"] == "a" and each.config["seed"] == 0:
+            found[place] = each._replace(failure="went wrong", history=[])
+    page = report(found)["report.md"]
+    counts = (
+        "32 runs (2 methods x 4 choices of what is left out x 2 draws x 2 seeds): 26 done, 2 failed (erm 2), 4 missing."
+    )
+    assert counts in page
+    _, erm, fishr = cells(page, "Own data, oracle")
+    assert erm == ["erm", "52.0 (1/2)", "61.0 +- 1.0", "70.0 (1/2)", "81.0 +- 1.0", "-", "-"]
+    assert fishr[-2:] == ["75.0 (1/2)", "1"]
+    assert "(k/2): only k seeds count, - none; an average needs a seed with all domains." in page
+
+
+def colored(**options):
+    """Colored MNIST of two training domains, each domain left out."""
+    rename = dict(zip("abc", ("+90%", "+80%", "-90%"), strict=True))
+    found = []
+    for old in [record(name, 0.2, dataset="colored", data="MNIST 0123", **options) for name in "abc"]:
+        history = [row._replace(domain=rename[row.domain]) for row in old.history if row.domain != "d"]
+        found.append(
+            old._replace(config={**old.config, "test_domain": rename[old.config["test_domain"]]}, history=history)
+        )
+    return found
+
+
+def test_colored_mnist_says_why_half_is_normal_what_was_published_and_what_cannot_be():
+    page = report([*colored(), *colored(method="vrex"), *colored(method="sand_mask")])["report.md"]
+    assert page.count("An average of about 50 % is normal here") == 1
+    assert cells(page, "Colored MNIST, oracle") == [
+        ["method", "+90%", "+80%", "-90%", "average", "rank", "published average"],
+        ["erm", "20.0", "20.0", "20.0", "20.0", "1", "57.8"],
+        ["vrex", "20.0", "20.0", "20.0", "20.0", "1", "67.0"],
+        ["sand_mask", "20.0", "20.0", "20.0", "20.0", "1", "-"],
+    ]
+    assert cells(page, "Colored MNIST, training-domain validation")[1][-1] == "51.5"
+    assert "it has 3 domains, and with two left out fewer than 2 remain to train on" in page
+    assert "small convolutional net, not an MLP" in page
+    assert page.count("Selection rule: oracle, the draw with the best accuracy on held-out rows of the left-out") == 1
+
+
+def test_average_over_some_of_the_domains_has_no_published_one_beside_it():
+    page = report([r for r in colored() if r.config["test_domain"] != "+90%"])["report.md"]
+    assert cells(page, "Colored MNIST, oracle")[0] == ["method", "+80%", "-90%", "average", "rank"]
+
+
+def test_irm_setup_has_no_oracle_no_published_numbers_and_no_average_to_explain():
+    old = colored(convention="paper")[2]
+    old = old._replace(history=[row for row in old.history if row.metric != "oracle accuracy"])
+    page = report([old])["report.md"]
+    assert "is normal here" not in page and "ublished" not in page
+    assert "no run that ended well has the held-out rows that it looks at" in page
+
+
+def test_leave_one_domain_out_says_what_it_needs_until_it_is_there():
+    assert "needs the runs that `minifishr sweep --leave-two-out` adds" in report(small())["report.md"]
+    found = [record("b", {10: 0.25}), *pairs("b", {name: {10: 0.5} for name in "acd"})]
+    assert cells(report(found)["report.md"], "Own data, leave-one-domain-out")[1] == ["erm", "25.0", "25.0", "1"]
+    toy = [record("d", 0.25, dataset="linear", data=None)]
+    assert "its test domain is fixed" in report(toy)["report.md"]
+
+
+def test_sweep_in_which_all_failed_is_a_report_too():
+    page = report([record("a", failure="went wrong", seed=seed) for seed in (0, 1)])["report.md"]
+    assert "1 choice of what is left out x 1 draw x 2 seeds): 0 done, 2 failed (erm 2), 0 missing." in page
+    assert page.count("Not available for this data set") == 3 and "| Own data, oracle" in page
+
+
+def test_published_numbers_leave_out_what_is_only_remembered():
+    assert {name for found in PUBLISHED.values() for name in found} == {
+        "erm", "irm", "vrex", "fish", "fishr", "coral", "dann",
+    }  # fmt: skip
+
+
+def test_domains_are_in_the_order_of_the_data_set():
+    rename = dict(zip(NAMES, ("75", "0", "x", "15"), strict=True))
+    found = []
+    for each in [record(name) for name in "dbca"]:
+        history = [row._replace(domain=rename[row.domain]) for row in each.history]
+        found.append(
+            each._replace(config={**each.config, "test_domain": rename[each.config["test_domain"]]}, history=history)
+        )
+    assert in_order(found) == ["75", "0", "x", "15"]
+
+
+def test_comma_separated_table_has_the_numbers_of_the_markdown_table():
+    files = report(small())
+    rows = list(csv.DictReader(io.StringIO(files["own-oracle.csv"])))
+    assert len(rows) == 2 * 5 and {(row["dataset"], row["rule"]) for row in rows} == {("own", "oracle")}
+    average = [row for row in rows if row["left_out"] == AVERAGE]
+    assert [(row["method"], row["accuracy"], row["standard_error"], row["seeds"], row["rank"]) for row in average] == [
+        ("erm", "66.0000", "1.0000", "2", "2"), ("fishr", "76.0000", "1.0000", "2", "1"),
+    ]  # fmt: skip
+
+
+def test_latex_escapes_percent_signs_and_underscores_and_names_the_rule():
+    tex = report(colored(method="sand_mask"))["colored-oracle.tex"]
+    assert (
+        r"+90\%" in tex
+        and r"sand\_mask" in tex
+        and not re.search(r"(?<!\\)[%_&](?=[^\n]*caption)", tex.split("tabular")[-1])
+    )
+    assert tex.startswith("\\begin{table}\n") and r"\caption{Colored MNIST: test accuracy" in tex and r"\toprule" in tex
+    assert r"60.0 $\pm$ 1.0" not in tex and r" $\pm$ " in report(small())["own-oracle.tex"]
+
+
+# ---- figures
+
+
+def test_best_so_far_ends_at_the_number_of_the_table():
+    found = [record("d", 0.1 * draw, oracle=(draw * 3 % 5) / 10, draw=draw) for draw in range(5)]
+    curve = best_so_far(searches(found), "erm")
+    # draw 3 has oracle accuracy 0.4; the first number is the mean of all test accuracies
+    assert curve[-1] == pytest.approx(30) and curve[0] == pytest.approx(20) and len(curve) == 5
+    assert len(best_so_far(searches([*found, record("c", draw=1)]), "erm")) == 1
+    assert len(best_so_far(searches(found), "fishr")) == 0
+
+
+def test_points_are_the_last_step_and_the_mean_over_seeds():
+    found = searches([record("d", {10: 0.9, 20: 0.2}), record("d", {20: 0.4}, seed=1), record("d", 0.7, draw=1)])
+    assert last_accuracies(found, "erm") == {"d": {0: pytest.approx(30), 1: pytest.approx(70)}}
+
+
+def test_figures_have_a_point_for_every_draw():
+    (part,) = sections([*small(), record("a", failure="went wrong", draw=2, method="fishr")])
+    drawn = {name: figure for name, (_, figure) in sweep_figures(part).items()}
+    assert list(drawn) == [
+        "own-sensitivity.png", "own-best-so-far.png", "own-erm-hyper-parameters.png", "own-fishr-hyper-parameters.png",
+    ]  # fmt: skip
+    strips = drawn["own-sensitivity.png"].axes[0]
+    assert [len(line.get_xdata()) for line in strips.lines] == [2, 2]
+    assert strips.lines[1].get_color() == plots.METHODS["fishr"][0]
+    lr, batch = drawn["own-erm-hyper-parameters.png"].axes
+    assert lr.get_xlabel() == "lr" and lr.lines[0].get_xdata().tolist() == [0.001, 0.002]
+    assert batch.get_xlabel() == "batch" and {line.get_marker() for line in batch.lines[:4]} == set("os^X")
+    assert lr.lines[4].get_xdata() == [0.001, 0.001]  # the default
+    assert not sweep_figures(sections([record("a")])[0])
+
+
+@pytest.mark.parametrize(
+    ("x", "scale"),
+    [([1e-4, 3e-4, 1e-2], "log"), ([0.9, 0.95, 0.99], "linear"), ([0, 1, 3, 500], "symlog"), ([0, 0.5], "linear")],
+)
+def test_scale_of_a_hyper_parameter_follows_where_most_values_are(x, scale):
+    from plots.test_plots import axis
+
+    ax = plots.draws(axis(), x, {"a": np.zeros(len(x))})
+    assert ax.get_xscale() == scale and len(ax.get_xticks()) < 12
+
+
+# ---- the command
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with the records of a small sweep, of which one run failed."""
+    runs_folder(tmp_path).mkdir()
+    for each in [*small(), record("a", failure="went wrong", draw=2)]:
+        write_record(tmp_path, each)
+    return tmp_path
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_command_writes_the_same_bytes_again_whatever_the_seconds(folder, capsys):
+    assert cli.main(["report", str(folder)]) == 0
+    first, page = contents(folder / "report"), capsys.readouterr().out
+    assert {str(name) for name in first} == {
+        "report.md", "own-oracle.csv", "own-oracle.tex", "own-training-domain-validation.csv",
+        "own-training-domain-validation.tex", "own-sensitivity.png", "own-best-so-far.png",
+        "own-erm-hyper-parameters.png", "own-fishr-hyper-parameters.png",
+    }  # fmt: skip
+    assert page.startswith((folder / "report" / "report.md").read_text()) and "1 failed (erm 1), 15 missing" in page
+    assert all(f"({name})" in page for name in map(str, first) if name.endswith(".png"))
+    for each in records(folder):
+        write_record(folder, each._replace(seconds=7.0, versions={"python": "4"}))
+    assert cli.main(["report", str(folder), "--out", str(folder / "again" / "here")]) == 0
+    assert contents(folder / "again" / "here") == first
+
+
+def measured(runs):
+    """The same runs with a dispersion of the risks: 0.5 at first, then draw / 10 + seed / 50, fishr's half of it."""
+    found = []
+    for run in runs:
+        value = (run.config["draw"] / 10 + run.config["seed"] / 50) / (1 + (run.config["algorithm"] == "fishr"))
+        rows = [Row(step, "", f"{DISPERSION} risk", v) for step, v in ((0, 0.5), (20, value))]
+        found.append(run._replace(config={**run.config, "invariances": True}, history=[*run.history, *rows]))
+    return found
+
+
+def test_invariance_matrix_is_of_the_runs_that_the_oracle_chooses():
+    page = report(measured(small()))["report.md"]
+    rows = cells(page, "Own data, what each method has made equal")
+    # the oracle chooses draw 1: the mean of 0.10 and 0.12, and half of it
+    assert rows == [["trained with", "risk"], ["untrained", "0.5"], ["erm", "0.11"], ["fishr", "0.055"]]
+    assert "mean over seeds of the runs that the oracle chooses, with a or b or c or d left out." in page
+    assert "made equal" not in report(small())["report.md"]
+
+
+def test_invariance_matrix_compares_methods_on_the_left_out_domains_that_all_have():
+    some = [r for r in measured(small()) if r.config["algorithm"] == "erm" or r.config["test_domain"] == "b"]
+    page = report([r for r in some if r.config["seed"] == 1 or r.config["test_domain"] != "b"])["report.md"]
+    # seed 1 alone has b left out: 0.12, and half of it
+    assert cells(page, "Own data, what each method has made equal")[2:] == [["erm", "0.12"], ["fishr", "0.06"]]
+    assert "the oracle chooses, with b left out." in page
+    apart = [r for r in measured(small()) if (r.config["algorithm"] == "erm") == (r.config["test_domain"] == "b")]
+    assert "made equal" not in report(apart)["report.md"]
+
+
+def test_invariance_matrix_without_an_oracle_is_of_the_defaults():
+    blind = [r._replace(history=[w for w in r.history if w.metric != "oracle accuracy"]) for r in measured(small())]
+    assert cells(report(blind)["report.md"], "Own data, what each method has made equal")[2] == ["erm", "0.01"]
+    (only,) = sections(blind[:8:4])
+    assert list(sweep_figures(only)) == ["own-invariances.png"]
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty", "foreign", "damaged", "no sweep", "strange data", "other format"])
+def test_folders_without_a_sweep_are_refused_in_one_sentence_and_left_alone(kind, tmp_path, capsys):
+    folder = tmp_path / "x"
+    if kind != "missing":
+        folder.mkdir()
+    if kind == "foreign":
+        (folder / "notes.txt").write_text("mine")
+    if kind in ("damaged", "no sweep", "strange data", "other format"):
+        runs_folder(folder).mkdir()
+        configs = {"no sweep": {"seed": 0}, "strange data": {**record("a").config, "dataset": "cifar"}}
+        write_record(folder, record("a")._replace(config=configs.get(kind, record("a").config)))
+        path = next(runs_folder(folder).iterdir())
+        if kind == "damaged":
+            path.write_bytes(path.read_bytes()[:-9])
+        if kind == "other format":
+            path.write_text(json.dumps({"format": 2}))
+    before = contents(tmp_path)
+    assert cli.main(["report", str(folder)]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and err.startswith("minifishr report: ") and "Traceback" not in err
+    assert contents(tmp_path) == before and folder.exists() == (kind != "missing")
+
+
+def test_place_that_cannot_be_written_is_named(folder, capsys):
+    (folder / "file").write_text("")
+    assert cli.main(["report", str(folder), "--out", str(folder / "file")]) == 2
+    assert re.search(r"--out .*file: cannot be written: File exists\n$", capsys.readouterr().err)
+
+
+def test_every_rule_is_in_every_section():
+    page = report([*small(), *colored()])["report.md"]
+    for title in ("Own data", "Colored MNIST"):
+        assert all(f"### {title}, {rule}\n" in page for rule in RULES)
