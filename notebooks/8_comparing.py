@@ -59,9 +59,9 @@ methods, seeds = ("erm", "irm", "vrex", "fishr"), range(3 if SHORT else 5)
 small = {"count": 400, "hidden": [16], "steps": 100} if SHORT else {"count": 2_500, "hidden": [64, 64], "every": 20}
 changes = [(None, "warm_up", 60)] if SHORT else []
 digits, runs = load_digits(), experiments.plan("quick", methods, seeds, changes=changes, invariances=True)
-configs = [{**config, **small} for config in runs]
+configs = [config._replace(**small) for config in runs]
 results = list(experiments.compare(configs, digits, jobs=2))  # in the order in which they finish
-results.sort(key=lambda r: (methods.index(r.config["algorithm"]), r.config["seed"]))
+results.sort(key=lambda r: (methods.index(r.config.algorithm), r.config.seed))
 groups, task = experiments.by_method(results), experiments.problem(configs[0], digits)
 assert all(len(group) == len(seeds) for group in groups.values())
 assert [experiments.PRESETS["irm"][key] for key in ("count", "steps")] == [25_000, 501]
@@ -307,7 +307,7 @@ rates, steps, three = (0.1, 0.15, 0.2, 0.9), 40 if SHORT else 400, ("erm", "vrex
 source = data.colored_mnist_domains(digits, flip_rates=rates, size=14, count=1_500, dtype=np.float32)
 search = grid.grid(source, three, ["own"], ["-90%"], 2 if SHORT else 4, steps=steps, leave_two_out=True)
 with TemporaryDirectory() as folder:
-    records = list(sweep([{**run, "hidden": [64], "every": steps // 10} for run in search], source, folder, jobs=2))
+    records = list(sweep([run._replace(hidden=[64], every=steps // 10) for run in search], source, folder, jobs=2))
 found = {rule: {name: choices(records, rule)["own", name, "-90%", 0] for name in three} for rule in RULES}
 for rule, by_name in found.items():
     lines = [f"  {n:6} draw {c.draw}, step {c.step:3}: {100 * c.accuracy:.0f} %" for n, c in by_name.items()]

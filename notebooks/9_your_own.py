@@ -350,7 +350,7 @@ methods, mine = ["erm", "vrex", "fishr"], {"evenness": evenness, "group_dro": gr
 changes = [(None, "lr", 0.003), ("squares", "lr", 0.1)]
 changes += [(n, key, v) for n in ("vrex", "fishr") for key, v in (("penalty_weight", 1e5), ("warm_up", 50))]
 configs = plan("quick", [*methods, *mine], seeds=[0] if SHORT else [0, 1], changes=changes, steps=steps)
-configs = [{**config, "count": count, "hidden": [64]} for config in configs]
+configs = [config._replace(count=count, hidden=[64]) for config in configs]
 results = list(compare(configs, digits, ALGORITHMS | mine))
 
 
@@ -409,7 +409,7 @@ tests, chosen = {}, ["erm", "vrex", "evenness"]
 changes = [(None, "lr", 0.01), *((n, "penalty_weight", 1e3) for n in chosen[1:]), ("vrex", "warm_up", 50)]
 for left in [d.name for d in own]:
     configs = plan("quick", chosen, dataset="own", test_domain=left, changes=changes, steps=200)
-    configs = [{**config, "hidden": [16]} for config in configs]
+    configs = [config._replace(hidden=[16]) for config in configs]
     results = list(compare(configs, own, ALGORITHMS | mine))
     tests[f"tested on {left}"] = {name: accuracies(group, [left])[0] for name, group in by_method(results).items()}
 print(table(results, problem(configs[0], own), seconds=False))

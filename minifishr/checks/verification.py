@@ -34,10 +34,10 @@ def verified(draws=20, seed=0, names=None):
     Case number i only depends on (seed, i). ValueError for less than one draw or an unknown name.
     """
     if draws < 1:
-        raise ValueError(f"verify: there must be at least one draw, got {draws}")
+        raise ValueError(f"there must be at least one draw, got {draws}")
     unknown = [name for name in names or [] if name not in IDENTITIES]
     if unknown:
-        raise ValueError(f"verify: unknown identity {unknown[0]!r}, expected one of {', '.join(IDENTITIES)}")
+        raise ValueError(f"unknown identity {unknown[0]!r}, expected one of {', '.join(IDENTITIES)}")
     cases = [drawn(stream(seed, "verify", number)) for number in range(draws)]
     cases += [make(cases[number % draws]) for number, make in enumerate(HARD.values())]
     return (verdict(IDENTITIES[name], cases) for name in names or IDENTITIES)

@@ -67,11 +67,11 @@ def run_compare(args):
     task = problem(configs[0], source)
     model = network(configs[0], task)
     for config in configs:  # every mistake that can be seen before training is seen here
-        ALGORITHMS[config["algorithm"]](model, convention=config["convention"], **config["hyper_parameters"])
-    folder = results_folder(args.out, f"{configs[0]['dataset']}-{configs[0]['preset']}", args.force)
+        ALGORITHMS[config.algorithm](model, convention=config.convention, **config.hyper_parameters)
+    folder = results_folder(args.out, f"{configs[0].dataset}-{configs[0].preset}", args.force)
     write_config(folder, configs, task)
     results = []
-    with tqdm(total=sum(c["steps"] for c in configs), unit="step", desc=f"0/{len(configs)} runs") as bar:
+    with tqdm(total=sum(c.steps for c in configs), unit="step", desc=f"0/{len(configs)} runs") as bar:
         for result in compare(configs, source, jobs=args.jobs, bar=lambda n: bar.update(n - bar.n)):
             results.append(result)
             append_history(folder, result)
@@ -116,7 +116,7 @@ def finish(folder, results, configs, task, selection):
     """Write and print what the runs gave; 1 if one of them failed."""
     text = f"{table(results, task, selection)}\n\n{caption(configs, task, selection)}\n"
     failures = [result.failure for result in results if result.failure]
-    if configs[0].get("invariances") and len(failures) < len(results):
+    if configs[0].invariances and len(failures) < len(results):
         text += f"\n{invariance_table(results)}\n"
     text += "".join(f"\nFailed: {failure}\n" for failure in failures)
     (folder / "table.md").write_text(text, encoding="utf-8")

@@ -15,11 +15,10 @@ def add(commands):
 
 def run_report(args):
     """Write the report of the records of a folder and print it; the same files again from the same records."""
-    found = records.records(args.folder)
-    pictures = {part.dataset: sweep_figures(part) for part in report.sections(found)}
-    texts = report.report(
-        found, {name: {file: title for file, (title, _) in p.items()} for name, p in pictures.items()}
-    )
+    parts = report.sections(records.records(args.folder))
+    pictures = {part.dataset: sweep_figures(part) for part in parts}
+    titles = {name: {file: title for file, (title, _) in drawn.items()} for name, drawn in pictures.items()}
+    texts = report.report(parts, titles)
     out = Path(args.out or Path(args.folder, "report"))
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 from ..algorithms import ALGORITHMS, CORE
 from ..data import load_digits
-from ..experiments import NAMED, PRESETS, TOYS, check_known, left_out
+from ..experiments import NAMED, PRESETS, TOYS, check_known
 from ..sweeps import expected_seconds, grid, records, sweep
 
 
@@ -47,7 +47,7 @@ def run_sweep(args):
     results = sweep(configs, source, args.out, bar=lambda n: bar.update(n - bar.n), **where)
     note_warm_ups(configs)
     options = {"unit": "step", "desc": f"{done}/{len(configs)} runs", "disable": not todo}
-    with tqdm(total=sum(c["steps"] for c in todo), **options) as bar:
+    with tqdm(total=sum(c.steps for c in todo), **options) as bar:
         for number, _ in enumerate(results, done + 1):
             bar.set_description(f"{number}/{len(configs)} runs")
     return finish(args.out, configs)
@@ -89,7 +89,7 @@ def duration(seconds):
 
 def note_pairs(args, configs):
     """Say which data sets have no run with two domains left out though they are asked for."""
-    without = {c["dataset"] for c in configs} - {c["dataset"] for c in configs if "also_left_out" in c}
+    without = {c.dataset for c in configs} - {c.dataset for c in configs if c.also_left_out}
     for name in sorted(without) if args.leave_two_out else []:
         reason = "it has fewer than 4 domains to leave out, so that less than 2 would remain to train on"
         print(f"minifishr: --leave-two-out adds no run of data set {name!r}: {reason}", file=sys.stderr)
@@ -97,9 +97,9 @@ def note_pairs(args, configs):
 
 def note_warm_ups(configs):
     """Say where a run ends before its warm-up does: its penalty never gets its weight."""
-    early = [c for c in configs if c["hyper_parameters"].get("warm_up", 0) >= c["steps"]]
+    early = [c for c in configs if c.hyper_parameters.get("warm_up", 0) >= c.steps]
     if early:
-        names = ", ".join(dict.fromkeys(f"{c['algorithm']} draw {c['draw']}" for c in early))
+        names = ", ".join(dict.fromkeys(f"{c.algorithm} draw {c.draw}" for c in early))
         print(f"minifishr: {len(early)} of {len(configs)} runs end before their warm-up: {names}", file=sys.stderr)
 
 
@@ -109,8 +109,9 @@ def finish(folder, configs):
     ended = [found[name] for name in map(records.identity, configs) if name in found]
     failed = [record for record in ended if record.failure]
     for record in failed:
-        cell = "{dataset} {} draw {draw}".format(" and ".join(left_out(record.config)), **record.config)
-        print(f"minifishr: {cell} {record.failure}", file=sys.stderr)
+        config = record.config
+        left_out = " and ".join(config.left_out)
+        print(f"minifishr: {config.dataset} {left_out} draw {config.draw} {record.failure}", file=sys.stderr)
     where = records.runs_folder(folder)
     print(f"{len(configs)} runs: {len(ended) - len(failed)} done, {len(failed)} failed; records in {where}")
     return 1 if failed else 0

@@ -16,8 +16,8 @@ def write_figures(folder, results, problem):
     sizes = {n: groups for n, part in by_size(results).items() if (groups := finished(part))}
     if not sizes:
         return
-    seeds = len({result.config["seed"] for result in results})
-    title = f"{problem.name}, preset {results[0].config['preset']}"
+    seeds = len({result.config.seed for result in results})
+    title = f"{problem.name}, preset {results[0].config.preset}"
     several = f"{title}, {seeds} seed{'s' if seeds > 1 else ''}"
     drawn = {}
     if len(by_size(results)) > 1:
@@ -26,10 +26,10 @@ def write_figures(folder, results, problem):
         groups = next(iter(sizes.values()))
         drawn["accuracy"] = accuracy_figure(groups, problem, several)
         drawn["objective"] = objective_figure(groups, several)
-        drawn["variances"] = variance_figure(groups, problem, f"{title}, seed {results[0].config['seed']}")
-    if results[0].config["dataset"] in TOYS:
+        drawn["variances"] = variance_figure(groups, problem, f"{title}, seed {results[0].config.seed}")
+    if results[0].config.dataset in TOYS:
         drawn["agreement"] = agreement_figure(sizes, several)
-    if len(sizes) == 1 and results[0].config.get("invariances"):
+    if len(sizes) == 1 and results[0].config.invariances:
         drawn["invariances"] = invariance_figure(results, several)
         drawn["landscape"] = landscape_figure(next(iter(sizes.values())), problem, title)
     if problem.shape:
@@ -104,7 +104,7 @@ def agreement_figure(sizes, title):
 def objective_figure(groups, title):
     """Risk and, where there is one, penalty over steps, each method's own on one axis; minibatches in windows."""
     config = next(iter(groups.values()))[0].config
-    window = config["every"] if config["batch"] else 1
+    window = config.every if config.batch else 1
     note = f" (mean of {window} steps)" if window > 1 else ""
     panels = {}
     for metric in ("risk", "penalty"):

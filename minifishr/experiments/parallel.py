@@ -21,7 +21,7 @@ def compare(configs, source, factories=ALGORITHMS, jobs=1, bar=None) -> Iterable
     with tempfile.TemporaryDirectory() as folder:
         tally = Path(folder, "steps")
         tally.touch()
-        work = (delayed(run)(c, source, factories[c["algorithm"]], counted(tally)) for c in configs)
+        work = (delayed(run)(c, source, factories[c.algorithm], counted(tally)) for c in configs)
         with watched(tally, bar):
             yield from Parallel(n_jobs=min(jobs, len(configs)), return_as="generator_unordered")(work)
 

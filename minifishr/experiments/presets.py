@@ -99,4 +99,3 @@ NAMED = [name for name in DATASETS if name != "own"]  # what needs no arrays of 
 TOYS = ("linear", "cdsprites")  # drawn without digits; how well gradients agree is measured on the way
 DISPERSION = "dispersion of"  # how the metrics of an invariance matrix start
 DOMAINS = 15  # of the colored sprites, unless said
-LEFT_OUT = ("test_domain", "also_left_out")  # where a configuration says what it tests on; few have the second

@@ -10,6 +10,7 @@ from tabulate import tabulate
 
 from ..evaluate import SELECTION, measured
 from ..train import write_rows
+from .config import said
 from .presets import DISPERSION
 
 PICTURES = ("accuracy.png", "objective.png", "variances.png", "agreement.png", "domains.png", "images.png")
@@ -49,13 +50,15 @@ def versions():
 
 def write_config(folder, configs, problem):
     """config.json: what was run, on what, with which versions."""
-    text = json.dumps({"problem": problem.name, "versions": versions(), "runs": configs}, indent=1)
+    found = {"problem": problem.name, "versions": versions(), "runs": [said(config) for config in configs]}
+    text = json.dumps(found, indent=1)
     (folder / "config.json").write_text(text + "\n", encoding="utf-8")
 
 
 def append_history(folder, result, name="history.jsonl"):
     """Add a finished run's rows to history.jsonl, so that they are there whatever happens to the next run."""
-    labels = {key: result.config[key] for key in ("algorithm", "seed", "domains") if key in result.config}
+    config = said(result.config)
+    labels = {key: config[key] for key in ("algorithm", "seed", "domains") if key in config}
     write_rows(folder / name, result.history, **labels)
 
 
@@ -69,14 +72,14 @@ def sort_history(folder, results):
 
 def by_method(results):
     """Method -> its results without the failed ones, in the order of the plan."""
-    names = dict.fromkeys(result.config["algorithm"] for result in results)
-    return {n: [r for r in results if r.config["algorithm"] == n and r.failure is None] for n in names}
+    names = dict.fromkeys(result.config.algorithm for result in results)
+    return {n: [r for r in results if r.config.algorithm == n and r.failure is None] for n in names}
 
 
 def by_size(results):
     """Number of training domains -> the results with it; one entry where the data set decides."""
-    sizes = dict.fromkeys(result.config.get("domains") for result in results)
-    return {n: [r for r in results if r.config.get("domains") == n] for n in sizes}
+    sizes = dict.fromkeys(result.config.domains for result in results)
+    return {n: [r for r in results if r.config.domains == n] for n in sizes}
 
 
 def shown(problem):
@@ -87,7 +90,8 @@ def shown(problem):
 
 
 def table(results, problem, selection="last", seconds=True):
-    """A Markdown table: method, accuracy on each domain in percent (mean +- standard deviation), seconds if asked.
+    """A Markdown table: method, accuracy on each domain in percent (mean +- standard deviation), and, unless `seconds`
+    is false, the mean time that a run took to train.
 
     Where the number of training domains varies, the columns are these numbers and the accuracy is the test domain's.
     """
@@ -100,8 +104,8 @@ def table(results, problem, selection="last", seconds=True):
     for name, group in by_method(results).items():
         cells = [spread(accuracies(by_method(part)[name], names, selection)) for part, names in columns.values()]
         time = f"{np.mean([r.seconds for r in group]):.1f}" if group else "failed"
-        rows.append([name, *cells, *[time] * seconds])
-    headers = ["method", *columns, *["seconds"] * seconds]
+        rows.append([name, *cells, time] if seconds else [name, *cells])
+    headers = ["method", *columns, "seconds"] if seconds else ["method", *columns]
     align = ["left", *["right"] * (len(headers) - 1)]
     return tabulate(rows, headers, tablefmt="github", colalign=align, disable_numparse=True)
 
@@ -154,8 +158,8 @@ def caption(configs, problem, selection="last"):
         "last": "the last step, nothing selected",
         "validation": "the step with the best mean accuracy on held-out rows of the training domains",
     }
-    base, seeds = configs[0], sorted({config["seed"] for config in configs})
-    numbers = list(dict.fromkeys(config.get("domains") for config in configs))
+    base, seeds = configs[0], sorted({config.seed for config in configs})
+    numbers = list(dict.fromkeys(config.domains for config in configs))
     train, test = problem.train, ", ".join(f"{domain.name} {len(domain.y)}" for domain in problem.test)
     if len(numbers) > 1:
         where, rows = "Accuracy on the test domain", f"{len(train[0].y)} a training domain, {test}"
@@ -165,7 +169,7 @@ def caption(configs, problem, selection="last"):
         where, rows = "Accuracy", ", ".join([*(f"{domain.name} {len(domain.y)}" for domain in train), test])
     many = len(seeds) > 1
     return (
-        f"{problem.name}, preset {base['preset']} ({base['convention']} convention), {base['steps']} steps, "
+        f"{problem.name}, preset {base.preset} ({base.convention} convention), {base.steps} steps, "
         f"seed{'s' if many else ''} {', '.join(map(str, seeds))}. "
         f"{where} in percent{', mean +- standard deviation over seeds' if many else ''}; {rules[selection]}. "
         f"Rows: {rows}."

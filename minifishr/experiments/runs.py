@@ -1,6 +1,6 @@
 """Small CPU experiments: presets, a plan of runs, and one run.
 
-A run is a pure function of its configuration (a plain dict) and the data it is given. The streams of random numbers for
+A run is a pure function of its Config and the data it is given. The streams of random numbers for
 data, initial weights and batches are independent, so a method never changes another method's numbers.
 """
 
@@ -26,14 +26,15 @@ from ..gradients import gradient_variance
 from ..invariance import invariances
 from ..mlp import MLP
 from ..train import Diverged, Row, accuracy_rows, agreement_rows, fit, keep_heap
-from .presets import DATASETS, DISPERSION, DOMAINS, LEFT_OUT, PRESETS, TOYS
+from .config import Config
+from .presets import DATASETS, DISPERSION, DOMAINS, PRESETS, TOYS
 
 
 class Result(NamedTuple):
     """What a run leaves: its configuration, parameters (d,), history, classifier gradient variances of each training
     domain before and after (2,m,d_classifier), seconds of training, and why it failed, if it did."""
 
-    config: dict
+    config: Config
     theta: np.ndarray
     history: list
     variances: np.ndarray
@@ -66,33 +67,29 @@ def plan(
         raise ValueError(f"preset {preset!r} does not fit data set {dataset!r}, expected {' or '.join(chosen.presets)}")
     if len(seeds) < 1 or min(seeds) < 0:
         raise ValueError(f"there must be at least one seed and none below 0, got {list(seeds)}")
-    base = {**PRESETS[preset], "preset": preset, "dataset": dataset, "test_domain": test_domain or chosen.test_domain}
-    base["steps"] = base["steps"] if steps is None else steps
-    base |= {"invariances": True} if invariances else {}
-    if base["steps"] < 1:
+    steps = PRESETS[preset]["steps"] if steps is None else steps
+    if steps < 1:
         raise ValueError(f"steps must be at least 1, got {steps}")
+    base = {**PRESETS[preset], "preset": preset, "dataset": dataset, "test_domain": test_domain or chosen.test_domain}
+    base |= {"steps": steps, "invariances": invariances}
+    of = {name: hyper_parameters(name, base, algorithms, changes) for name in algorithms}
     return [
-        {
-            **base,
-            **size,
-            "algorithm": name,
-            "seed": s,
-            "hyper_parameters": hyper_parameters(name, base, algorithms, changes),
-        }
-        for size in sizes(dataset, domains)
+        Config(**{**base, "hyper_parameters": of[name]}, algorithm=name, seed=s, domains=n)
+        for n in sizes(dataset, domains)
         for name in algorithms
         for s in seeds
     ]
 
 
 def sizes(dataset, domains):
-    """What a configuration says about the number of training domains: nothing, where the data set decides."""
+    """The numbers of training domains to run, [None] where the data set decides."""
     if dataset == "cdsprites":
-        [check_number(n) for n in domains or []]
-        return [{"domains": n} for n in dict.fromkeys(domains or [DOMAINS])]
+        for n in domains or []:
+            check_number(n)
+        return [*dict.fromkeys(domains or [DOMAINS])]
     if domains:
         raise ValueError(f"data set {dataset!r} has its own number of domains, got domains={list(domains)}")
-    return [{}]
+    return [None]
 
 
 def hyper_parameters(name, base, algorithms, changes):
@@ -120,17 +117,17 @@ def check_known(what, name, names):
 
 def problem(config, source):
     """The Problem of a configuration, from Digits or from a list of domains (data set "own"); toys need no source."""
-    dataset, test_domain = config["dataset"], config["test_domain"]
+    dataset, test_domain = config.dataset, config.test_domain
     if dataset == "own":
-        return leave_out("own data", source, *left_out(config), seed=config["seed"])
-    fixed = dataset in TOYS or (dataset == "colored" and config["convention"] == "paper")
+        return leave_out("own data", source, *config.left_out, seed=config.seed)
+    fixed = dataset in TOYS or (dataset == "colored" and config.convention == "paper")
     if fixed and test_domain != DATASETS[dataset].test_domain:
-        raise ValueError(f"preset {config['preset']} tests on {DATASETS[dataset].test_domain!r}, got {test_domain!r}")
+        raise ValueError(f"preset {config.preset} tests on {DATASETS[dataset].test_domain!r}, got {test_domain!r}")
     if dataset == "linear":
-        return linear_toy(config["count"], np.float32)
-    shared = {"count": config["count"], "size": config["size"], "seed": config["seed"], "dtype": np.float32}
+        return linear_toy(config.count, np.float32)
+    shared = {"count": config.count, "size": config.size, "seed": config.seed, "dtype": np.float32}
     if dataset == "cdsprites":
-        return cdsprites(config["domains"], **shared)
+        return cdsprites(config.domains, **shared)
     if fixed:
         return colored_mnist(source, **shared)
     return left_out_digits(config, source, shared)
@@ -141,21 +138,16 @@ def left_out_digits(config, source, shared):
     kind, make, channels = {
         "rotated": ("Rotated", rotated_mnist, 1),
         "colored": ("Colored", colored_mnist_domains, 2),
-    }[config["dataset"]]
-    shape = (channels, config["size"], config["size"])
+    }[config.dataset]
+    shape = (channels, config.size, config.size)
     domains = make(source, **shared)
-    return leave_out(f"{kind} {source.name}", domains, *left_out(config), seed=config["seed"], shape=shape)
-
-
-def left_out(config):
-    """The names of the domains that a configuration leaves out, one or two."""
-    return [config[key] for key in LEFT_OUT if key in config]
+    return leave_out(f"{kind} {source.name}", domains, *config.left_out, seed=config.seed, shape=shape)
 
 
 def network(config, task):
     """The MLP of a configuration: one logit for two labels in the paper convention, else one for each label."""
-    outputs = 1 if task.classes <= 2 and config["convention"] == "paper" else max(task.classes, 2)
-    return MLP((task.train[0].x.shape[1], *config["hidden"], outputs))
+    outputs = 1 if task.classes <= 2 and config.convention == "paper" else max(task.classes, 2)
+    return MLP((task.train[0].x.shape[1], *config.hidden, outputs))
 
 
 def run(config, source, factory, progress=iter, checkpoint=None):
@@ -163,26 +155,26 @@ def run(config, source, factory, progress=iter, checkpoint=None):
     keep_heap()
     task = problem(config, source)
     model = network(config, task)
-    algorithm = factory(model, convention=config["convention"], **config["hyper_parameters"])
-    theta = model.init(stream(config["seed"], "init"), np.float32) * np.float32(config.get("start", 1))
+    algorithm = factory(model, convention=config.convention, **config.hyper_parameters)
+    theta = model.init(stream(config.seed, "init"), np.float32) * np.float32(config.start)
     before = domain_variances(model, theta, task.train)
-    batches = minibatches(task.train, config["batch"], config["seed"]) if config["batch"] else full_batch(task.train)
-    measures = [accuracy_rows(model, task), *([agreement_rows(model, task)] if config["dataset"] in TOYS else [])]
+    batches = minibatches(task.train, config.batch, config.seed) if config.batch else full_batch(task.train)
+    measures = [accuracy_rows(model, task), *([agreement_rows(model, task)] if config.dataset in TOYS else [])]
     start, failure = time.perf_counter(), None
     try:
         options = {
             "measure": lambda t: [row for rows in measures for row in rows(t)],
-            "every": config["every"],
+            "every": config.every,
             "progress": progress,
             "model": model,
             "checkpoint": checkpoint,
         }
-        fitted = fit(algorithm, theta, batches, config["steps"], **options)
+        fitted = fit(algorithm, theta, batches, config.steps, **options)
     except Diverged as error:
-        fitted, failure = error.fit, f"seed {config['seed']}: {error}"
+        fitted, failure = error.fit, f"seed {config.seed}: {error}"
     seconds, history = time.perf_counter() - start, fitted.history
-    if config.get("invariances") and failure is None:
-        ends = (0, theta), (config["steps"], fitted.theta)
+    if config.invariances and failure is None:
+        ends = (0, theta), (config.steps, fitted.theta)
         history = [*history, *(row for step, end in ends for row in dispersion_rows(model, end, task, step))]
     after = domain_variances(model, fitted.theta, task.train)
     return Result(config, fitted.theta, history, np.stack([before, after]), seconds, failure)

@@ -57,8 +57,8 @@ def last_accuracies(found, method):
 
 def draw_settings(records, method):
     """Draw -> name -> value of each hyper-parameter, and of the batch size."""
-    configs = [record.config for record in records if record.config["algorithm"] == method]
-    return {c["draw"]: {**c["hyper_parameters"], "batch": c["batch"]} for c in configs}
+    configs = [record.config for record in records if record.config.algorithm == method]
+    return {c.draw: {**c.hyper_parameters, "batch": c.batch} for c in configs}
 
 
 def best_so_far(found, method):

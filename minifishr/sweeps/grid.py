@@ -13,7 +13,7 @@ import numpy as np
 
 from ..algorithms import ALGORITHMS, BATCH_RANGE, RANGES, shortened
 from ..data import colored_mnist_domains, rotated_mnist, stream
-from ..experiments import DATASETS, LEFT_OUT, TOYS, check_known, network, plan, problem
+from ..experiments import DATASETS, PRESETS, TOYS, check_known, network, plan, problem
 
 
 def grid(
@@ -32,17 +32,16 @@ def grid(
     algorithms, data, configs, known = list(dict.fromkeys(algorithms or [])), data_name(source), [], set()
     for dataset in dict.fromkeys(datasets):
         planned = plan(preset, algorithms, range(seeds), dataset, steps=changes.get("steps"), invariances=invariances)
-        base = {**overrides(planned[0], changes), "data": None if dataset in TOYS else data}
+        replaced = {**overrides(preset, changes), "data": None if dataset in TOYS else data}
         names = domain_names(planned[0], source)
         chosen = [name for name in names if test_domains is None or name in test_domains]
         if not chosen:
             wanted = ", ".join(test_domains)
             raise ValueError(f"data set {dataset!r} has no domain {wanted} to leave out, only {', '.join(names)}")
         known |= set(names)
-        drawn_runs = [drawn({**config, **base}, number) for number in range(draws) for config in planned]
-        configs += [
-            {**config, **out} for out in domains_left_out(names, chosen, leave_two_out) for config in drawn_runs
-        ]
+        drawn_runs = [drawn(config._replace(**replaced), number) for number in range(draws) for config in planned]
+        left_out = domains_left_out(names, chosen, leave_two_out)
+        configs += [config._replace(**out) for out in left_out for config in drawn_runs]
     for name in test_domains or []:
         check_known("test domain", name, sorted(known))
     return configs
@@ -52,8 +51,8 @@ def domains_left_out(names, chosen, two):
     """What configurations say about the domains that they leave out: each that is chosen, then, with `two`, each pair
     of names with a chosen one in the order of names, where four or more domains leave two to train on."""
     pairs = combinations(names, 2) if two and len(names) >= 4 else []
-    both = [dict(zip(LEFT_OUT, pair, strict=True)) for pair in pairs if {*pair} & {*chosen}]
-    return [{LEFT_OUT[0]: name} for name in chosen] + both
+    both = [dict(zip(("test_domain", "also_left_out"), pair, strict=True)) for pair in pairs if {*pair} & {*chosen}]
+    return [{"test_domain": name} for name in chosen] + both
 
 
 def check_grid(algorithms, datasets, draws, seeds):
@@ -67,21 +66,21 @@ def check_grid(algorithms, datasets, draws, seeds):
         check_known("method", name, RANGES)
 
 
-def overrides(config, changes):
+def overrides(preset, changes):
     """What of size and count replaces the preset's; ValueError where the preset has no such thing."""
     chosen = {key: value for key, value in changes.items() if value is not None and key != "steps"}
     for key in chosen:
-        if key not in config:
-            raise ValueError(f"preset {config['preset']!r} has no {key} to replace, got {key}={chosen[key]!r}")
+        if key not in PRESETS[preset]:
+            raise ValueError(f"preset {preset!r} has no {key} to replace, got {key}={chosen[key]!r}")
     return chosen
 
 
 def domain_names(config, source):
     """The domains of a data set that can be left out."""
-    dataset, make = config["dataset"], {"colored": colored_mnist_domains, "rotated": rotated_mnist}
+    dataset, make = config.dataset, {"colored": colored_mnist_domains, "rotated": rotated_mnist}
     if dataset == "own":
         return [domain.name for domain in source]
-    if dataset in TOYS or (dataset == "colored" and config["convention"] == "paper"):
+    if dataset in TOYS or (dataset == "colored" and config.convention == "paper"):
         return [DATASETS[dataset].test_domain]
     return [domain.name for domain in make[dataset](source, count=1)]
 
@@ -92,16 +91,16 @@ def drawn(config, draw):
     ValueError for random draws in the paper convention, where DomainBed's ranges would mean something else.
     """
     if draw == 0:
-        return {**config, "draw": 0}
-    if config["convention"] != "domainbed":
-        raise ValueError(f"the ranges of draw {draw} are DomainBed's; preset {config['preset']!r} only has draw 0")
-    name, chosen = config["algorithm"], dict(config["hyper_parameters"])
+        return config._replace(draw=0)
+    if config.convention != "domainbed":
+        raise ValueError(f"the ranges of draw {draw} are DomainBed's; preset {config.preset!r} only has draw 0")
+    name, chosen = config.algorithm, dict(config.hyper_parameters)
     for key, values in RANGES[name].items():
         chosen[key] = values(stream(0, f"draw {name} {key}", draw))
     if "warm_up" in RANGES[name]:
-        chosen["warm_up"] = shortened(chosen["warm_up"], config["steps"])
-    batch = BATCH_RANGE(stream(0, "draw batch", draw)) if config["batch"] else None
-    return {**config, "draw": draw, "hyper_parameters": chosen, "batch": batch}
+        chosen["warm_up"] = shortened(chosen["warm_up"], config.steps)
+    batch = BATCH_RANGE(stream(0, "draw batch", draw)) if config.batch else None
+    return config._replace(draw=draw, hyper_parameters=chosen, batch=batch)
 
 
 def data_name(source):
@@ -120,6 +119,6 @@ def check(configs, source, factories=ALGORITHMS):
     """ValueError for every mistake that can be seen before training."""
     models = {}
     for config in configs:
-        name = config["dataset"]
+        name = config.dataset
         models[name] = models.get(name) or network(config, problem(config, source))
-        factories[config["algorithm"]](models[name], convention=config["convention"], **config["hyper_parameters"])
+        factories[config.algorithm](models[name], convention=config.convention, **config.hyper_parameters)

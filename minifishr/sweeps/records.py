@@ -12,12 +12,13 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from ..experiments import LEFT_OUT
+from ..experiments import Config, config_of, said
 from ..train import Row, write_whole
 
 FORMAT = 1  # of the records; a part of every identity
-CELL = ("algorithm", "dataset", *LEFT_OUT, "domains", "draw", "seed")  # what tells the runs of one sweep apart
-DRAWN = ("hyper_parameters", "batch")  # what follows from that
+# What tells the runs of one sweep apart, and what follows from that.
+CELL = ("algorithm", "dataset", "test_domain", "also_left_out", "domains", "draw", "seed")
+DRAWN = ("hyper_parameters", "batch")
 STALE = 3600  # seconds after which a half-written file is certainly left by a kill
 
 
@@ -25,7 +26,7 @@ class Record(NamedTuple):
     """A finished run: its configuration, the rows of the steps that were measured, why it failed, if it did, seconds
     of training (since it last went on from a checkpoint), and the versions it ran with."""
 
-    config: dict
+    config: Config
     history: list
     failure: str | None
     seconds: float
@@ -43,7 +44,8 @@ class Damaged(ValueError):
 
 def identity(config):
     """The SHA-256 of the record format and a configuration, whatever the order of its keys."""
-    text = json.dumps({"format": FORMAT, "config": config}, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    found = {"format": FORMAT, "config": said(config)}
+    text = json.dumps(found, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -64,7 +66,7 @@ def checkpoint_path(folder, config):
 
 def write_record(folder, record):
     """Write a run's file and remove its checkpoint; OSError where that cannot be done."""
-    text = json.dumps({"format": FORMAT, **record._asdict()}, allow_nan=False)
+    text = json.dumps({"format": FORMAT, **record._asdict(), "config": said(record.config)}, allow_nan=False)
     write_whole(record_path(folder, record.config), text.encode())
     checkpoint_path(folder, record.config).unlink(missing_ok=True)
 
@@ -79,8 +81,9 @@ def read_record(path):
     if number != FORMAT:
         raise ValueError(f"{path} is a record of format {number!r}, expected {FORMAT}; choose another folder")
     try:
-        record = Record(**found)._replace(history=[Row(*row) for row in found["history"]])
-    except TypeError as error:
+        config, history = config_of(found.pop("config")), [Row(*row) for row in found.pop("history")]
+        record = Record(config, history, **found)
+    except (TypeError, KeyError) as error:
         raise Damaged(f"{path} is no whole record ({error})") from None
     if record.identity != Path(path).stem:
         raise Damaged(f"{path} is damaged: its configuration does not belong to its name")
@@ -146,6 +149,7 @@ def check_same_sweep(folder, found, configs):
     pairs = [(config, ours, CELL + DRAWN) for config in found]
     pairs += [(cells[cell(c)], c, ()) for c in configs if cell(c) in cells]
     for theirs, mine, ignored in pairs:
+        theirs, mine = said(theirs), said(mine)
         for key in sorted({*theirs, *mine} - {*ignored}):
             a, b = theirs.get(key), mine.get(key)
             if a != b:
@@ -154,4 +158,4 @@ def check_same_sweep(folder, found, configs):
 
 def cell(config):
     """What tells a run from the others of its sweep, as a tuple."""
-    return tuple(config.get(key) for key in CELL)
+    return tuple(getattr(config, key) for key in CELL)

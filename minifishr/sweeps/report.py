@@ -3,11 +3,10 @@
 from typing import NamedTuple
 
 from ..algorithms import ALGORITHMS
-from ..experiments import DATASETS, TOYS, check_known, invariance_table, left_out
+from ..experiments import DATASETS, TOYS, check_known, invariance_table
 from .selection import RULES, choices, searches
 from .tables import PUBLISHED, comma_separated, latex, lines, markdown, rows
 
-KEYS = ("algorithm", "convention", "data", "dataset", "draw", "hidden", "preset", "seed", "steps", "test_domain")
 HALF = (
     "An average of about 50 % is normal here: with +90% or +80% left out the colors of the two training domains "
     "contradict each other and the shape gives at most 75 %, but with -90% left out the color is right in training and "
@@ -31,11 +30,10 @@ class Section(NamedTuple):
 def sections(records):
     """A Section for each data set, all in a fixed order; ValueError for records of no sweep."""
     for record in records:
-        for key in KEYS:
-            if key not in record.config:
-                raise ValueError(f"record {record.identity} has no {key!r}, so it is no run of a sweep")
-        check_known("dataset", record.config["dataset"], DATASETS)
-    known = {name: [r for r in records if r.config["dataset"] == name] for name in DATASETS}
+        if record.config.draw is None:
+            raise ValueError(f"record {record.identity} has no draw, so it is no run of a sweep")
+        check_known("dataset", record.config.dataset, DATASETS)
+    known = {name: [r for r in records if r.config.dataset == name] for name in DATASETS}
     return [section(name, part) for name, part in known.items() if part]
 
 
@@ -43,13 +41,13 @@ def section(dataset, records):
     """The Section of a data set."""
 
     def values(key):
-        return sorted({record.config[key] for record in records})
+        return sorted({getattr(record.config, key) for record in records})
 
-    methods, single = values("algorithm"), [r for r in records if len(left_out(r.config)) == 1]
+    methods, single = values("algorithm"), [r for r in records if len(r.config.left_out) == 1]
     methods = [name for name in ALGORITHMS if name in methods] + [name for name in methods if name not in ALGORITHMS]
     order = in_order(records)
-    domains = [name for name in order if name in {record.config["test_domain"] for record in single}]
-    title = title_of(dataset, records[0].config["data"])
+    domains = [name for name in order if name in {record.config.test_domain for record in single}]
+    title = title_of(dataset, records[0].config.data)
     return Section(dataset, title, records, methods, domains, order, values("draw"), values("seed"))
 
 
@@ -66,7 +64,7 @@ def in_order(records):
     A name comes after all those that stand before it somewhere.
     """
     orders = [list(dict.fromkeys(w.domain for w in r.history if w.metric == "validation accuracy")) for r in records]
-    before = {name: set() for record in records for name in left_out(record.config)}
+    before = {name: set() for record in records for name in record.config.left_out}
     for order in orders:
         for place, name in enumerate(order):
             before.setdefault(name, set()).update(order[:place])
@@ -87,9 +85,9 @@ def unavailable(part, rule, found):
 
 def progress(part):
     """How many runs are done, failed and missing, of those that methods, domains, draws and seeds make up."""
-    left = {tuple(left_out(record.config)) for record in part.records}
+    left = {tuple(record.config.left_out) for record in part.records}
     whole = len(left) * len(part.methods) * len(part.draws) * len(part.seeds)
-    failed = [record.config["algorithm"] for record in part.records if record.failure]
+    failed = [record.config.algorithm for record in part.records if record.failure]
     which = ", ".join(f"{name} {failed.count(name)}" for name in part.methods if name in failed)
     done, missing = len(part.records) - len(failed), whole - len(part.records)
     sizes = {"method": part.methods, "choice": left, "draw": part.draws, "seed": part.seeds}
@@ -127,7 +125,7 @@ def tables(part):
             result[rule] = f"Not available for this data set: {reason}."
         else:
             whole = {*part.domains} == {*part.names}  # an average over some domains is no match for one over all
-            comparable = part.records[0].config["convention"] == "domainbed" and whole
+            comparable = part.records[0].config.convention == "domainbed" and whole
             published = PUBLISHED.get((part.dataset, rule), {}) if comparable else {}
             result[rule] = lines(found, part.methods, part.domains, published)
     return result
@@ -139,28 +137,24 @@ def measured_runs(part):
     found, best = searches(part.records), choices(part.records, "oracle")
     draws = {key: best[key].draw if best else 0 for key in (best or found)}
     runs = [found[key][draw][0] for key, draw in draws.items() if draw in found[key]]
-    runs = [run for run in runs if run.config.get("invariances")]
-    left = {m: {r.config["test_domain"] for r in runs if r.config["algorithm"] == m} for m in part.methods}
+    runs = [run for run in runs if run.config.invariances]
+    left = {m: {r.config.test_domain for r in runs if r.config.algorithm == m} for m in part.methods}
     shared = set.intersection(*left.values())
     chosen = "the runs that the oracle chooses" if best else "draw 0"
     words = f"mean over seeds of {chosen}, with {' or '.join(n for n in part.domains if n in shared)} left out"
-    runs = [run for run in runs if run.config["test_domain"] in shared]
-    return sorted(runs, key=lambda run: part.methods.index(run.config["algorithm"])), words
+    runs = [run for run in runs if run.config.test_domain in shared]
+    return sorted(runs, key=lambda run: part.methods.index(run.config.algorithm)), words
 
 
-def report(records, pictures=()):
+def report(parts, pictures=()):
     """File name -> text: report.md, and each table as LaTeX and CSV. `pictures` are {data set: {file: title}}."""
-    parts, files, base = sections(records), {}, records[0].config
+    files, base = {}, parts[0].records[0].config
     found = {part.dataset: tables(part) for part in parts}
-    net = (
-        f"MLP with hidden layers of {' and '.join(map(str, base['hidden']))} units"
-        if base["hidden"]
-        else "linear model"
-    )
-    blocks = ["# Report of a sweep", f"Preset {base['preset']}, {net}, {base['steps']} steps."]
+    net = f"MLP with hidden layers of {' and '.join(map(str, base.hidden))} units" if base.hidden else "linear model"
+    blocks = ["# Report of a sweep", f"Preset {base.preset}, {net}, {base.steps} steps."]
     for part in parts:
         blocks += [f"## {part.title}", progress(part)]
-        blocks += [HALF] if part.dataset == "colored" and base["convention"] == "domainbed" else []
+        blocks += [HALF] if part.dataset == "colored" and base.convention == "domainbed" else []
         for rule, table in found[part.dataset].items():
             blocks.append(f"### {part.title}, {rule}")
             if isinstance(table, str):

@@ -58,7 +58,7 @@ def trained(config, source, factory, progress=iter, checkpoint=None):
             result = run(config, source, factory, progress, checkpoint)
     except (ValueError, ArithmeticError) as error:
         seconds = time.perf_counter() - start
-        return Record(config, [], f"seed {config['seed']}: {error}", seconds, versions())
+        return Record(config, [], f"seed {config.seed}: {error}", seconds, versions())
     measured = {row.step for row in result.history if row.metric == "accuracy"}
     history = [row for row in result.history if row.step in measured]
     return Record(config, history, result.failure, result.seconds, versions())
@@ -73,7 +73,7 @@ def trained_here(todo, source, folder, jobs, bar, factories, every):
         # Two sweeps of one folder begin at different runs, and so share the work.
         first = os.getpid() % max(1, len(todo))
         work = [
-            (trained_unless_recorded, (c, source, factories[c["algorithm"]], folder, every, tally, os.getpid()))
+            (trained_unless_recorded, (c, source, factories[c.algorithm], folder, every, tally, os.getpid()))
             for c in todo[first:] + todo[:first]
         ]
         with watched(tally, bar):
@@ -152,9 +152,9 @@ def trained_on_cluster(client, todo, source, factories, bar):
         with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 GB"}):
             # The data as a task: the scheduler can make it again when all workers that had it are gone.
             data = client.submit(pickle.loads, pickle.dumps(source), pure=False)
-        runs = {client.submit(trained, c, data, factories[c["algorithm"]], pure=False): c for c in todo}
+        runs = {client.submit(trained, c, data, factories[c.algorithm], pure=False): c for c in todo}
         for future in as_completed(runs, loop=client.loop):
-            steps += runs[future]["steps"]
+            steps += runs[future].steps
             if bar:
                 bar(steps)
             if future.status == "finished":

@@ -18,7 +18,6 @@ from typing import NamedTuple
 import numpy as np
 
 from ..evaluate import measured, validation_scores
-from ..experiments import left_out
 
 
 class Rule(NamedTuple):
@@ -43,10 +42,10 @@ def searches(records):
     Draws are in order, failed runs are not there. A run that leaves out two domains belongs to two searches.
     """
     runs, others = {}, {}
-    for record in sorted((r for r in records if r.failure is None), key=lambda r: r.config["draw"]):
-        config, names = record.config, left_out(record.config)
+    for record in sorted((r for r in records if r.failure is None), key=lambda r: r.config.draw):
+        config, names = record.config, record.config.left_out
         for name in names:
-            key, draw = (config["dataset"], config["algorithm"], name, config["seed"]), config["draw"]
+            key, draw = (config.dataset, config.algorithm, name, config.seed), config.draw
             if len(names) == 1:
                 runs.setdefault(key, {})[draw] = record
             for other in {*names} - {name}:
@@ -75,7 +74,7 @@ def leave_one_out_scores(run, others):
 def oracle_scores(run, others):
     """The accuracy on held-out rows of the left-out domain at the last step; nothing where no rows were held out."""
     held = measured(run.history, "oracle accuracy")
-    return {step: held[step][run.config["test_domain"]] for step in list(held)[-1:]}
+    return {step: held[step][run.config.test_domain] for step in list(held)[-1:]}
 
 
 RULES = {
@@ -100,7 +99,7 @@ def chosen(rule, draws):
         return None
     score, draw, step = max(scored, key=itemgetter(0))
     run = draws[draw][0]
-    return Choice(draw, step, score, measured(run.history, "accuracy")[step][run.config["test_domain"]])
+    return Choice(draw, step, score, measured(run.history, "accuracy")[step][run.config.test_domain])
 
 
 def choices(records, rule):

@@ -33,15 +33,15 @@ def test_accuracy_figure_draws_each_domain_of_each_method_in_percent():
 def sprites(counts):
     """Results of ERM and Fish on colored sprites: test accuracy (50 + domains + 10 seed + step / 10) percent."""
     configs = plan(dataset="cdsprites", algorithms=["erm", "fish"], domains=counts, seeds=(0, 1))
-    return [sprite_result(config, 0.5 + config["domains"] / 100 + config["seed"] / 10) for config in configs]
+    return [sprite_result(config, 0.5 + config.domains / 100 + config.seed / 10) for config in configs]
 
 
 def sprite_result(config, accuracy):
-    names = ["test", *(f"domain {e + 1}" for e in range(config["domains"]))]
+    names = ["test", *(f"domain {e + 1}" for e in range(config.domains))]
     rows = [Row(t, n, "accuracy", accuracy + t / 1000 + e / 100) for t in STEPS for e, n in enumerate(names)]
     rows += [Row(t, "", AGREEMENT, accuracy - t) for t in STEPS]
     rows += [Row(t, "", "risk", 1 / (1 + t)) for t in range(20)]
-    return Result(config, np.zeros(1), rows, np.ones((2, config["domains"], 4)), 1.0, None)
+    return Result(config, np.zeros(1), rows, np.ones((2, config.domains, 4)), 1.0, None)
 
 
 def test_domains_figure_draws_the_last_test_accuracy_of_each_method_against_their_number():
@@ -53,7 +53,7 @@ def test_domains_figure_draws_the_last_test_accuracy_of_each_method_against_thei
 
 
 def test_method_without_runs_for_one_number_has_no_point_there():
-    some = [r for r in sprites([2, 9]) if r.config["algorithm"] == "erm" or r.config["domains"] == 2]
+    some = [r for r in sprites([2, 9]) if r.config.algorithm == "erm" or r.config.domains == 2]
     sizes = {n: figures.finished(part) for n, part in by_size(some).items()}
     (ax,) = figures.domains_figure(sizes, cdsprites(2, count=4, size=8), "title").axes
     assert [list(line.get_xdata()) for line in ax.lines] == [[2, 9], [2]]
@@ -108,7 +108,7 @@ def test_variance_panels_share_one_scale_and_show_every_positive_parameter():
 
 
 def test_landscape_shows_the_domains_risks_at_and_between_two_solutions():
-    first, second = (r._replace(config={**r.config, "hidden": [3]}) for r in results()[::2])
+    first, second = (r._replace(config=r.config._replace(hidden=[3])) for r in results()[::2])
     model = network(first.config, task())
     thetas = [model.init(np.random.default_rng(seed)) for seed in (1, 2)]
     groups = {"erm": [first._replace(theta=thetas[0])], "fishr": [second._replace(theta=thetas[1])]}

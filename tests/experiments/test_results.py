@@ -5,6 +5,7 @@ import pytest
 
 from minifishr.data import Domain, Problem, cdsprites
 from minifishr.experiments import results as report
+from minifishr.experiments.config import config_of
 from minifishr.experiments.presets import DISPERSION
 from minifishr.experiments.results import caption, results_folder, spread, table, write_config
 from minifishr.experiments.runs import Result, plan
@@ -25,7 +26,7 @@ def result(config, accuracy, failure=None):
     rows = [Row(t, n, "accuracy", accuracy + t / 1000) for t in STEPS for n in names]
     rows += [Row(t, n, "validation accuracy", 1 - t / 100) for t in STEPS for n in names[:2]]
     rows += [Row(t, "", "risk", 1 / (1 + t)) for t in range(20)]
-    if config["algorithm"] != "erm":
+    if config.algorithm != "erm":
         rows += [Row(t, "", "penalty", 10.0**-t) for t in range(20)]
     variances = np.random.default_rng(1).random((2, 2, 5))
     return Result(config, np.zeros(3), rows, variances, 12.34, failure)
@@ -33,7 +34,7 @@ def result(config, accuracy, failure=None):
 
 def results(failed=()):
     configs = plan("quick", ("erm", "fishr"), (0, 1))
-    return [result(c, 0.5 + 0.1 * c["seed"], "seed 1: no" if i in failed else None) for i, c in enumerate(configs)]
+    return [result(c, 0.5 + 0.1 * c.seed, "seed 1: no" if i in failed else None) for i, c in enumerate(configs)]
 
 
 def cells(text):
@@ -79,7 +80,7 @@ def measured(method, seed, values):
     rows = [Row(0, "", f"{DISPERSION} {n}", 0.5) for n in values] + [
         Row(20, "", f"{DISPERSION} {n}", v + seed) for n, v in values.items()
     ]
-    found = result({**plan("quick", (method,), (seed,))[0], "invariances": True}, 0.5)
+    found = result(plan("quick", (method,), (seed,), invariances=True)[0], 0.5)
     return found._replace(history=[*found.history, *rows])
 
 
@@ -151,5 +152,5 @@ def test_configuration_has_every_run_and_the_versions(tmp_path):
     configs = plan("quick", ("erm", "fishr"), (0, 1))
     write_config(tmp_path, configs, task())
     text = json.loads((tmp_path / "config.json").read_text())
-    assert text["runs"] == configs and text["problem"] == "Colored test digits"
+    assert [config_of(found) for found in text["runs"]] == configs and text["problem"] == "Colored test digits"
     assert text["versions"]["numpy"] == np.__version__

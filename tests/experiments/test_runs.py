@@ -22,23 +22,23 @@ def own_plan(algorithms=("erm", "fishr"), seeds=(0,), steps=4, preset="quick", *
 
 def test_plan_has_one_configuration_a_method_and_seed():
     configs = plan("quick", ("erm", "fishr"), (0, 1))
-    assert [(c["algorithm"], c["seed"]) for c in configs] == [("erm", 0), ("erm", 1), ("fishr", 0), ("fishr", 1)]
-    assert configs[3]["hyper_parameters"]["penalty_weight"] == 91257.18613115903
-    assert configs[0]["test_domain"] == "-90%" and configs[0]["steps"] == PRESETS["quick"]["steps"]
+    assert [(c.algorithm, c.seed) for c in configs] == [("erm", 0), ("erm", 1), ("fishr", 0), ("fishr", 1)]
+    assert configs[3].hyper_parameters["penalty_weight"] == 91257.18613115903
+    assert configs[0].test_domain == "-90%" and configs[0].steps == PRESETS["quick"]["steps"]
 
 
 def test_irm_preset_has_the_published_hyper_parameters():
     published = {"lr": 0.0004898536566546834, "weight_decay": 0.00110794568}
     penalized = {**published, "penalty_weight": 91257.18613115903, "warm_up": 190}
     for config in plan("irm", ("erm", "irm", "vrex", "fishr")):
-        expected = published if config["algorithm"] == "erm" else penalized
-        assert {name: config["hyper_parameters"][name] for name in expected} == expected
-        assert (config["steps"], config["hidden"], config["count"], config["batch"]) == (501, [390, 390], 25_000, None)
+        expected = published if config.algorithm == "erm" else penalized
+        assert {name: config.hyper_parameters[name] for name in expected} == expected
+        assert (config.steps, config.hidden, config.count, config.batch) == (501, [390, 390], 25_000, None)
 
 
 def test_changes_go_to_every_method_that_has_the_name_or_to_one():
     changes = [(None, "penalty_weight", 7), ("irm", "lr", 0.5)]
-    chosen = {c["algorithm"]: c["hyper_parameters"] for c in plan("quick", ("erm", "irm", "fishr"), changes=changes)}
+    chosen = {c.algorithm: c.hyper_parameters for c in plan("quick", ("erm", "irm", "fishr"), changes=changes)}
     assert chosen["irm"]["penalty_weight"] == chosen["fishr"]["penalty_weight"] == 7
     assert "penalty_weight" not in chosen["erm"]
     assert chosen["irm"]["lr"] == 0.5 and chosen["erm"]["lr"] == chosen["fishr"]["lr"] == 0.0004898536566546834
@@ -72,7 +72,7 @@ def test_irm_setup_always_tests_on_the_same_domain():
 def test_two_labels_are_one_logit_in_the_paper_convention_and_two_in_domainbeds():
     for preset, classes, outputs in [("quick", 2, 1), ("domainbed", 2, 2), ("quick", 4, 4), ("domainbed", 4, 4)]:
         config = own_plan(preset=preset)[0]
-        assert network(config, problem(config, own_domains(classes))).sizes == (3, *config["hidden"], outputs)
+        assert network(config, problem(config, own_domains(classes))).sizes == (3, *config.hidden, outputs)
 
 
 def test_run_measures_the_variances_of_each_training_domain_before_and_after():
@@ -87,9 +87,9 @@ def test_run_measures_the_variances_of_each_training_domain_before_and_after():
 
 
 def test_adding_a_method_or_a_seed_changes_no_other_runs_numbers():
-    few = {(r.config["algorithm"], r.config["seed"]): r for r in compare(own_plan(("fishr",)), own_domains())}
+    few = {(r.config.algorithm, r.config.seed): r for r in compare(own_plan(("fishr",)), own_domains())}
     many = compare(own_plan(("erm", "fish", "fishr"), (0, 1), preset="quick"), own_domains())
-    many = {(r.config["algorithm"], r.config["seed"]): r for r in many}
+    many = {(r.config.algorithm, r.config.seed): r for r in many}
     assert len(many) == 6
     assert few["fishr", 0].theta.tobytes() == many["fishr", 0].theta.tobytes()
     assert many["fishr", 0].theta.tobytes() != many["fishr", 1].theta.tobytes()
@@ -97,7 +97,7 @@ def test_adding_a_method_or_a_seed_changes_no_other_runs_numbers():
 
 def test_processes_give_the_numbers_of_one_process():
     def trained(jobs):
-        return {r.config["algorithm"]: r.theta for r in compare(own_plan(), own_domains(), jobs=jobs)}
+        return {r.config.algorithm: r.theta for r in compare(own_plan(), own_domains(), jobs=jobs)}
 
     alone, apart, again = trained(1), trained(2), trained(2)
     for name in alone:
@@ -120,11 +120,11 @@ def test_run_that_diverges_is_a_result_with_a_failure():
 
 
 def test_toys_have_a_preset_and_methods_of_their_own():
-    assert [c["algorithm"] for c in plan(dataset="linear")] == list(MATCHING)
+    assert [c.algorithm for c in plan(dataset="linear")] == list(MATCHING)
     configs = plan(dataset="cdsprites", algorithms=["erm"], domains=[3, 2, 3], seeds=(0, 1))
-    assert [(c["domains"], c["seed"]) for c in configs] == [(3, 0), (3, 1), (2, 0), (2, 1)]
+    assert [(c.domains, c.seed) for c in configs] == [(3, 0), (3, 1), (2, 0), (2, 1)]
     assert [len(problem(c, None).train) for c in configs] == [3, 3, 2, 2]
-    assert plan(dataset="cdsprites")[0]["domains"] == 15 and "domains" not in plan(dataset="linear")[0]
+    assert plan(dataset="cdsprites")[0].domains == 15 and plan(dataset="linear")[0].domains is None
 
 
 def test_toys_always_test_on_the_same_domain():
@@ -134,7 +134,7 @@ def test_toys_always_test_on_the_same_domain():
 
 def test_linear_toy_starts_near_zero():
     config = plan(dataset="linear", algorithms=["erm"], steps=1, changes=[("erm", "lr", 0.0)])[0]
-    theta, whole = (run(c, None, erm).theta for c in (config, {**config, "start": 1}))
+    theta, whole = (run(c, None, erm).theta for c in (config, config._replace(start=1)))
     np.testing.assert_allclose(theta, 0.1 * whole, rtol=1e-6)  # float32
 
 
@@ -150,7 +150,7 @@ def test_agreement_of_the_gradients_is_measured_on_the_toys_by_its_definition():
 
 def test_published_warm_ups_are_shortened_with_the_run_and_chosen_ones_are_not():
     def warm_up(**options):
-        return plan(algorithms=["fishr"], **options)[0]["hyper_parameters"]["warm_up"]
+        return plan(algorithms=["fishr"], **options)[0].hyper_parameters["warm_up"]
 
     assert [warm_up(preset="domainbed", steps=steps) for steps in (1_000, 5_000, 9_000)] == [300, 1_500, 1_500]
     assert warm_up(preset="domainbed", steps=10, changes=[(None, "warm_up", 1_500)]) == 1_500
@@ -177,7 +177,7 @@ SEEDS = 10
 @pytest.mark.untraced
 def test_linear_toy_gives_the_published_accuracies_with_each_of_ten_seeds():
     configs = plan(dataset="linear", algorithms=["erm", "fish", "idgm"], seeds=range(SEEDS))
-    found = {(r.config["algorithm"], r.config["seed"]): last_accuracies(r) for r in compare(configs, None)}
+    found = {(r.config.algorithm, r.config.seed): last_accuracies(r) for r in compare(configs, None)}
     published = {"erm": (0.97, 0.97, 0.57), "fish": (0.93, 0.93, 0.93), "idgm": (0.93, 0.93, 0.93)}
     assert found == {(name, seed): published[name] for name in published for seed in range(SEEDS)}
 
@@ -185,7 +185,7 @@ def test_linear_toy_gives_the_published_accuracies_with_each_of_ten_seeds():
 @pytest.mark.untraced
 def test_fish_only_passes_the_invariant_rule_and_idgm_stays_there():
     configs = plan(dataset="linear", algorithms=["erm", "fish", "idgm"], steps=2_000)
-    found = {r.config["algorithm"]: last_accuracies(r) for r in compare(configs, None)}
+    found = {r.config.algorithm: last_accuracies(r) for r in compare(configs, None)}
     assert found == {"erm": (0.97, 0.97, 0.57), "fish": (0.97, 0.97, 0.57), "idgm": (0.93, 0.93, 0.93)}
 
 
@@ -214,11 +214,11 @@ def test_method_written_in_a_cell_works_everywhere_without_registration():
     exec(CELL, cell)
     check_algorithm(cell["descent"])
     configs = own_plan(("erm", "descent"), changes=[("descent", "rate", 0.5)])
-    found = {r.config["algorithm"]: r for r in compare(configs, own_domains(), {"erm": erm, **cell}, jobs=2)}
+    found = {r.config.algorithm: r for r in compare(configs, own_domains(), {"erm": erm, **cell}, jobs=2)}
     config, task = configs[1], problem(configs[1], own_domains())
     model = network(config, task)
     theta = model.init(stream(0, "init"), np.float32)
-    fitted = fit(cell["descent"](model, rate=0.5), theta, full_batch(task.train), config["steps"])
+    fitted = fit(cell["descent"](model, rate=0.5), theta, full_batch(task.train), config.steps)
     np.testing.assert_allclose(found["descent"].theta, fitted.theta, atol=1e-6)  # another number of BLAS threads
     assert not np.allclose(found["descent"].theta, found["erm"].theta)
 
@@ -230,7 +230,7 @@ def test_erm_takes_the_shortcut_and_fishr_does_not(source):
         pytest.skip("MINIFISHR_DATA is unset")
     results = compare(plan("quick", ("erm", "fishr")), load_digits(source), jobs=1)
     last = {
-        r.config["algorithm"]: {row.domain: row.value for row in r.history if row.metric == "accuracy"} for r in results
+        r.config.algorithm: {row.domain: row.value for row in r.history if row.metric == "accuracy"} for r in results
     }
     assert last["erm"]["+90%"] > 0.85 and last["erm"]["-90%"] < 0.25
     assert last["fishr"]["-90%"] > 0.55 and abs(last["fishr"]["+90%"] - last["fishr"]["+80%"]) < 0.05

@@ -139,12 +139,12 @@ def test_run_that_no_worker_can_take_is_said_at_the_end_and_the_others_are_recor
     results = sweep(own(["erm", "fish"]), own_domains(), tmp_path, cluster=address, factories=factories)
     with pytest.raises(OSError, match=r"^1 of 2 runs could not be run on the cluster \(.*\); start it again$"):
         list(results)
-    assert [r.config["algorithm"] for r in records.records(tmp_path)] == ["fish"]
+    assert [r.config.algorithm for r in records.records(tmp_path)] == ["fish"]
 
 
 def test_failed_run_is_recorded_as_everywhere(scheduler, tmp_path):
     config = own(["erm"])[0]
-    config["hyper_parameters"]["lr"] = 1e30
+    config.hyper_parameters["lr"] = 1e30
     (record,) = sweep([config], own_domains(), tmp_path, cluster=scheduler[0])
     assert "non-finite at step" in record.failure
 

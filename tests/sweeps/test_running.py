@@ -18,7 +18,7 @@ from minifishr import cli, train
 from minifishr.algorithms import ALGORITHMS, DEFAULTS, RANGES
 from minifishr.commands import sweep as command
 from minifishr.data import minibatches
-from minifishr.experiments import plan
+from minifishr.experiments import config_of, plan, said
 from minifishr.mlp import MLP
 from minifishr.sweeps import records
 from minifishr.sweeps.calibration import expected_seconds
@@ -50,15 +50,16 @@ def test_adding_methods_draws_seeds_data_sets_and_domains_changes_no_other_run()
     assert len(few) == 2 and len(many) == 3 * (6 + 3) * 4 * 2
     assert {identity(c) for c in few} < {identity(c) for c in many}
     assert len({identity(c) for c in many}) == len(many)
-    assert {c["test_domain"] for c in many} == {"+90%", "+80%", "-90%", "0", "15", "30", "45", "60", "75"}
+    assert {c.test_domain for c in many} == {"+90%", "+80%", "-90%", "0", "15", "30", "45", "60", "75"}
 
 
 def test_draw_0_is_the_preset_and_the_others_differ_but_not_by_seed():
     configs = own(["irm"], draws=3, seeds=2)
     planned = plan("domainbed", ["irm"], (0,), "own", steps=12)[0]
-    extra = {"draw": 0, "test_domain": "c", "data": configs[0]["data"]}
-    assert configs[0] == {**planned, **extra} and configs[0]["data"].startswith("own data ")
-    by_draw = [[c["hyper_parameters"] for c in configs if c["draw"] == number] for number in range(3)]
+    assert configs[0] == planned._replace(draw=0, test_domain="c", data=configs[0].data) and configs[0].data.startswith(
+        "own data "
+    )
+    by_draw = [[c.hyper_parameters for c in configs if c.draw == number] for number in range(3)]
     assert [one == two for one, two in by_draw] == [True] * 3
     assert len({hyper["lr"] for hyper, _ in by_draw}) == 3
     assert all(hyper["weight_decay"] == 0 for hyper, _ in by_draw)
@@ -66,8 +67,8 @@ def test_draw_0_is_the_preset_and_the_others_differ_but_not_by_seed():
 
 def test_batch_size_of_a_draw_is_the_same_for_all_methods():
     configs = own(list(ALGORITHMS), draws=3)
-    assert [len({c["batch"] for c in configs if c["draw"] == number}) for number in range(3)] == [1, 1, 1]
-    assert len({c["batch"] for c in configs}) == 3
+    assert [len({c.batch for c in configs if c.draw == number}) for number in range(3)] == [1, 1, 1]
+    assert len({c.batch for c in configs}) == 3
 
 
 # method -> hyper-parameter -> (base of the logarithm or None, bounds), as published
@@ -100,7 +101,7 @@ def test_draws_fill_the_published_ranges_evenly(name):
     listed = {key for method, key in {*LISTED, *IDGM} if method == name}
     assert {*ranges, *listed} == set(RANGES[name]) <= set(DEFAULTS[name]["domainbed"])
     for key, (logarithm, low, high) in [*ranges.items(), ("batch", (2, 3, 9))]:
-        values = np.array([c["batch"] if key == "batch" else c["hyper_parameters"][key] for c in drawn_values])
+        values = np.array([c.batch if key == "batch" else c.hyper_parameters[key] for c in drawn_values])
         if values.dtype.kind == "i":
             values = values + 0.5  # rounded down
         values = np.log(values) / np.log(logarithm) if logarithm else values
@@ -110,32 +111,30 @@ def test_draws_fill_the_published_ranges_evenly(name):
         assert abs(values.mean() - middle) < 5 * width / np.sqrt(4800) + 0.02 * width
         assert values.max() - values.min() > 0.9 * width
     for key in listed - {key for _, key in IDGM}:
-        assert {c["hyper_parameters"][key] for c in drawn_values} == LISTED[name, key]
+        assert {c.hyper_parameters[key] for c in drawn_values} == LISTED[name, key]
 
 
 def test_no_two_numbers_of_a_draw_come_from_the_same_stream():
-    found = drawn(plan("domainbed", ["dann"], (0,))[0], 1)["hyper_parameters"]
+    found = drawn(plan("domainbed", ["dann"], (0,))[0], 1).hyper_parameters
     assert found["lr"] != found["discriminator_lr"]  # the same range
-    assert found["lr"] != drawn(plan("domainbed", ["erm"], (0,))[0], 1)["hyper_parameters"]["lr"]
+    assert found["lr"] != drawn(plan("domainbed", ["erm"], (0,))[0], 1).hyper_parameters["lr"]
 
 
 def test_warm_ups_are_shortened_with_the_runs_and_never_lengthened():
     def warm_ups(steps):
         base = plan("domainbed", ["irm"], (0,), steps=steps)[0]
-        return [drawn(base, number)["hyper_parameters"]["warm_up"] for number in range(1, 30)]
+        return [drawn(base, number).hyper_parameters["warm_up"] for number in range(1, 30)]
 
     whole = warm_ups(5_000)
     assert warm_ups(500) == [warm_up // 10 for warm_up in whole] and warm_ups(20_000) == whole
     default = DEFAULTS["irm"]["domainbed"]["warm_up"]
-    lengths = [
-        drawn(plan("domainbed", ["irm"], (0,), steps=s)[0], 0)["hyper_parameters"]["warm_up"] for s in (500, 9_000)
-    ]
+    lengths = [drawn(plan("domainbed", ["irm"], (0,), steps=s)[0], 0).hyper_parameters["warm_up"] for s in (500, 9_000)]
     assert lengths == [default // 10, default]
 
 
 def test_every_configuration_is_plain_and_possible():
     configs = own(list(ALGORITHMS), draws=20)
-    assert json.loads(json.dumps(configs)) == configs
+    assert [config_of(found) for found in json.loads(json.dumps([*map(said, configs)]))] == configs
     check(configs, own_domains())
 
 
@@ -152,19 +151,19 @@ def test_leaving_two_out_adds_each_pair_once_and_changes_no_other_run():
     few, many = grid(MNIST_LIKE, **options), grid(MNIST_LIKE, **options, leave_two_out=True)
     ids = [identity(c) for c in many]
     assert {identity(c) for c in few} < set(ids) and len(set(ids)) == len(ids)
-    added = [c for c in many if "also_left_out" in c]
-    assert len(many) - len(few) == len(added) == 15 * 2 * 2 * 2 and {c["dataset"] for c in added} == {"rotated"}
-    found = {frozenset((c["test_domain"], c["also_left_out"])) for c in added}
+    added = [c for c in many if c.also_left_out]
+    assert len(many) - len(few) == len(added) == 15 * 2 * 2 * 2 and {c.dataset for c in added} == {"rotated"}
+    found = {frozenset((c.test_domain, c.also_left_out)) for c in added}
     assert found == {frozenset(p) for p in combinations(("0", "15", "30", "45", "60", "75"), 2)}
     one = grid(MNIST_LIKE, test_domains=["30"], leave_two_out=True, **{**options, "datasets": ["rotated"]})
     assert {identity(c) for c in one} < set(ids) and len(one) == (1 + 5) * 8
-    assert all("30" in (c["test_domain"], c.get("also_left_out")) for c in one)
+    assert all("30" in (c.test_domain, c.also_left_out) for c in one)
 
 
 def test_run_that_leaves_out_two_trains_on_the_others_and_measures_both():
     four = [*own_domains(), own_domains()[0]._replace(name="d")]
     configs = grid(four, ["erm"], ["own"], ["d"], steps=2, leave_two_out=True)
-    assert [(c["test_domain"], c.get("also_left_out")) for c in configs] == [
+    assert [(c.test_domain, c.also_left_out) for c in configs] == [
         ("d", None), ("a", "d"), ("b", "d"), ("c", "d"),
     ]  # fmt: skip
     check(configs, four)
@@ -174,14 +173,45 @@ def test_run_that_leaves_out_two_trains_on_the_others_and_measures_both():
 
 
 def test_identity_is_a_hash_of_the_sorted_configuration_and_the_format():
-    text = b'{"config":{"a":1,"b":[0.5,"x"]},"format":1}'
-    assert identity({"b": [0.5, "x"], "a": 1}) == hashlib.sha256(text).hexdigest()
+    text = (
+        b'{"config":{"algorithm":"erm","batch":8,"convention":"domainbed","count":null,"data":null,"dataset":"linear",'
+        b'"draw":0,"every":5,"hidden":[4],"hyper_parameters":{"lr":0.5},"preset":"linear","seed":0,"steps":9,'
+        b'"test_domain":"test"},"format":1}'
+    )
+    found = config_of(json.loads(text)["config"])
+    assert identity(found) == hashlib.sha256(text).hexdigest()
+
+
+# What versions before Config, where a configuration was a dict of whatever keys there were, called four runs.
+RECORDED = {
+    "cc9d4f71d9f73b8de360a67d6e90155c3a3c944d05263b512f786fbcfe036450": {
+        "source": MNIST_LIKE, "algorithms": ["fishr"], "test_domains": ["-90%"], "draws": 3, "seeds": 2, "size": 14,
+        "count": 1000, "steps": 100,
+    },
+    "208575a564fecf34ba8601b18cea72018dac61754e7e8ef9b0072a58401496dc": {
+        "source": MNIST_LIKE, "algorithms": ["erm"], "datasets": ["rotated"], "leave_two_out": True,
+        "invariances": True,
+    },
+    "b067605eac8204605ac1d6e50e09d23c4c425575e8d8ffd29af54b12b3e051ab": {
+        "source": None, "algorithms": ["fish"], "datasets": ["cdsprites"], "preset": "cdsprites",
+    },
+    "d20f10a842aebba72787a2ac611e491aca5a1f43b0bc0e199c2d1fcff4f953c8": {
+        "source": None, "algorithms": ["idgm"], "datasets": ["linear"], "preset": "linear",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("recorded", RECORDED)
+def test_identity_of_a_run_that_could_be_said_before_is_what_it_was(recorded):
+    config = grid(**RECORDED[recorded])[-1]
+    assert identity(config) == recorded
+    assert config_of(json.loads(json.dumps(said(config)))) == config
 
 
 def test_other_bytes_of_the_data_are_other_runs():
     one, two = own_domains(), own_domains()
     two[0].x[0, 0] += 1
-    assert len({grid(source, ["erm"], ["own"])[0]["data"] for source in (one, own_domains(), two)}) == 2
+    assert len({grid(source, ["erm"], ["own"])[0].data for source in (one, own_domains(), two)}) == 2
 
 
 # ---- checkpoints
@@ -262,10 +292,10 @@ def test_number_of_processes_changes_no_bit(tmp_path):
 
 def test_failed_runs_are_recorded_with_their_reason_and_stop_nobody(tmp_path):
     configs = own(seeds=2)
-    configs[0] = {**configs[0], "hyper_parameters": {"lr": 1e30, "weight_decay": 0.0}}
-    configs[2] = {**configs[2], "hyper_parameters": {"tau": 1}}
+    configs[0] = configs[0]._replace(hyper_parameters={"lr": 1e30, "weight_decay": 0.0})
+    configs[2] = configs[2]._replace(hyper_parameters={"tau": 1})
     before = finished(configs, tmp_path)
-    failures = {r.config["algorithm"]: r.failure for r in records.records(tmp_path) if r.failure}
+    failures = {r.config.algorithm: r.failure for r in records.records(tmp_path) if r.failure}
     assert "seed 0: erm:" in failures["erm"] and "non-finite at step" in failures["erm"]
     assert failures["fishr"].startswith("seed 0: fishr: unknown hyper-parameter 'tau'")
     assert len(before) == 4 and len(failures) == 2
@@ -345,10 +375,10 @@ def test_folder_of_another_sweep_is_refused_untouched(message, tmp_path):
 
 def test_same_run_with_other_hyper_parameters_is_another_sweep():
     one = own(["erm"])[0]
-    two = {**one, "hyper_parameters": {"lr": 1}}
+    two = one._replace(hyper_parameters={"lr": 1})
     with pytest.raises(ValueError, match="hyper_parameters="):
         check_same_sweep("x", [one], [two])
-    check_same_sweep("x", [one], [{**two, "draw": 1}])  # draws are told apart by them
+    check_same_sweep("x", [one], [two._replace(draw=1)])  # draws are told apart by them
 
 
 @contextlib.contextmanager
@@ -522,7 +552,7 @@ def test_command_sweeps_and_says_what_there_is(here, capsys):
     assert "2/2 runs" in err and "8/8" in err and "warm-up" not in err
     assert cli.main([*SMALL, "--draws", "2", "--jobs", "1"]) == 0
     assert capsys.readouterr().out == "4 runs: 4 done, 0 failed; records in results/sweep/runs\n"
-    assert {r.config["draw"] for r in records.records("results/sweep")} == {0, 1}
+    assert {r.config.draw for r in records.records("results/sweep")} == {0, 1}
     before = unchanged(here / "results" / "sweep")
     assert cli.main([*SMALL, "--dry-run"]) == 0
     assert capsys.readouterr().out.startswith("2 runs, 2 of them recorded in results/sweep; the rest takes about 0 s")
@@ -569,7 +599,7 @@ def test_failed_runs_are_listed_and_the_exit_code_is_1(here, capsys):
     domains = ["--test-domains", "+90%", "--algorithms", "coral"]  # one row a domain is too few for a covariance
     assert cli.main([*SMALL, *domains]) == 0
     config = json.loads(next((here / "results" / "sweep" / "runs").iterdir()).read_text())["config"]
-    path = record_path("results/sweep", config)
+    path = record_path("results/sweep", config_of(config))
     write_record("results/sweep", read_record(path)._replace(failure="seed 0: coral: went wrong"))
     capsys.readouterr()
     assert cli.main([*SMALL, *domains]) == 1
@@ -619,5 +649,5 @@ def test_expected_time_is_steps_times_runs(tmp_path):
 
     configs = own(["erm"], draws=3, seeds=2, steps=1_000)
     assert 6 * 10 < expected_seconds(configs, own_domains(), 1, {"erm": sleepy}) < 6 * 30
-    broken = [{**config, "hyper_parameters": {"lr": 1e30}} for config in configs]
+    broken = [config._replace(hyper_parameters={"lr": 1e30}) for config in configs]
     assert 0 < expected_seconds(broken, own_domains(), 1, {"erm": sleepy}) < 6

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minifishr.evaluate import measured
+from minifishr.experiments import Config
 from minifishr.sweeps.records import Record
 from minifishr.sweeps.selection import RULES, Choice, choices, expected_best, searches
 from minifishr.train import Row
@@ -22,7 +23,7 @@ def record(left_out, accuracy=0.5, held=0.5, oracle=0.5, draw=0, seed=0, failure
     config = {"algorithm": method, "convention": "domainbed", "data": "test digits 0123", "dataset": "own"}
     config |= {"preset": "domainbed", "steps": 20, "hidden": [4], "batch": 8 + draw, "draw": draw, "seed": seed}
     config |= {"hyper_parameters": {"lr": 0.001 * (1 + draw)}, "test_domain": left_out[0]}
-    config |= {"also_left_out": left_out[1]} if len(left_out) > 1 else {}
+    config |= {"also_left_out": left_out[1] if len(left_out) > 1 else None, "count": None, "every": 10}
     given_values = {"accuracy": accuracy, "validation accuracy": held, "oracle accuracy": oracle}
     domains = {"accuracy": NAMES, "validation accuracy": [n for n in NAMES if n not in left_out]}
     domains["oracle accuracy"] = left_out
@@ -31,7 +32,7 @@ def record(left_out, accuracy=0.5, held=0.5, oracle=0.5, draw=0, seed=0, failure
         value = value.get(step, 0.0) if isinstance(value, dict) else value
         for name in domains[metric]:
             rows.append(Row(step, name, metric, value[name] if isinstance(value, dict) else value))
-    return Record({**config, **changes}, [] if failure else rows, failure, 1.0, {})
+    return Record(Config(**{**config, **changes}), [] if failure else rows, failure, 1.0, {})
 
 
 def only(records, rule):
