@@ -142,7 +142,7 @@ def loss_hessians(z):
 
 def inputs_and_slopes(model, theta, x):
     """For each layer its inputs a (n,in) and the slopes d z_i / d tap_i of the logits (n,k,out)."""
-    layers, taps = model.layers(theta), zero_taps(model, theta, len(x))
+    layers, taps, x = model.layers(theta), zero_taps(model, theta, len(x)), model.inputs(theta, x)
     pull, z = make_vjp(lambda taps: tapped(layers, x, taps)[0])(taps)
     slopes = zip(*[pull(one) for one in one_logit_at_a_time(z)], strict=True)
     return [(a, np.stack(slope, axis=1)) for a, slope in zip(tapped(layers, x, taps)[1], slopes, strict=True)]

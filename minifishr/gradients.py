@@ -55,6 +55,8 @@ def by_jacobian(model, theta, x, y):
 def tiled(model, theta, x, y):
     """A copy of theta for every sample, (n,d): the gradient of the summed losses keeps the copies apart."""
 
+    x = model.inputs(theta, x)
+
     def total(copies):
         a = np.expand_dims(x, 1)
         weights = [np.reshape(copies[:, b], (len(y), *model.shapes[name])) for name, b in model.blocks.items()]
@@ -95,7 +97,7 @@ def zero_taps(model, theta, n):
 
 def inputs_and_deltas(model, theta, x, y):
     """For each layer its inputs a (n,in) and delta = d loss_i / d z_i (n,out)."""
-    layers = model.layers(theta)
+    layers, x = model.layers(theta), model.inputs(theta, x)
     if len(layers) == 1:  # a classifier alone: a tap would only repeat its logits
         return [(x, grad(lambda z: np.sum(losses(z, y)))(affine(x, *layers[0])))]
 

@@ -124,22 +124,37 @@ class MLP(NamedTuple):
         return slice(W.start, b.stop)
 
     def init(self, rng, dtype=onp.float64):
-        """Xavier uniform weights and zero biases from a Generator, -> theta (d,)."""
+        """Xavier uniform weights and zero biases from a Generator, -> theta (d,); ValueError for another dtype."""
+        check_kind(self, onp.dtype(dtype))
         bounds = [(6 / sum(shape)) ** 0.5 if len(shape) == 2 else 0 for shape in self.shapes.values()]
         pieces = [rng.uniform(-c, c, onp.prod(s)) for c, s in zip(bounds, self.shapes.values(), strict=True)]
         return onp.concatenate(pieces).astype(dtype)
 
     def layers(self, theta):
-        """theta (d,) as a list of (W, b); ValueError for another length."""
+        """theta (d,) as a list of (W, b); ValueError for another length or dtype."""
         shapes = tuple(self.shapes.values())
         d = sum(map(math.prod, shapes))
         if theta.shape != (d,):
             raise ValueError(f"MLP({self.sizes}) has {d} parameters, got theta {theta.shape}")
+        check_kind(self, theta.dtype)
         blocks = list(unpack(theta, shapes))
         return list(zip(blocks[::2], blocks[1::2], strict=True))
 
+    def inputs(self, theta, x):
+        """x (n,p) in theta's dtype, whatever numbers it has: no arithmetic happens in small integers.
+
+        ValueError where it has none, or is not as wide as the model's input.
+        """
+        if getattr(x, "dtype", None) == theta.dtype and x.shape[1:] == self.sizes[:1]:
+            return x
+        x = onp.asarray(x)
+        if x.dtype.kind not in "fiub" or x.shape[1:] != (self.sizes[0],):
+            raise ValueError(f"MLP({self.sizes}): expected numbers x (n, {self.sizes[0]}), got {x.dtype} {x.shape}")
+        return x.astype(theta.dtype)
+
     def features(self, theta, x):
         """The input of the classifier, (d,), (n,p) -> (n, sizes[-2])."""
+        x = self.inputs(theta, x)
         for W, b in self.layers(theta)[:-1]:
             x = relu(affine(x, W, b))
         return x
@@ -154,6 +169,7 @@ class MLP(NamedTuple):
         Where only the classifier's parameters enter, the features are the data: with
         head, w, (a,) = model.head(theta, [x]), risk(model, theta, x, y) = risk(head, w, a, y).
         """
+        xs = [self.inputs(theta, x) for x in xs]
         _, classifier = split(theta, [self.classifier.start])
         rows = [len(x) for x in xs]
         if sum(rows) <= SMALL:
@@ -168,6 +184,12 @@ def layout(sizes):
     """(name, shape) of each block; remembered, because every forward pass asks."""
     layers = enumerate(pairwise(sizes), 1)
     return [(name, shape) for l, (i, j) in layers for name, shape in ((f"W{l}", (i, j)), (f"b{l}", (j,)))]
+
+
+def check_kind(model, dtype):
+    """ValueError for parameters that are not float32 or float64: in others sums overflow or gradients do not exist."""
+    if dtype not in (onp.float32, onp.float64):
+        raise ValueError(f"MLP({model.sizes}): parameters must be float32 or float64, got {dtype}")
 
 
 def checked(sizes):
