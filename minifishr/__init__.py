@@ -16,7 +16,8 @@ The mathematics is here and in `algorithms`, to be read in this order; each impo
     curvature               gradient covariance, Fisher information, Gauss-Newton, Hessian
     optimizers              sgd and adam
     algorithms              a wing: what an algorithm is, then one file a method
-    evaluate, train         accuracies, selection rules, the training loop, checkpoints
+    evaluate                accuracies and selection rules
+    checkpoints, train      the training loop, and going on after a stop
     invariance              what a trained network has made equal in its domains
 
 Around it stand the other wings. The first lines of each wing's `__init__.py` say what it is for and how to read it:
@@ -31,6 +32,7 @@ Around it stand the other wings. The first lines of each wing's `__init__.py` sa
 
 from . import curvature
 from .algorithms import ALGORITHMS, PENALTIES, Algorithm
+from .checkpoints import Checkpoint
 from .data import (
     Digits,
     Domain,
@@ -55,6 +57,7 @@ __all__ = [
     "MLP",
     "PENALTIES",
     "Algorithm",
+    "Checkpoint",
     "Digits",
     "Diverged",
     "Domain",

@@ -4,22 +4,39 @@ Exit codes: 0 done, 1 a run or an identity failed, 2 the request cannot be carri
 """
 
 import argparse
+import re
 import sys
 
-from .commands import compare, data, report, sweep, verify
+from .commands import TROUBLE, compare, data, one_sentence, report, sweep, verify
 
 
 def main(arguments=None):
     """Parse, run, and return the exit code."""
-    args = parser().parse_args(arguments)
+    for out in (sys.stdout, sys.stderr):
+        if hasattr(out, "reconfigure"):  # a name that the terminal has no letters for ends no command
+            out.reconfigure(errors="backslashreplace")
+    args = parser().parse_args(joined(sys.argv[1:] if arguments is None else arguments))
     try:
         return args.run(args)
-    except (ValueError, OSError) as error:
-        print(f"minifishr {args.command}: {error}", file=sys.stderr)
+    except TROUBLE as error:
+        print(f"minifishr {args.command}: {one_sentence(error)}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print(f"minifishr {args.command}: stopped; what was finished is in the results folder", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print(f"minifishr {args.command}: {'; '.join(['stopped', *map(str, error.args)])}", file=sys.stderr)
         return 130
+
+
+def joined(arguments):
+    """The same words, but a value that begins with a minus and a digit (-90%, say) belongs to the option before it."""
+    found, option = [], None
+    for word in map(str, arguments):
+        if option and re.match(r"-\d", word):
+            found = found[:-1] if found[-1] == option else found
+            found.append(f"{option}={word}")
+            continue
+        option = word if re.match(r"--\w[\w-]*$", word) else option
+        found.append(word)
+    return found
 
 
 def parser():

@@ -8,7 +8,7 @@ from statistics import fmean
 
 import numpy as np
 
-from .losses import risk
+from .losses import checked_labels, risk
 
 
 def predictions(model, theta, x):
@@ -18,12 +18,16 @@ def predictions(model, theta, x):
 
 
 def accuracy(model, theta, domain):
-    """The share of rows predicted right, in [0, 1]."""
-    return float(np.mean(predictions(model, theta, domain.x) == domain.y))
+    """The share of rows predicted right, in [0, 1]; ValueError for labels that the model's logits cannot mean."""
+    found = predictions(model, theta, domain.x)
+    return float(np.mean(found == checked_labels("accuracy", domain.y, len(found), model.sizes[-1])))
 
 
 def accuracies(model, theta, domains):
-    """Domain name -> accuracy."""
+    """Domain name -> accuracy; ValueError for two domains of one name, of which only one would be told."""
+    names = [domain.name for domain in domains]
+    if len(set(names)) < len(names):
+        raise ValueError(f"accuracies: domain names repeat: {names}")
     return {domain.name: accuracy(model, theta, domain) for domain in domains}
 
 

@@ -38,6 +38,13 @@ def hessian_products(model, theta, x, y, probes=PROBES, seed=0):
     return np.stack([hvp(model, theta, x, y, v) for v in vectors])
 
 
+def feature_covariance(model, theta, x, y):
+    """The covariance of the features, (h,h), with 1/(n-1); ValueError for a single row."""
+    if len(x) < 2:
+        raise ValueError(f"invariances: the covariance of features needs at least 2 rows a domain, got {len(x)}")
+    return np.cov(model.features(theta, x), rowvar=False)
+
+
 STATISTICS = {
     "risk": risk,
     "mean gradient": mean_gradient,
@@ -46,7 +53,7 @@ STATISTICS = {
     "Hessian, classifier": classifier_hessian,
     "Hessian, all layers": hessian_products,
     "mean of features": lambda model, theta, x, y: model.features(theta, x).mean(axis=0),
-    "covariance of features": lambda model, theta, x, y: np.cov(model.features(theta, x), rowvar=False),
+    "covariance of features": feature_covariance,
 }
 
 

@@ -38,17 +38,22 @@ def logsumexp(z):
 defvjp(logsumexp, lambda ans, z: lambda g: np.expand_dims(g, 1) * np.exp(z - np.expand_dims(ans, 1)))
 
 
+def checked_labels(call, y, n, k):
+    """y (n,) as whole numbers; ValueError, which repeats the call, for labels that k logits of n rows cannot mean."""
+    y, classes = onp.asarray(y), max(k, 2)
+    if y.shape != (n,):
+        raise ValueError(f"{call}: {n} rows of logits need labels ({n},), got {y.shape}")
+    if y.dtype.kind not in "iub":
+        raise ValueError(f"{call}: labels must be integers, got {y.dtype}")
+    if n == 0 or y.min() < 0 or y.max() >= classes:
+        raise ValueError(f"{call}: {k} logit(s) need labels in 0..{classes - 1}, got {sorted(set(y.tolist()))[:9]}")
+    return y.astype(int)  # 1 - 2 y would wrap around in uint8, and a boolean y would select rows
+
+
 def losses(logits, y):
     """Cross-entropy of each sample, (n,k), (n,) -> (n,); ValueError for labels that the logits cannot mean."""
     n, k = logits.shape
-    y, classes = onp.asarray(y), max(k, 2)
-    if y.shape != (n,):
-        raise ValueError(f"losses: {n} rows of logits need labels ({n},), got {y.shape}")
-    if y.dtype.kind not in "iub":
-        raise ValueError(f"losses: labels must be integers, got {y.dtype}")
-    if n == 0 or y.min() < 0 or y.max() >= classes:
-        raise ValueError(f"losses: {k} logit(s) need labels in 0..{classes - 1}, got {sorted(set(y.tolist()))[:9]}")
-    y = y.astype(int)  # 1 - 2 y would wrap around in uint8, and a boolean y would select rows
+    y = checked_labels("losses", y, n, k)
     if k == 1:
         return softplus(logits[:, 0] * (1 - 2 * y).astype(logits.dtype))
     return logsumexp(logits) - logits[onp.arange(n), y]

@@ -195,6 +195,6 @@ def check_kind(model, dtype):
 def checked(sizes):
     """`sizes` again, or ValueError when they are not two or more positive integers."""
     sequence = isinstance(sizes, tuple | list) and len(sizes) >= 2
-    if not sequence or any(not isinstance(size, int | onp.integer) or size < 1 for size in sizes):
+    if not sequence or any(type(size) is bool or not isinstance(size, int | onp.integer) or size < 1 for size in sizes):
         raise ValueError(f"MLP({sizes!r}): sizes must be two or more positive integers")
     return sizes

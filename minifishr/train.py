@@ -1,45 +1,16 @@
-"""The only training loop, the history that it keeps, and checkpoints."""
+"""The only training loop, and the history that it keeps."""
 
 import contextlib
-import io
 import json
-import os
-import uuid
-import warnings
-from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from .algorithms import idgm
+from .checkpoints import Fit, Row, identity, reached, save_reached
 from .evaluate import accuracies, first_nonfinite
 from .gradients import domain_gradients
 
 AGREEMENT = "mean inner product of domain gradients"
-
-
-class Row(NamedTuple):
-    """One measurement: a metric of one domain ("" for all of them) after `step` updates."""
-
-    step: int
-    domain: str
-    metric: str
-    value: float
-
-
-class Fit(NamedTuple):
-    """Trained parameters (d,), the algorithm's state, and the rows recorded on the way."""
-
-    theta: np.ndarray
-    state: tuple
-    history: list
-
-
-class Checkpoint(NamedTuple):
-    """A file that says how far a training is, written every so many steps. A file there already is gone on from."""
-
-    path: str
-    every: int = 500
 
 
 class Diverged(ArithmeticError):
@@ -56,9 +27,12 @@ def fit(algorithm, theta, batches, steps, *, measure=None, every=10, progress=it
     The rows at step t describe theta after t updates. `measure(theta) -> [(domain, metric, value), ...]` is recorded
     every `every` steps and at the end. `progress` wraps the range of steps (tqdm, say); `model` lets an error name the
     domain. With a Checkpoint a training that was stopped goes on where it was, and gives the same bits in the end,
-    because batches are functions of the step. Raises Diverged as soon as a risk or penalty is not finite.
+    because batches are functions of the step. Raises Diverged as soon as a risk or penalty is not finite, Foreign for
+    the checkpoint of another training, ValueError for steps that go back or a method without settings.
     """
-    first, (theta, state, history) = reached(checkpoint, algorithm, theta)
+    check_every(steps, every, checkpoint)
+    owner = checkpoint and identity(algorithm, theta, batches, model)
+    first, (theta, state, history) = reached(checkpoint, algorithm, theta, owner, steps)
     with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is caught by name
         for step in progress(range(first, steps)):
             if measure and step % every == 0:
@@ -69,7 +43,7 @@ def fit(algorithm, theta, batches, steps, *, measure=None, every=10, progress=it
             history += [Row(step, "", metric, value) for metric, value in info.items()]
             theta, state = theta_next, state_next
             if checkpoint and (step + 1) % checkpoint.every == 0:
-                save_reached(checkpoint.path, step + 1, Fit(theta, state, history))
+                save_reached(checkpoint.path, owner, step + 1, Fit(theta, state, history))
         if measure:
             history += [Row(steps, *row) for row in measure(theta)]
     return Fit(theta, state, history)
@@ -111,72 +85,12 @@ def agreement_rows(model, problem):
     return measure
 
 
-def reached(checkpoint, algorithm, theta):
-    """(updates made, Fit) of a checkpoint, or of the start where there is none; a warning where it is damaged."""
-    start = Fit(theta, algorithm.init(theta), [])
-    if checkpoint is None or not Path(checkpoint.path).exists():
-        return 0, start
-    try:
-        theta, (step, rows, state) = load_checkpoint(checkpoint.path, (0, "", start.state))
-        return step, Fit(theta, state, [Row(*row) for row in json.loads(rows)])
-    except OSError:
-        raise
-    except Exception as error:  # damage can surface anywhere in zipfile, zlib, the header's parser or json
-        warnings.warn(f"{checkpoint.path}: damaged checkpoint ({error}), training starts anew", stacklevel=3)
-        return 0, start
-
-
-def save_reached(path, step, fit):
-    """Write a checkpoint: updates made and history are a part of the state."""
-    file = io.BytesIO()
-    save_checkpoint(file, fit.theta, (step, json.dumps(fit.history), fit.state))
-    write_whole(path, file.getvalue())
-
-
-def write_whole(path, data):
-    """Write bytes to a file so that it has all of them or is as it was, whatever happens; OSError names the file."""
-    part = Path(f"{path}.{uuid.uuid4().hex}.part")
-    try:
-        with open(part, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        raise OSError(f"{path}: cannot be written: {error.strerror}") from None
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def save_checkpoint(path, theta, state):
-    """Write parameters and an algorithm's state to an .npz file of plain arrays."""
-    np.savez(path, theta, *leaves(state))
-
-
-def load_checkpoint(path, template):
-    """(theta, state) from a file of save_checkpoint; `template` is a state of the same algorithm, init(theta) will do.
-
-    Nothing is unpickled. ValueError where the file has another number of arrays than such a state.
-    """
-    with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
-        theta, *values = (file[name] for name in file.files)
-    if len(values) != len(leaves(template)):
-        raise ValueError(f"{path}: {len(values)} arrays of state, expected {len(leaves(template))}")
-    return theta, refilled(template, iter(values))
-
-
-def leaves(tree):
-    """The arrays and numbers of nested tuples, in order."""
-    return [leaf for branch in tree for leaf in leaves(branch)] if isinstance(tree, tuple) else [tree]
-
-
-def refilled(template, values):
-    """The same nested tuples with other arrays and numbers."""
-    if isinstance(template, tuple):
-        parts = [refilled(branch, values) for branch in template]
-        return type(template)(*parts) if hasattr(template, "_fields") else type(template)(parts)
-    value = next(values)
-    return value if isinstance(template, np.ndarray) else type(template)(value)
+def check_every(steps, every, checkpoint):
+    """ValueError unless the numbers of steps are possible."""
+    least = {"steps": (steps, 0), "every": (every, 1), "checkpoint.every": (checkpoint.every if checkpoint else 1, 1)}
+    for name, (value, low) in least.items():
+        if value < low:
+            raise ValueError(f"fit: {name}={value!r} must be at least {low}")
 
 
 def keep_heap():

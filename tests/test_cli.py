@@ -1,15 +1,21 @@
 import json
+import os
+import re
 import subprocess
 import sys
+from pickle import PicklingError
 
 import numpy as np
 import pytest
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+from samples import own_domains
 
 from minifishr import cli
 from minifishr.algorithms import CORE
 from minifishr.checks import IDENTITIES
 from minifishr.commands import compare, data
-from minifishr.data import Digits
+from minifishr.data import Digits, load_npz
+from minifishr.experiments import drawing, network, plan, problem, run
 
 MEASURED = ("accuracy", "validation accuracy", "oracle accuracy")
 FILES = ["accuracy.png", "config.json", "history.jsonl", "objective.png", "table.md", "variances.png"]
@@ -210,10 +216,215 @@ def test_interrupt_is_one_sentence(mine, monkeypatch, capsys):
 
     monkeypatch.setattr(compare, "compare", interrupted)
     assert cli.main(["compare", *mine]) == 130
-    assert "stopped; what was finished is in the results folder" in capsys.readouterr().err
+    assert capsys.readouterr().err.endswith("compare: stopped; what was finished is in results/own-quick-001\n")
 
 
 def test_module_is_the_command(mine):
     command = [sys.executable, "-W", "error", "-m", "minifishr", "compare", *mine, "--algorithms", "fishr"]
     run = subprocess.run(command, capture_output=True, text=True)
     assert run.returncode == 0 and "| fishr" in run.stdout and "Warning" not in run.stderr
+
+
+# ---- what is finished is shown
+
+
+OWN = ["--test-domain", "c", "--steps", "3", "--jobs", "1", "--out", "x"]
+
+
+def saved(here, y=(0, 1), rows=30, name="a", scale=1.0):
+    """mine.npz with domains NAME, b and c."""
+    rng = np.random.default_rng(0)
+    counts = {name: 30, "b": rows, "c": 30}
+    arrays = {f"x_{n}": rng.normal(size=(k, 4)) * [scale, 1, 1, 1] for n, k in counts.items()}
+    arrays |= {f"y_{n}": np.resize(y, k) for n, k in counts.items()}
+    np.savez(here / "mine.npz", **arrays)
+    return ["--data", "mine.npz", *OWN]
+
+
+def test_method_that_fails_in_training_is_a_row_and_the_others_are_told(here, capsys):
+    assert cli.main(["compare", *saved(here, rows=2), "--algorithms", "erm", "coral", "fishr"]) == 1
+    out, err = capsys.readouterr()
+    rows = {line.split()[1]: line for line in out.splitlines() if line.startswith("| ")}
+    assert rows["coral"].count("failed") == 4 and "failed" not in rows["erm"] + rows["fishr"]
+    assert "seed 0: coral: a covariance needs at least 2 samples a domain, got 1" in err and "Traceback" not in err
+    assert sorted(path.name for path in (here / "x").iterdir()) == FILES
+
+
+def test_table_is_printed_before_anything_is_written_or_drawn(here, monkeypatch, capsys):
+    def late(*args, **options):
+        out = capsys.readouterr().out
+        assert "| erm" in out and "Table, history, configuration and figures: x" in out
+        return ["accuracy.png cannot be drawn: no ink"]
+
+    monkeypatch.setattr(compare, "write_figures", late)
+    assert cli.main(["compare", *saved(here), "--algorithms", "erm"]) == 1
+    assert capsys.readouterr().err.endswith("minifishr: accuracy.png cannot be drawn: no ink\n")
+    assert "| erm" in (here / "x" / "table.md").read_text()
+
+
+def test_one_picture_that_fails_is_one_line_and_the_others_are_drawn(here, monkeypatch, capsys):
+    def no_ink(*args):
+        raise RuntimeError("no\nink")
+
+    monkeypatch.setattr(drawing.figures, "objective_figure", no_ink)
+    assert cli.main(["compare", *saved(here), "--algorithms", "erm"]) == 1
+    assert "minifishr: objective.png cannot be drawn: no ink\n" in capsys.readouterr().err
+    assert sorted(path.name for path in (here / "x").iterdir()) == [f for f in FILES if f != "objective.png"]
+
+
+def outside(here, arguments, **environment):
+    """A process of its own, with files as streams."""
+    command = [sys.executable, "-m", "minifishr", "compare", *arguments, "--algorithms", "erm"]
+    return subprocess.run(command, cwd=here, env={**os.environ, **environment}, capture_output=True, check=False)
+
+
+def test_names_are_shown_whatever_letters_the_terminal_has_and_the_user_has_set(here):
+    (here / "matplotlibrc").write_text("text.usetex: True\nfont.family: nowhere\nfigure.dpi: 5\n")
+    run = outside(here, saved(here, name=r"$\foo$ 東京"), PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert run.returncode == 0, run.stderr
+    assert rb"$\foo$ \u6771\u4eac" in run.stdout and sorted(p.name for p in (here / "x").iterdir()) == FILES
+    assert r"$\foo$ 東京" in (here / "x" / "table.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+def test_full_disk_behind_the_terminal_costs_no_file(here):
+    with open("/dev/full", "wb") as full:
+        command = [sys.executable, "-m", "minifishr", "compare", *saved(here), "--algorithms", "erm"]
+        run = subprocess.run(command, cwd=here, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert run.returncode == 1 and b"minifishr: the table cannot be written: No space left on device\n" in run.stderr
+    assert sorted(path.name for path in (here / "x").iterdir()) == FILES
+
+
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [
+        (MemoryError(), "too little memory"),
+        (TerminatedWorkerError("A worker process managed by the executor was unexpectedly terminated."), "was killed"),
+        (PicklingError("Could not pickle the task to send it to the workers."), "Could not pickle"),
+        (OSError(28, "No space left on device"), "No space left on device"),
+    ],
+)
+def test_trouble_of_the_machine_is_one_sentence_and_what_was_finished_is_in_the_table(
+    trouble, words, here, monkeypatch, capsys
+):
+    forward = compare.compare
+
+    def half(configs, *args, **options):
+        yield next(iter(forward(configs, *args, **options)))
+        raise trouble
+
+    monkeypatch.setattr(compare, "compare", half)
+    assert cli.main(["compare", *saved(here), "--algorithms", "erm", "irm"]) == 1
+    out, err = capsys.readouterr()
+    assert "Traceback" not in err and words in err.splitlines()[-1] and err.splitlines()[-1].count("irm") == 1
+    assert "failed" in out.split("| irm")[1] and "failed" not in out.split("| erm")[1].split("\n")[0]
+
+
+def test_worker_without_memory_is_a_failed_run(monkeypatch):
+    def greedy(model, **options):
+        raise MemoryError
+
+    result = run(plan("quick", ["erm"], (0,), "own", "c", steps=2)[0], own_domains(), greedy)
+    assert result.failure == "seed 0: too little memory" and result.history == []
+
+
+# ---- classes, units, warm-ups, options without effect
+
+
+def test_labels_are_named_and_one_that_training_never_shows_is_said(here, capsys):
+    path = saved(here, y=(3, 8))
+    arrays = dict(np.load(here / "mine.npz"))
+    arrays["y_c"] = np.where(np.arange(30) % 3 == 0, 5, arrays["y_c"])
+    np.savez(here / "mine.npz", **arrays)
+    assert cli.main(["compare", *path, "--algorithms", "erm"]) == 0
+    out, err = capsys.readouterr()
+    task = problem(plan("quick", ["erm"], (0,), "own", "c")[0], load_npz("mine.npz", np.float32))
+    share = f"{100 * np.mean(task.test[0].y == 1):.3g}"  # 3, 5 and 8 are 0, 1 and 2
+    words = f"No training domain has label 5, which {share} % of the rows of c have"
+    assert f"Labels: 3, 5, 8. {words}." in out and f"minifishr: {words}\n" in err and task.labels == [3, 5, 8]
+
+
+def test_two_labels_are_one_logit_whatever_they_are_called(here):
+    for labels in ((0, 1), (1, 2), (-1, 1), (7, 900_000)):
+        saved(here, y=labels)
+        task = problem(plan("quick", ["erm"], (0,), "own", "c")[0], load_npz("mine.npz"))
+        assert network(plan("quick", ["erm"], (0,), "own", "c")[0], task).sizes[-1] == 1
+        assert set(task.train[0].y.tolist()) == {0, 1} and task.labels == list(labels)
+
+
+def test_units_that_decide_are_said(here, capsys):
+    assert cli.main(["compare", *saved(here, scale=1e4), "--algorithms", "erm"]) == 0
+    assert re.search(
+        r"x as it came: the standard deviations of its columns go from 0\.\d+ to .*e\+03", capsys.readouterr().out
+    )
+    assert cli.main(["compare", *saved(here, scale=50), "--algorithms", "erm", "--force"]) == 0
+    assert "as it came" not in capsys.readouterr().out
+
+
+def test_run_that_ends_before_its_warm_up_is_said(here, mine, capsys):
+    assert cli.main(["compare", *mine, "--algorithms", "erm", "fishr"]) == 0
+    assert "minifishr: 1 of 2 runs end before their warm-up: fishr\n" in capsys.readouterr().err
+
+
+WITHOUT_EFFECT = {
+    (
+        "--data",
+        "mine.npz",
+        "--test-domain",
+        "c",
+        "--dataset",
+        "rotated",
+    ): "--dataset rotated has no effect beside --data",
+    ("--data", "mine.npz", "--test-domain", "c", "--digits", "mnist"): "--digits mnist has no effect beside --data",
+    ("--dataset", "linear", "--digits", "rendered"): "--digits rendered has no effect on data set 'linear'",
+    ("--set", "fishr.centered=False"): "fishr: centered='False' is none of true, false",
+    ("--set", "lr=true"): "erm: lr=True is not a number",
+    ("--set", "sand_mask.k=0"): "sand_mask: k=0 never updates anything",
+    ("--preset", "domainbed", "--test-domain", "-91%"): "unknown test domain '-91%', expected one of +90%, +80%, -90%",
+}
+
+
+@pytest.mark.parametrize("arguments", WITHOUT_EFFECT, ids=" ".join)
+def test_options_without_effect_are_refused_by_name(arguments, here, capsys):
+    saved(here)
+    assert WITHOUT_EFFECT[arguments] in refused(capsys, "compare", *arguments)
+    assert not (here / "results").exists()
+
+
+def test_values_that_begin_with_a_minus_belong_to_the_option_before_them():
+    words = ["sweep", "--test-domains", "+90%", "-90%", "--seeds", "2", "--out", "-x"]
+    assert cli.joined(words) == [
+        "sweep",
+        "--test-domains",
+        "+90%",
+        "--test-domains=-90%",
+        "--seeds",
+        "2",
+        "--out",
+        "-x",
+    ]
+    assert cli.joined(["compare", "--test-domain", "-90%"]) == ["compare", "--test-domain=-90%"]
+    args = cli.parser().parse_args(cli.joined(words[:6]))
+    assert args.test_domains == ["+90%", "-90%"] and args.seeds == 2
+
+
+def test_csv_as_data_gets_a_short_sentence(here, capsys):
+    (here / "mine.csv").write_text("a,b\n1,2\n")
+    err = refused(capsys, "compare", "--data", "mine.csv", "--test-domain", "b")
+    assert "mine.csv: no .npz file as numpy.savez writes it, it begins with b'a,b" in err and "pickle" not in err
+
+
+def test_interrupt_before_anything_is_done_speaks_of_no_folder(here, monkeypatch, capsys):
+    def interrupted(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(compare, "problem", interrupted)
+    assert cli.main(["compare", *saved(here)]) == 130
+    assert capsys.readouterr().err == "minifishr compare: stopped\n" and not (here / "x").exists()
+
+
+def test_python_without_docstrings_verifies_and_compares(here):
+    assert outside(here, saved(here), PYTHONOPTIMIZE="2").returncode == 0
+    command = [sys.executable, "-m", "minifishr", "verify", "--draws", "2", "--break", "hvp"]
+    found = subprocess.run(command, env={**os.environ, "PYTHONOPTIMIZE": "2"}, capture_output=True, check=False)
+    assert found.returncode == 1 and b"Traceback" not in found.stderr and b"hvp was made wrong" in found.stdout

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from minifishr.checkpoints import Row
 from minifishr.data import Domain
 from minifishr.evaluate import (
     accuracies,
@@ -12,7 +13,6 @@ from minifishr.evaluate import (
     worst_domain,
 )
 from minifishr.mlp import MLP
-from minifishr.train import Row
 
 LINE = MLP((1, 1)), np.array([1.0, -2.0])  # z = x - 2
 THREE = MLP((1, 3)), np.array([1.0, 0.0, -1.0, 0.0, 0.5, 0.0])  # z = (x, 0.5, -x)
@@ -72,3 +72,26 @@ def test_last_step_selects_nothing():
 def test_rows_of_other_metrics_do_not_count():
     with pytest.raises(ValueError):
         validation_step([Row(0, "a", "accuracy", 1.0)])
+
+
+BAD_LABELS = {
+    "a column": (np.zeros((2, 1), int), r"accuracy: 2 rows of logits need labels \(2,\), got \(2, 1\)"),
+    "one for all": (np.array([1]), r"got \(1,\)"),
+    "words": (np.array(["a", "b"]), "accuracy: labels must be integers, got <U1"),
+    "halves": (np.array([0.5, 1.0]), "accuracy: labels must be integers, got float64"),
+    "a third class": (np.array([0, 2]), r"accuracy: 1 logit\(s\) need labels in 0..1, got \[0, 2\]"),
+    "no rows": (np.zeros(0, int), "labels"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_LABELS)
+def test_accuracy_has_the_checks_of_the_loss(case):
+    y, message = BAD_LABELS[case]
+    x = np.zeros((0 if case == "no rows" else 2, 1))
+    with pytest.raises(ValueError, match=message):
+        accuracy(*LINE, Domain("here", x, y))
+
+
+def test_two_domains_of_one_name_are_refused():
+    with pytest.raises(ValueError, match=r"accuracies: domain names repeat: \['a', 'a'\]"):
+        accuracies(*LINE, [domain([1], [1], "a"), domain([1], [0], "a")])

@@ -79,3 +79,11 @@ def test_risks_along_a_line(problem):
     found = risks_along(model, theta, direction, [0.0, -0.5], domains)
     expected = [[risk(model, theta + t * direction, d.x, d.y) for d in domains] for t in (0.0, -0.5)]
     np.testing.assert_allclose(found, expected, rtol=1e-13)
+
+
+def test_one_row_has_no_covariance_of_features():
+    model = MLP((2, 3, 1))
+    with pytest.raises(ValueError, match="needs at least 2 rows a domain, got 1"):
+        STATISTICS["covariance of features"](
+            model, model.init(np.random.default_rng(0)), np.ones((1, 2)), np.ones(1, int)
+        )

@@ -277,3 +277,9 @@ def test_theta_of_another_length_is_refused(length):
 def test_sizes_that_are_no_sequence_are_refused():
     with pytest.raises(ValueError, match=r"^MLP\(5\): sizes must be two or more positive integers$"):
         _ = MLP(5).shapes
+
+
+def test_a_truth_value_is_no_width():
+    with pytest.raises(ValueError, match=r"MLP\(\(6, True\)\): sizes must be two or more positive integers"):
+        MLP((6, True)).init(np.random.default_rng(0))
+    assert MLP((6, 1)).d == 7

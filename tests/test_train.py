@@ -1,9 +1,11 @@
 import json
+import warnings
 
 import numpy as np
 import pytest
 
 from minifishr.algorithms import ALGORITHMS, Algorithm
+from minifishr.checkpoints import Checkpoint, Foreign
 from minifishr.data import Domain, Problem, full_batch, minibatches
 from minifishr.mlp import MLP
 from minifishr.train import Diverged, accuracy_rows, fit, keep_heap, write_rows
@@ -110,3 +112,88 @@ def test_keeping_the_heap_changes_no_number():
     before = train()
     keep_heap()
     assert before.tobytes() == train().tobytes()
+
+
+# ---- checkpoints
+
+
+OTHERS = {
+    "another method": {"method": "irm"},
+    "another hyper-parameter": {"lr": 0.02},
+    "another convention": {"convention": "domainbed"},
+    "another start": {"start": 2},
+    "other data": {"data": 7},
+    "other batches": {"batches": lambda found: minibatches(found, 4, 1)},
+    "another model": {"model": MLP((2, 3, 1, 1))},
+}
+
+
+def training(path, steps=6, method="erm", start=1, data=0, batches=full_batch, model=MODEL, **options):
+    """A training with a checkpoint after every 2 steps."""
+    found = [domain._replace(x=domain.x + data) for domain in domains()]
+    algorithm = ALGORITHMS[method](model, **{"lr": 0.01, **options})
+    theta = model.init(np.random.default_rng(start))
+    return fit(algorithm, theta, batches(found), steps, model=model, checkpoint=Checkpoint(path, 2))
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_checkpoint_of_another_training_is_refused_and_left_alone(other, tmp_path):
+    path = tmp_path / "half.npz"
+    training(path)
+    before = path.read_bytes()
+    words = r"half\.npz: the checkpoint of another training, whose \w+ is .*, not .*; choose another file$"
+    with pytest.raises(Foreign, match=words) as error:
+        training(path, **OTHERS[other])
+    assert path.read_bytes() == before and len(str(error.value)) < 300 and "\n" not in str(error.value)
+
+
+def test_same_training_goes_on_with_more_steps_and_refuses_fewer(tmp_path):
+    path = tmp_path / "half.npz"
+    assert training(path).theta.tobytes() != training(path, steps=11).theta.tobytes()
+    assert training(path, steps=11).theta.tobytes() == training(tmp_path / "whole.npz", steps=11).theta.tobytes()
+    with pytest.raises(ValueError, match=r"half\.npz is 10 steps far, and steps=8 would go back"):
+        training(path, steps=8)
+
+
+def test_damage_of_any_kind_is_said_and_set_aside_and_real_trouble_with_the_disk_is_not_damage(tmp_path):
+    path = tmp_path / "half.npz"
+    whole = training(path).theta.tobytes()
+    good, rng = path.read_bytes(), np.random.default_rng(0)
+    for number in range(150):
+        damaged = bytearray(good)
+        for place in rng.integers(0, len(good), rng.integers(1, 9)):
+            damaged[place] = rng.integers(256)
+        path.write_bytes(damaged[: rng.integers(1, len(good))] if number % 2 else damaged)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            try:
+                assert training(path).theta.tobytes() == whole
+            except Foreign:  # the damage hit a letter of the identity
+                continue
+        if said:
+            assert "damaged checkpoint" in str(said[0].message) and len(str(said[0].message)) < 300 + len(str(path))
+            assert path.with_name("half.npz.damaged").exists()
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(IsADirectoryError):
+        training(path)
+
+
+def test_method_without_settings_has_no_checkpoint(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"^fit: counting has no settings, so nobody could tell whose checkpoint it is$"
+    ):
+        fit(counting(), np.zeros(2), full_batch(domains()), 3, checkpoint=Checkpoint(tmp_path / "x.npz"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"every": 0}, "fit: every=0 must be at least 1"),
+        ({"steps": -1}, "fit: steps=-1 must be at least 0"),
+        ({"checkpoint": Checkpoint("x.npz", 0)}, r"fit: checkpoint\.every=0 must be at least 1"),
+    ],
+)
+def test_impossible_numbers_of_steps_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        fit(counting(), np.zeros(2), full_batch([]), **{"steps": 3, **options})

@@ -21,6 +21,8 @@ rows at a time) first, then one file a method.
 To add one, write one file with a factory (model, *, convention, **hyper_parameters) -> Algorithm, and a line below.
 """
 
+from functools import wraps
+
 from . import and_mask, coral, dann, erm, fish, fishr, idgm, iga, irm, sand_mask, vrex
 from .protocol import Algorithm
 from .settings import BATCH_RANGE, PAPER_ADAM, shortened
@@ -39,10 +41,25 @@ MODULES = {
     "dann": dann,
 }
 CORE = ("erm", "irm", "vrex", "fish", "sand_mask", "fishr")  # what a comparison trains unless told otherwise
-ALGORITHMS = {name: getattr(module, name) for name, module in MODULES.items()}
 DEFAULTS = {name: module.DEFAULTS for name, module in MODULES.items()}
 RANGES = {name: module.RANGES for name, module in MODULES.items()}
 PENALTIES = {name: module.penalty for name, module in MODULES.items() if hasattr(module, "penalty")}
+
+
+def that_says_its_settings(name):
+    """A method's factory, whose algorithms know their settings."""
+    factory = getattr(MODULES[name], name)
+
+    @wraps(factory)
+    def make(model, *, convention="paper", **hyper_parameters):
+        algorithm = factory(model, convention=convention, **hyper_parameters)
+        known = {"convention": convention, **DEFAULTS[name][convention], **hyper_parameters}
+        return algorithm._replace(settings=dict(sorted(known.items())))
+
+    return make
+
+
+ALGORITHMS = {name: that_says_its_settings(name) for name in MODULES}
 EXCEPTIONS = {name: getattr(module, "EXCEPTIONS", {}) for name, module in MODULES.items()}
 
 __all__ = [

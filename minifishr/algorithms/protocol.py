@@ -23,12 +23,14 @@ class Algorithm(NamedTuple):
     """A pair of pure functions with a name.
 
     init(theta) -> state; update(theta, state, domains) -> (theta, state, info). info is a dict of floats with
-    "risk", and "penalty" where there is one, both at the theta that came in.
+    "risk", and "penalty" where there is one, both at the theta that came in. `settings` has the convention and all
+    hyper-parameters by name, which tell a checkpoint whose it is; None where a method does not say.
     """
 
     name: str
     init: Callable
     update: Callable
+    settings: dict | None = None
 
 
 class State(NamedTuple):

@@ -37,4 +37,6 @@ def sand_mask(model, *, convention="paper", **hyper_parameters):
     tau, k = chosen.pop("tau"), chosen.pop("k")
     if tau == 1:
         raise ValueError("sand_mask: tau=1 never updates anything, because |mean sign| - tau is at most 0: use tau < 1")
+    if k == 0:
+        raise ValueError("sand_mask: k=0 never updates anything, because the mask is tanh(0): use k > 0")
     return masked("sand_mask", model, lambda g: mask(g, tau=tau, k=k), RECIPES[convention], **chosen)

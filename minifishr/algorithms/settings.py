@@ -1,5 +1,7 @@
 """Hyper-parameters: the defaults of a convention, explicit values winning, and what values are possible."""
 
+import json
+
 import numpy as np
 
 CONVENTIONS = ("paper", "domainbed")
@@ -76,8 +78,8 @@ def settings(name, defaults, convention, given):
             raise ValueError(f"{name}: unknown hyper-parameter {key!r}, expected one of {', '.join(known)}")
         if key in LIMITS and not (value is None is known[key]):
             check_number(name, key, value, *LIMITS[key])
-        if key in CHOICES and value not in CHOICES[key]:
-            raise ValueError(f"{name}: {key}={value!r} is none of {', '.join(map(str, CHOICES[key]))}")
+        if key in CHOICES and not any(value is choice or value == choice == str(value) for choice in CHOICES[key]):
+            raise ValueError(f"{name}: {key}={value!r} is none of {', '.join(map(json.dumps, CHOICES[key]))}")
     # a NumPy float64 would turn a float32 theta into float64
     return {key: getattr(value, "item", lambda v=value: v)() for key, value in {**known, **given}.items()}
 
@@ -90,7 +92,7 @@ def check_convention(name, convention):
 
 def check_number(name, key, value, low, high):
     """ValueError unless value is a number in [low, high]."""
-    if not isinstance(value, int | float | np.number):
+    if isinstance(value, bool | np.bool) or not isinstance(value, int | float | np.number):
         raise ValueError(f"{name}: {key}={value!r} is not a number")
     if not low <= value <= high:
         raise ValueError(f"{name}: {key}={value!r} is outside [{low}, {high}]")

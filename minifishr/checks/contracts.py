@@ -11,9 +11,9 @@ import numpy as np
 from autograd import grad
 
 from ..algorithms import ALGORITHMS
+from ..checkpoints import leaves, load_checkpoint, save_checkpoint
 from ..data import Domain, take
 from ..mlp import MLP
-from ..train import leaves, load_checkpoint, save_checkpoint
 
 ROUNDING = 1e-8  # float64 rounding of sums, 1e-16, after Adam divided it by 1e-8 at least
 

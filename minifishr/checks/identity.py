@@ -38,7 +38,8 @@ class Identity(NamedTuple):
 
 def identity(error, tolerance=ROUNDING):
     """An Identity whose words are in the docstring of `error`."""
-    paragraphs = [" ".join(part.split()) for part in error.__doc__.split("\n\n")]
+    text = error.__doc__ or error.__name__.replace("_", " ")  # python -OO has no docstrings
+    paragraphs = [" ".join(part.split()) for part in text.split("\n\n")]
     assumed = [part.removeprefix("Assumes ") for part in paragraphs if part.startswith("Assumes ")]
     return Identity(error.__name__, paragraphs[0], assumed[0] if assumed else "nothing", tolerance, error)
 

@@ -1,4 +1,8 @@
 """One file a command of the command line: `add(commands)` declares it, and what it calls carries it out.
 
-`compare` (and train), `sweep`, `report`, `data`, `verify`.
+`common` (what several need), `compare` (and train), `sweep`, `report`, `data`, `verify`.
 """
+
+from .common import TROUBLE, one_sentence
+
+__all__ = ["TROUBLE", "one_sentence"]

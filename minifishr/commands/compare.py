@@ -6,7 +6,6 @@ import sys
 
 import numpy as np
 from joblib import cpu_count
-from tqdm import tqdm
 
 from ..algorithms import ALGORITHMS
 from ..data import load_digits, load_npz
@@ -19,6 +18,7 @@ from ..experiments import (
     caption,
     check_known,
     compare,
+    failed,
     invariance_table,
     network,
     plan,
@@ -26,9 +26,11 @@ from ..experiments import (
     results_folder,
     sort_history,
     table,
+    unseen_classes,
     write_config,
     write_figures,
 )
+from .common import TROUBLE, note_warm_ups, one_sentence, progress_bar
 
 
 def add(commands):
@@ -47,11 +49,13 @@ def add(commands):
 def add_problem_options(command):
     """What compare and train have in common."""
     command.add_argument("--preset", metavar="NAME", help=" ".join(PRESETS))
-    command.add_argument("--dataset", default="colored", metavar="NAME", help=" ".join(NAMED))
+    command.add_argument("--dataset", metavar="NAME", help=f"{' '.join(NAMED)} (default colored)")
     command.add_argument("--domains", nargs="+", type=int, metavar="N", help="training domains of cdsprites")
     command.add_argument("--data", metavar="FILE.npz", help="your own domains: arrays x_NAME (n, ...), y_NAME (n,)")
     command.add_argument("--test-domain", metavar="NAME", help="the domain to leave out")
-    command.add_argument("--digits", default="auto", metavar="auto|mnist|rendered")
+    command.add_argument(
+        "--digits", metavar="auto|mnist|rendered", help="default auto: rendered if MNIST is not to be had"
+    )
     command.add_argument("--set", nargs="+", action="extend", default=[], metavar="[METHOD.]NAME=VALUE", dest="changes")
     command.add_argument("--steps", type=int, metavar="N", help="instead of the preset's")
     command.add_argument("--invariances", action="store_true", help="also measure what each method has made equal")
@@ -62,21 +66,39 @@ def add_problem_options(command):
 
 
 def run_compare(args):
-    """Train, write the results folder as runs finish, print the table."""
+    """Train, keep what runs leave as they finish, print the table, then write it and draw."""
     configs, source = planned(args)
     task = problem(configs[0], source)
     model = network(configs[0], task)
     for config in configs:  # every mistake that can be seen before training is seen here
         ALGORITHMS[config.algorithm](model, convention=config.convention, **config.hyper_parameters)
     folder = results_folder(args.out, f"{configs[0].dataset}-{configs[0].preset}", args.force)
+    note_warm_ups(configs)
+    for words in unseen_classes(task):
+        print(f"minifishr: {words}", file=sys.stderr)
     write_config(folder, configs, task)
-    results = []
-    with tqdm(total=sum(c.steps for c in configs), unit="step", desc=f"0/{len(configs)} runs") as bar:
-        for result in compare(configs, source, jobs=args.jobs, bar=lambda n: bar.update(n - bar.n)):
-            results.append(result)
-            append_history(folder, result)
-            bar.set_description(f"{len(results)}/{len(configs)} runs")
+    try:
+        results = finished(folder, configs, source, args.jobs)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"what was finished is in {folder}") from None
     return finish(folder, sorted(results, key=lambda r: configs.index(r.config)), configs, task, args.selection)
+
+
+def finished(folder, configs, source, jobs):
+    """The Result of every run; those that were not told because a process was killed, say, are failed ones."""
+    results, steps = [], sum(config.steps for config in configs)
+    with progress_bar(total=steps, unit="step", desc=f"0/{len(configs)} runs") as bar:
+        try:
+            for result in compare(configs, source, jobs=jobs, bar=lambda n: bar.update(n - bar.n)):
+                results.append(result)
+                append_history(folder, result)
+                bar.set_description(f"{len(results)}/{len(configs)} runs")
+        except TROUBLE as error:
+            reason = one_sentence(error)
+            done = [result.config for result in results]
+            left = [config for config in configs if config not in done]
+            results += [failed(config, f"seed {config.seed}: {config.algorithm}: {reason}") for config in left]
+    return results
 
 
 def planned(args):
@@ -89,16 +111,21 @@ def planned(args):
         raise ValueError(f"--jobs must be at least 1, got {args.jobs}")
     if args.data and not args.test_domain:
         raise ValueError(f"--data {args.data} needs --test-domain NAME, the domain to leave out")
-    dataset = "own" if args.data else args.dataset
+    for option in ("dataset", "digits") if args.data else ():
+        if getattr(args, option) is not None:
+            raise ValueError(f"--{option} {getattr(args, option)} has no effect beside --data {args.data}")
+    dataset = "own" if args.data else args.dataset or "colored"
     if not args.data:
         check_known("dataset", dataset, NAMED)
+    if dataset in TOYS and args.digits is not None:
+        raise ValueError(f"--digits {args.digits} has no effect on data set {dataset!r}, which is drawn without digits")
     seeds = range(args.seeds) if several else [args.seed]
     changes = [change(text) for text in args.changes]
     options = {"test_domain": args.test_domain, "changes": changes, "steps": args.steps, "domains": args.domains}
     configs = plan(args.preset, names, seeds, dataset, invariances=args.invariances, **options)
     if dataset in TOYS:
         return configs, None
-    return configs, load_npz(args.data, np.float32) if args.data else load_digits(args.digits)
+    return configs, load_npz(args.data, np.float32) if args.data else load_digits(args.digits or "auto")
 
 
 def change(text):
@@ -113,16 +140,23 @@ def change(text):
 
 
 def finish(folder, results, configs, task, selection):
-    """Write and print what the runs gave; 1 if one of them failed."""
+    """Print what the runs gave, then write and draw it, each on its own; 1 if a run or one of these failed."""
     text = f"{table(results, task, selection)}\n\n{caption(configs, task, selection)}\n"
     failures = [result.failure for result in results if result.failure]
     if configs[0].invariances and len(failures) < len(results):
         text += f"\n{invariance_table(results)}\n"
     text += "".join(f"\nFailed: {failure}\n" for failure in failures)
-    (folder / "table.md").write_text(text, encoding="utf-8")
-    sort_history(folder, results)
-    write_figures(folder, results, task)
-    print(f"\n{text}\nTable, history, configuration and figures: {folder}")
-    for failure in failures:
-        print(f"minifishr: {failure}", file=sys.stderr)
-    return 1 if failures else 0
+    problems = [*failures]
+    for what, work in {
+        "the table": lambda: print(f"\n{text}\nTable, history, configuration and figures: {folder}", flush=True),
+        "table.md": lambda: (folder / "table.md").write_text(text, encoding="utf-8"),
+        "history.jsonl": lambda: sort_history(folder, results),
+    }.items():
+        try:
+            work()
+        except OSError as error:
+            problems.append(f"{what} cannot be written: {error.strerror}")
+    problems += write_figures(folder, results, task)
+    for problem_met in problems:
+        print(f"minifishr: {problem_met}", file=sys.stderr)
+    return 1 if problems else 0

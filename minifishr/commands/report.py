@@ -1,8 +1,11 @@
 """`minifishr report`: tables and figures of a sweep, from its records alone."""
 
+import sys
 from pathlib import Path
 
+from ..plots import own_settings
 from ..sweeps import records, report, sweep_figures
+from .common import one_sentence
 
 
 def add(commands):
@@ -14,21 +17,36 @@ def add(commands):
 
 
 def run_report(args):
-    """Write the report of the records of a folder and print it; the same files again from the same records."""
-    parts = report.sections(records.records(args.folder))
-    pictures = {part.dataset: sweep_figures(part) for part in parts}
+    """Print the report of the records of a folder, then write and draw it; the same files from the same records."""
+    parts, troubles = report.sections(records.records(args.folder)), []
+    pictures = {part.dataset: drawn(part, troubles) for part in parts}
     titles = {name: {file: title for file, (title, _) in drawn.items()} for name, drawn in pictures.items()}
     texts = report.report(parts, titles)
     out = Path(args.out or Path(args.folder, "report"))
+    print(texts["report.md"], flush=True)
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
             (out / name).write_text(text, encoding="utf-8", newline="\n")
-        for drawn in pictures.values():
-            for name, (_, figure) in drawn.items():
-                figure.savefig(out / name, dpi=120)
     except OSError as error:
         raise OSError(f"--out {out}: cannot be written: {error.strerror}") from None
-    print(texts["report.md"])
+    for name, (_, figure) in (one for found in pictures.values() for one in found.items()):
+        try:
+            with own_settings():
+                figure.savefig(out / name, dpi=120)
+        except Exception as error:  # a picture is never worth the tables, which are written by now
+            troubles.append(f"{name} cannot be drawn: {one_sentence(error)}")
     print(f"Tables and figures: {out}")
-    return 0
+    for trouble in troubles:
+        print(f"minifishr: {trouble}", file=sys.stderr)
+    return 1 if troubles else 0
+
+
+def drawn(part, troubles):
+    """The figures of a Section; none, and a trouble more, where they cannot be made."""
+    try:
+        with own_settings():
+            return sweep_figures(part)
+    except Exception as error:
+        troubles.append(f"the figures of {part.title} cannot be made: {one_sentence(error)}")
+        return {}

@@ -3,12 +3,12 @@
 import sys
 
 from joblib import cpu_count
-from tqdm import tqdm
 
 from ..algorithms import ALGORITHMS, CORE
 from ..data import load_digits
 from ..experiments import NAMED, PRESETS, TOYS, check_known
 from ..sweeps import expected_seconds, grid, records, sweep
+from .common import note_warm_ups, progress_bar
 
 
 def add(commands):
@@ -47,9 +47,12 @@ def run_sweep(args):
     results = sweep(configs, source, args.out, bar=lambda n: bar.update(n - bar.n), **where)
     note_warm_ups(configs)
     options = {"unit": "step", "desc": f"{done}/{len(configs)} runs", "disable": not todo}
-    with tqdm(total=sum(c.steps for c in todo), **options) as bar:
-        for number, _ in enumerate(results, done + 1):
-            bar.set_description(f"{number}/{len(configs)} runs")
+    with progress_bar(total=sum(c.steps for c in todo), **options) as bar:
+        try:
+            for number, _ in enumerate(results, done + 1):
+                bar.set_description(f"{number}/{len(configs)} runs")
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(f"the same command goes on, with what is in {args.out}") from None
     return finish(args.out, configs)
 
 
@@ -93,14 +96,6 @@ def note_pairs(args, configs):
     for name in sorted(without) if args.leave_two_out else []:
         reason = "it has fewer than 4 domains to leave out, so that less than 2 would remain to train on"
         print(f"minifishr: --leave-two-out adds no run of data set {name!r}: {reason}", file=sys.stderr)
-
-
-def note_warm_ups(configs):
-    """Say where a run ends before its warm-up does: its penalty never gets its weight."""
-    early = [c for c in configs if c.hyper_parameters.get("warm_up", 0) >= c.steps]
-    if early:
-        names = ", ".join(dict.fromkeys(f"{c.algorithm} draw {c.draw}" for c in early))
-        print(f"minifishr: {len(early)} of {len(configs)} runs end before their warm-up: {names}", file=sys.stderr)
 
 
 def finish(folder, configs):

@@ -28,7 +28,7 @@ def run_verify(args):
     counted = f"{len(verdicts)} identities, {len(failed)} violated"
     print(f"\n{counted}; {args.draws} random cases and hard ones, seed {args.seed}.")
     if args.broken:
-        how = BREAKS[args.broken][1].__doc__.rstrip(".").lower()
+        how = (BREAKS[args.broken][1].__doc__ or "slightly").rstrip(".").lower()
         print(f"{args.broken} was made wrong on purpose: {how}. Caught by {len(failed)}: {', '.join(failed)}.")
     return 1 if failed else 0
 

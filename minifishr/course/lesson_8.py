@@ -4,9 +4,9 @@ from itertools import combinations
 
 import numpy as np
 
+from ..checkpoints import Row
 from ..evaluate import validation_step
 from ..sweeps import expected_best, ranks
-from ..train import Row
 from .exercise import Exercise, numbers, whole
 
 

@@ -19,7 +19,7 @@ from .domains import (
     stream,
     take,
 )
-from .own import load_npz
+from .own import load_npz, recoded
 from .toys import cdsprites, check_number, linear_toy
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "load_digits",
     "load_npz",
     "minibatches",
+    "recoded",
     "rotated_mnist",
     "shrink",
     "stream",

@@ -1,6 +1,7 @@
 """Digits to learn from: MNIST, found or fetched, or digits rendered from fonts where MNIST cannot be had."""
 
 import gzip
+import hashlib
 import math
 import os
 import struct
@@ -23,6 +24,8 @@ SHA256 = {  # images, then their labels
     "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
     "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
 }
+# SHA-256 of MNIST's images and labels, training ones first: what is called MNIST has these bytes, whatever the files.
+MNIST = "c2069063c1105f2bf96266aef1ff68c6e13bdda7a54e37bf19c16f1db24efc83"
 IDX_TYPES = {8: "uint8", 9: "int8", 11: "int16", 12: "int32", 13: "float32", 14: "float64"}
 HELP = "set MINIFISHR_DATA to a folder with MNIST's four IDX files (train-images-idx3-ubyte.gz and so on)"
 
@@ -76,11 +79,16 @@ def labeled_images(images_path, labels_path):
     return images, labels
 
 
-def mnist(paths):
-    """MNIST from its four files in the order of `SHA256`, training images first; ValueError if one is unfit."""
+def named_digits(paths):
+    """The digits in four files in the order of `SHA256`, training images first; ValueError if one is unfit.
+
+    They are called MNIST only where they are; else "digits from" their folder, with the beginning of their hash.
+    """
     train, test = labeled_images(*paths[:2]), labeled_images(*paths[2:])
     images, labels = (np.concatenate(both) for both in zip(train, test, strict=True))
-    return Digits("MNIST", images, labels)
+    digest = hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()
+    folder = Path(paths[0]).resolve().parent.name
+    return Digits("MNIST" if digest == MNIST else f"digits from {folder} {digest[:8]}", images, labels)
 
 
 def folder_paths(folder):
@@ -174,10 +182,10 @@ def load_digits(source="auto"):
         raise ValueError(f"load_digits: unknown source {source!r}, expected 'auto', 'mnist' or 'rendered'")
     own, cache = os.environ.get("MINIFISHR_DATA"), pooch.os_cache("minifishr")
     if own and source != "rendered":
-        return mnist(folder_paths(own))
+        return named_digits(folder_paths(own))
     if source != "rendered":
         try:
-            return mnist(cached_paths(cache, MIRRORS))
+            return named_digits(cached_paths(cache, MIRRORS))
         except OSError as error:
             problem = f"load_digits: MNIST could not be downloaded ({error}); {HELP}"
             if source == "mnist":

@@ -1,8 +1,8 @@
 """Domains: Colored MNIST in both set-ups, Rotated MNIST, and batches of domains.
 
 A domain is a sample of one distribution. Training sees several; the test domain breaks what they share by accident.
-Colored MNIST: Arjovsky et al. 2019, arXiv:1907.02893. Rotated MNIST: Ghifary et al. 2015, arXiv:1508.07680.
-DomainBed's versions: Gulrajani and Lopez-Paz 2020, arXiv:2007.01434.
+Colored MNIST: Arjovsky et al. 2019, arXiv:1907.02893. Rotated MNIST: Ghifary et al. 2015, arXiv:1508.07680. DomainBed's
+versions: Gulrajani and Lopez-Paz 2020, arXiv:2007.01434.
 """
 
 import zlib
@@ -22,7 +22,7 @@ class Domain(NamedTuple):
 class Problem(NamedTuple):
     """Domains to train on, held-out rows of the same domains, and domains to test on, the most important one first.
 
-    `shape` is (channels, height, width) of one image, or () where x is no image; `oracle` may have held-out test rows.
+    `shape` is (channels, height, width) of an image or (); `oracle` are held-out test rows; `labels` what 0..k-1 mean.
     """
 
     name: str
@@ -31,10 +31,11 @@ class Problem(NamedTuple):
     test: list
     shape: tuple = ()
     oracle: list = ()
+    labels: list = ()
 
     @property
     def classes(self):
-        """The number of labels, counted over all domains."""
+        """The number of classes: 1 + the largest label of all domains."""
         return 1 + max(int(d.y.max()) for d in [*self.train, *self.validation, *self.test, *self.oracle])
 
 
@@ -130,21 +131,21 @@ def rotated_mnist(digits, *, angles=(0, 15, 30, 45, 60, 75), size=28, count=None
 
 def dealt(digits, m, count, seed):
     """All rows shuffled and dealt to m domains in turn, at most `count` each."""
-    n = len(digits.labels)
-    check_count("domains", "count", count if count is not None else 1, n // m)
-    order = stream(seed, "shuffle").permutation(n)
+    check_count("domains", "count", 1 if count is None else count, len(digits.labels) // m)
+    order = stream(seed, "shuffle").permutation(len(digits.labels))
     return [order[e::m][:count] for e in range(m)]
 
 
 def leave_out(name, domains, *left_out, share=0.2, seed=0, shape=()):
     """A Problem that tests on the domains called `left_out` and holds out a share of the rows of every domain.
 
-    ValueError for an unknown name, names that repeat, or fewer than two domains left to train on.
+    ValueError for a share outside [0, 1], an unknown name, names that repeat, or fewer than two domains to train on.
     """
+    check_rates(share=[share])
     names = [domain.name for domain in domains]
     if any(len({*given}) < len(given) for given in (names, left_out)):
         raise ValueError(f"{name}: domain names repeat: {names}, without {[*left_out]}")
-    for each in (n for n in left_out if n not in names):
+    for each in {*left_out} - {*names}:
         raise ValueError(f"{name}: unknown test domain {each!r}, expected one of {', '.join(names)}")
     if len(names) < len(left_out) + 2:
         both = " and ".join(map(repr, left_out))
@@ -160,8 +161,8 @@ def held_out(domain, share, rng):
     cut = max(1, round(share * len(domain.y)))
     if cut >= len(domain.y):
         raise ValueError(f"domain {domain.name!r} has {len(domain.y)} row(s), too few to hold out {share:g} of them")
-    order = rng.permutation(len(domain.y))
-    return take(domain, order[cut:]), take(domain, order[:cut])
+    held, kept = (take(domain, rows) for rows in np.split(rng.permutation(len(domain.y)), [cut]))
+    return kept, held
 
 
 def take(domain, rows):
@@ -188,10 +189,9 @@ def minibatches(domains, size, seed=0):
 
 def check_rates(**rates):
     """ValueError for a probability outside [0, 1]."""
-    for name, values in rates.items():
-        for value in values:
-            if not 0 <= value <= 1:
-                raise ValueError(f"{name}: {value!r} is no probability in [0, 1]")
+    for name, value in ((name, value) for name, values in rates.items() for value in values):
+        if not 0 <= value <= 1:
+            raise ValueError(f"{name}: {value!r} is no probability in [0, 1]")
 
 
 def check_count(call, name, value, most):

@@ -1,5 +1,8 @@
 """Domains from a person's own arrays."""
 
+import io
+from pathlib import Path
+
 import numpy as np
 
 from .domains import Domain
@@ -8,13 +11,15 @@ from .domains import Domain
 def load_npz(path, dtype=np.float64):
     """Domains from an .npz file of pairs x_NAME (n, ...) and y_NAME (n,).
 
-    Nothing is ever unpickled. ValueError that names file and array for anything that cannot be a domain.
+    Nothing is ever unpickled. Labels are whole numbers, any of them; `recoded` makes them 0..k-1. ValueError that names
+    file and array for anything that cannot be a domain.
     """
     arrays = read_arrays(path)
     names = [key[2:] for key in arrays if key.startswith("x_")]
     lone = sorted(set(arrays) ^ {f"{xy}_{name}" for name in names for xy in "xy"})
     if lone or not names:
-        raise ValueError(f"{path}: arrays must come in pairs x_NAME, y_NAME; without a partner: {lone or 'no arrays'}")
+        which = f"{lone[:5]}{' ...' * (len(lone) > 5)}" if lone else "no arrays"
+        raise ValueError(f"{path}: arrays must come in pairs x_NAME, y_NAME; without a partner: {which}")
     domains = [own_domain(path, name, arrays[f"x_{name}"], arrays[f"y_{name}"], dtype) for name in names]
     widths = {domain.name: domain.x.shape[1] for domain in domains}
     if len(set(widths.values())) > 1:
@@ -25,16 +30,18 @@ def load_npz(path, dtype=np.float64):
 def read_arrays(path):
     """Name -> array of an .npz file; ValueError names the array that cannot be read."""
     key = "no array"
+    data = Path(path).read_bytes()  # what cannot be read is no damage
+    if data[:4] != b"PK\3\4" and data[:4] != b"PK\5\6":
+        raise ValueError(f"{path}: no .npz file as numpy.savez writes it, it begins with {data[:16]!r}")
     try:
-        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
             arrays = {}
             for key in file.files:
                 arrays[key] = file[key]
             return arrays
-    except OSError:
-        raise
     except Exception as error:  # damage can surface anywhere in zipfile, zlib or the header's parser
-        raise ValueError(f"{path}: no .npz file of plain arrays ({key}): {error}") from None
+        reason = "it holds Python objects" if "allow_pickle" in str(error) else " ".join(str(error).split())[:100]
+        raise ValueError(f"{path}: no .npz file of plain arrays as numpy.savez writes it ({key}): {reason}") from None
 
 
 def own_domain(path, name, x, y, dtype):
@@ -45,10 +52,22 @@ def own_domain(path, name, x, y, dtype):
         raise ValueError(f"{path}: y_{name} must be integers (n,), got {y.dtype} {y.shape}")
     if len(x) != len(y):
         raise ValueError(f"{path}: x_{name} has {len(x)} rows but y_{name} has {len(y)}")
+    if y.dtype == np.uint64 and y.max() > np.iinfo(int).max:
+        raise ValueError(f"{path}: y_{name} has the label {y.max()}, more than {np.iinfo(int).max}")
     with np.errstate(over="ignore"):
         x = x.reshape(len(x), -1).astype(dtype)
     if not np.isfinite(x).all():
         raise ValueError(f"{path}: x_{name} has NaN or infinite values (as {np.dtype(dtype)})")
-    if y.min() < 0:
-        raise ValueError(f"{path}: y_{name} has negative labels, expected 0..k-1")
     return Domain(name, x, y.astype(int))
+
+
+def recoded(domains):
+    """The same domains with labels 0..k-1 in the order of the labels that they have, and these labels, (k,).
+
+    ValueError for labels that are more like numbers than classes: more than one for every two rows.
+    """
+    names, codes = np.unique(np.concatenate([domain.y for domain in domains]), return_inverse=True)
+    if len(names) > max(2, len(codes) / 2):
+        raise ValueError(f"own data: {len(names)} different labels in {len(codes)} rows are no classes")
+    parts = np.split(codes, np.cumsum([len(domain.y) for domain in domains])[:-1])
+    return [domain._replace(y=part) for domain, part in zip(domains, parts, strict=True)], names.tolist()

@@ -1,18 +1,21 @@
 """Experiments: some methods and seeds on one problem, a table and figures. What `minifishr compare` does.
 
-Read `config` (what a run depends on), `presets` (what fits which data), `runs` (a plan, and one run of it), `parallel`
-(many runs), `results` (a results folder and its table), `figures` (its pictures).
+Read `config` (what a run depends on), `presets` (what fits which data), `problems` (data and network), `runs` (a plan,
+and one run of it), `parallel` (many runs), `results` (a results folder and its table), `captions` (what it shows, in
+words), `figures` (pictures) and `drawing` (which of them).
 """
 
+from .captions import caption, unseen_classes
 from .config import Config, config_of, said
-from .figures import invariance_figure, landscape_figure, new_figure, series, write_figures
+from .drawing import write_figures
+from .figures import invariance_figure, landscape_figure, new_figure, series
 from .parallel import compare, counted, watched
 from .presets import DATASETS, DISPERSION, NAMED, PRESETS, TOYS
+from .problems import network, problem
 from .results import (
     accuracies,
     append_history,
     by_method,
-    caption,
     invariance_matrix,
     invariance_table,
     results_folder,
@@ -22,7 +25,7 @@ from .results import (
     versions,
     write_config,
 )
-from .runs import Result, check_known, network, plan, problem, run
+from .runs import Result, check_known, failed, plan, run
 
 __all__ = [
     "DATASETS",
@@ -40,6 +43,7 @@ __all__ = [
     "compare",
     "config_of",
     "counted",
+    "failed",
     "invariance_figure",
     "invariance_matrix",
     "invariance_table",
@@ -55,6 +59,7 @@ __all__ = [
     "sort_history",
     "spread",
     "table",
+    "unseen_classes",
     "versions",
     "watched",
     "write_config",

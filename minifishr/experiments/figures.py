@@ -5,37 +5,8 @@ import numpy as np
 from .. import plots
 from ..invariance import random_direction, risks_along
 from ..train import AGREEMENT
-from .presets import TOYS
-from .results import accuracies, by_method, by_size, invariance_matrix, shown
+from .results import accuracies, by_method, invariance_matrix, shown
 from .runs import network
-
-
-def write_figures(folder, results, problem):
-    """What the runs can show: accuracy, objective and variances for one problem; domains where their number varies;
-    agreement where it was measured; images where there are any."""
-    sizes = {n: groups for n, part in by_size(results).items() if (groups := finished(part))}
-    if not sizes:
-        return
-    seeds = len({result.config.seed for result in results})
-    title = f"{problem.name}, preset {results[0].config.preset}"
-    several = f"{title}, {seeds} seed{'s' if seeds > 1 else ''}"
-    drawn = {}
-    if len(by_size(results)) > 1:
-        drawn["domains"] = domains_figure(sizes, problem, several)
-    else:
-        groups = next(iter(sizes.values()))
-        drawn["accuracy"] = accuracy_figure(groups, problem, several)
-        drawn["objective"] = objective_figure(groups, several)
-        drawn["variances"] = variance_figure(groups, problem, f"{title}, seed {results[0].config.seed}")
-    if results[0].config.dataset in TOYS:
-        drawn["agreement"] = agreement_figure(sizes, several)
-    if len(sizes) == 1 and results[0].config.invariances:
-        drawn["invariances"] = invariance_figure(results, several)
-        drawn["landscape"] = landscape_figure(next(iter(sizes.values())), problem, title)
-    if problem.shape:
-        drawn["images"] = image_figure(problem)
-    for name, figure in drawn.items():
-        figure.savefig(folder / f"{name}.png", dpi=120)
 
 
 def finished(results):

@@ -14,8 +14,10 @@ def compare(configs, source, factories=ALGORITHMS, jobs=1, bar=None) -> Iterable
     """Run every configuration in `jobs` processes and yield the results as they finish.
 
     `factories` maps a method's name to its factory, which may be written anywhere. `bar` is called with the number of
-    steps done so far, over all runs. Each process gets its share of the cores.
+    steps done so far, over all runs. Each process gets its share of the cores. ValueError for nothing to run.
     """
+    if not configs:
+        raise ValueError("compare: no configurations, so there is nothing to run")
     from joblib import Parallel, delayed  # 0.1 s to import
 
     with tempfile.TemporaryDirectory() as folder:

@@ -21,15 +21,11 @@ LIBRARIES = ("minifishr", "numpy", "autograd", "scipy", "matplotlib")
 
 
 def results_folder(out, name, force=False):
-    """A folder to write to: `out`, or the next free results/NAME-001, results/NAME-002, ...
+    """A folder to write to: `out`, or the next free results/NAME-001, results/NAME-002, ..., which is made here alone.
 
     FileExistsError where `out` has results already, unless force; OSError where it cannot be written.
     """
-    if out is None:
-        numbers = [int(p.name[-3:]) for p in Path("results").glob(f"{name}-[0-9][0-9][0-9]")]
-        folder = Path("results", f"{name}-{max(numbers, default=0) + 1:03d}")
-    else:
-        folder = Path(out)
+    folder = new_folder(name) if out is None else Path(out)
     present = [file for file in FILES if (folder / file).exists()]
     if present and not force:
         raise FileExistsError(f"--out {out}: {present[0]} is there already; choose another folder or say --force")
@@ -41,6 +37,22 @@ def results_folder(out, name, force=False):
     except OSError as error:
         raise OSError(f"--out {folder}: cannot be written: {error.strerror}") from None
     return folder
+
+
+def new_folder(name):
+    """Make results/NAME-001 or the first after the last that is free, whoever else does the same at this moment."""
+    numbers = [path.name.removeprefix(f"{name}-") for path in Path("results").glob(f"{name}-*")]
+    number = max((int(each) for each in numbers if each.isdecimal()), default=0)
+    while True:
+        number += 1
+        folder = Path("results", f"{name}-{number:03d}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise OSError(f"{folder}: cannot be written: {error.strerror}") from None
+        return folder
 
 
 def versions():
@@ -150,27 +162,3 @@ def spread(values):
     if not values:
         return "failed"
     return f"{np.mean(values):.1f}" + (f" +- {np.std(values, ddof=1):.1f}" if len(values) > 1 else "")
-
-
-def caption(configs, problem, selection="last"):
-    """What the table shows, in words: problem with its digits, preset, seeds and selection rule."""
-    rules = {
-        "last": "the last step, nothing selected",
-        "validation": "the step with the best mean accuracy on held-out rows of the training domains",
-    }
-    base, seeds = configs[0], sorted({config.seed for config in configs})
-    numbers = list(dict.fromkeys(config.domains for config in configs))
-    train, test = problem.train, ", ".join(f"{domain.name} {len(domain.y)}" for domain in problem.test)
-    if len(numbers) > 1:
-        where, rows = "Accuracy on the test domain", f"{len(train[0].y)} a training domain, {test}"
-    elif len(train) > FEW:
-        where, rows = "Accuracy", f"{len(train[0].y)} in each of {len(train)} training domains, {test}"
-    else:
-        where, rows = "Accuracy", ", ".join([*(f"{domain.name} {len(domain.y)}" for domain in train), test])
-    many = len(seeds) > 1
-    return (
-        f"{problem.name}, preset {base.preset} ({base.convention} convention), {base.steps} steps, "
-        f"seed{'s' if many else ''} {', '.join(map(str, seeds))}. "
-        f"{where} in percent{', mean +- standard deviation over seeds' if many else ''}; {rules[selection]}. "
-        f"Rows: {rows}."
-    )

@@ -1,4 +1,4 @@
-"""Small CPU experiments: presets, a plan of runs, and one run.
+"""Small CPU experiments: a plan of runs, and one run.
 
 A run is a pure function of its Config and the data it is given. The streams of random numbers for
 data, initial weights and batches are independent, so a method never changes another method's numbers.
@@ -10,29 +10,20 @@ from typing import NamedTuple
 import numpy as np
 
 from ..algorithms import DEFAULTS, shortened
-from ..data import (
-    cdsprites,
-    check_number,
-    colored_mnist,
-    colored_mnist_domains,
-    full_batch,
-    leave_out,
-    linear_toy,
-    minibatches,
-    rotated_mnist,
-    stream,
-)
+from ..checkpoints import Foreign, Row
+from ..data import check_number, full_batch, minibatches, stream
 from ..gradients import gradient_variance
 from ..invariance import invariances
-from ..mlp import MLP
-from ..train import Diverged, Row, accuracy_rows, agreement_rows, fit, keep_heap
+from ..train import Diverged, accuracy_rows, agreement_rows, fit, keep_heap
 from .config import Config
 from .presets import DATASETS, DISPERSION, DOMAINS, PRESETS, TOYS
+from .problems import network, problem
 
 
 class Result(NamedTuple):
     """What a run leaves: its configuration, parameters (d,), history, classifier gradient variances of each training
-    domain before and after (2,m,d_classifier), seconds of training, and why it failed, if it did."""
+    domain before and after (2,m,d_classifier), seconds of training, and why it failed, if it did. A run that failed
+    before it could train has None and [] in their places."""
 
     config: Config
     theta: np.ndarray
@@ -65,6 +56,8 @@ def plan(
     check_known("preset", preset, PRESETS)
     if preset not in chosen.presets:
         raise ValueError(f"preset {preset!r} does not fit data set {dataset!r}, expected {' or '.join(chosen.presets)}")
+    if isinstance(algorithms, str):
+        raise ValueError(f"plan: algorithms={algorithms!r} is one word, expected a list of methods")
     if len(seeds) < 1 or min(seeds) < 0:
         raise ValueError(f"there must be at least one seed and none below 0, got {list(seeds)}")
     steps = PRESETS[preset]["steps"] if steps is None else steps
@@ -115,60 +108,37 @@ def check_known(what, name, names):
         raise ValueError(f"unknown {what} {name!r}, expected one of {', '.join(str(n) for n in names if n)}")
 
 
-def problem(config, source):
-    """The Problem of a configuration, from Digits or from a list of domains (data set "own"); toys need no source."""
-    dataset, test_domain = config.dataset, config.test_domain
-    if dataset == "own":
-        return leave_out("own data", source, *config.left_out, seed=config.seed)
-    fixed = dataset in TOYS or (dataset == "colored" and config.convention == "paper")
-    if fixed and test_domain != DATASETS[dataset].test_domain:
-        raise ValueError(f"preset {config.preset} tests on {DATASETS[dataset].test_domain!r}, got {test_domain!r}")
-    if dataset == "linear":
-        return linear_toy(config.count, np.float32)
-    shared = {"count": config.count, "size": config.size, "seed": config.seed, "dtype": np.float32}
-    if dataset == "cdsprites":
-        return cdsprites(config.domains, **shared)
-    if fixed:
-        return colored_mnist(source, **shared)
-    return left_out_digits(config, source, shared)
-
-
-def left_out_digits(config, source, shared):
-    """Colored or Rotated MNIST, any of its domains left out."""
-    kind, make, channels = {
-        "rotated": ("Rotated", rotated_mnist, 1),
-        "colored": ("Colored", colored_mnist_domains, 2),
-    }[config.dataset]
-    shape = (channels, config.size, config.size)
-    domains = make(source, **shared)
-    return leave_out(f"{kind} {source.name}", domains, *config.left_out, seed=config.seed, shape=shape)
-
-
-def network(config, task):
-    """The MLP of a configuration: one logit for two labels in the paper convention, else one for each label."""
-    outputs = 1 if task.classes <= 2 and config.convention == "paper" else max(task.classes, 2)
-    return MLP((task.train[0].x.shape[1], *config.hidden, outputs))
-
-
 def run(config, source, factory, progress=iter, checkpoint=None):
-    """Train one method on one problem, -> Result. A run that diverges is a Result with a failure."""
+    """Train one method on one problem, -> Result. A run that diverges or fails otherwise is a Result with a failure."""
     keep_heap()
-    task = problem(config, source)
+    start = time.perf_counter()
+    try:
+        return trained(config, problem(config, source), factory, progress, checkpoint)
+    except (ValueError, ArithmeticError, MemoryError) as error:
+        if isinstance(error, Foreign):
+            raise
+        reason = f"{error}" or "too little memory"
+        return failed(config, f"seed {config.seed}: {reason}", time.perf_counter() - start)
+
+
+def failed(config, reason, seconds=0.0):
+    """The Result of a run that ended before it could train."""
+    return Result(config, None, [], None, seconds, reason)
+
+
+def trained(config, task, factory, progress, checkpoint):
+    """The Result of training on a Problem; one that diverges has what was reached before."""
     model = network(config, task)
     algorithm = factory(model, convention=config.convention, **config.hyper_parameters)
+    algorithm = algorithm._replace(settings=algorithm.settings or config.hyper_parameters)
     theta = model.init(stream(config.seed, "init"), np.float32) * np.float32(config.start)
     before = domain_variances(model, theta, task.train)
     batches = minibatches(task.train, config.batch, config.seed) if config.batch else full_batch(task.train)
     measures = [accuracy_rows(model, task), *([agreement_rows(model, task)] if config.dataset in TOYS else [])]
+    options = {"every": config.every, "progress": progress, "model": model, "checkpoint": checkpoint}
+    options["measure"] = lambda t: [row for rows in measures for row in rows(t)]
     start, failure = time.perf_counter(), None
     try:
-        options = {
-            "measure": lambda t: [row for rows in measures for row in rows(t)],
-            "every": config.every,
-            "progress": progress,
-            "model": model,
-            "checkpoint": checkpoint,
-        }
         fitted = fit(algorithm, theta, batches, config.steps, **options)
     except Diverged as error:
         fitted, failure = error.fit, f"seed {config.seed}: {error}"

@@ -6,7 +6,7 @@ Read `styles` (colors and lines), `curves`, `scatter` and `pictures`.
 from .curves import accuracy_curves, band, bars, best_curves, intervals, lines, metric_curves, points, risk_curves
 from .pictures import contours, heat_map, image_row, matrix
 from .scatter import draws, few_ticks, path, scatter, strips, variance_scatter
-from .styles import METHODS, TEST, TRAINING, domain_styles, method_style
+from .styles import METHODS, TEST, TRAINING, domain_styles, literal, method_style, own_settings
 
 __all__ = [
     "METHODS",
@@ -24,9 +24,11 @@ __all__ = [
     "image_row",
     "intervals",
     "lines",
+    "literal",
     "matrix",
     "method_style",
     "metric_curves",
+    "own_settings",
     "path",
     "points",
     "risk_curves",

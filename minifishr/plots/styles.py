@@ -3,6 +3,9 @@
 Colors are the eight of Okabe and Ito, which color-blind readers can tell apart; line styles keep them apart in grey.
 """
 
+import warnings
+from contextlib import contextmanager
+
 BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, RED, PURPLE = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
 )  # fmt: skip
@@ -24,6 +27,23 @@ TEST = [(RED, "-"), ("#777777", ":")]
 MARKERS = "os^XDv*P<>h"
 HATCHES = ("", "//", "..", "xx", "\\\\", "--", "oo", "++")
 POINTS = list(zip((BLUE, ORANGE, GREEN, RED, SKY, PURPLE, BLACK, YELLOW), MARKERS, strict=False))
+
+
+@contextmanager
+def own_settings():
+    """Inside, matplotlib is set as it comes, not as its user has it (TeX, say), and missing glyphs are no warning."""
+    import matplotlib as mpl  # 0.2 s
+
+    kept = {key: value for key, value in mpl.rcParams.items() if key != "backend"}
+    with mpl.rc_context(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        mpl.rcParams.update({key: mpl.rcParamsDefault[key] for key in kept})
+        yield
+
+
+def literal(name):
+    """A name as matplotlib shows it to the letter: a dollar begins no formula."""
+    return name.replace("$", r"\$")
 
 
 def method_style(name, number=0):

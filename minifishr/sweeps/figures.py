@@ -10,16 +10,28 @@ import numpy as np
 from .. import plots
 from ..evaluate import measured
 from ..experiments import invariance_figure, new_figure
-from .report import measured_runs
+from .report import measured_runs, section
 from .selection import expected_best, oracle_scores, searches
 
 
 def sweep_figures(part):
     """{file name: (title, figure)} for the Section of a data set: what runs made equal, and draws if there are two."""
+    part = literally(part)
     name, (runs, which) = part.dataset, measured_runs(part)
     title = f"{part.title}, {which}"
     drawn = {f"{name}-invariances.png": (title, invariance_figure(runs, title))} if runs else {}
     return drawn | (draw_figures(part) if len(part.draws) > 1 else {})
+
+
+def literally(part):
+    """The same Section with names of domains that matplotlib takes as they are, not as formulas."""
+    records = []
+    for record in part.records:
+        names = {key: getattr(record.config, key) for key in ("test_domain", "also_left_out")}
+        config = record.config._replace(**{key: name and plots.literal(name) for key, name in names.items()})
+        history = [row._replace(domain=plots.literal(row.domain)) for row in record.history]
+        records.append(record._replace(config=config, history=history))
+    return section(part.dataset, records)
 
 
 def draw_figures(part):

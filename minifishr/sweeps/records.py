@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from ..checkpoints import Row, write_whole
 from ..experiments import Config, config_of, said
-from ..train import Row, write_whole
 
 FORMAT = 1  # of the records; a part of every identity
 # What tells the runs of one sweep apart, and what follows from that.

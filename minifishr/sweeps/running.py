@@ -11,13 +11,13 @@ import pickle
 import sys
 import tempfile
 import threading
-import time
 import warnings
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 from ..algorithms import ALGORITHMS
+from ..checkpoints import Checkpoint, Foreign
 from ..experiments import counted, run, versions, watched
-from ..train import Checkpoint
 from .records import Record, checkpoint_path, prepare, record_path, unfinished, write_record
 
 CHECKPOINT_EVERY = 500  # steps
@@ -52,13 +52,13 @@ def recorded(folder, results):
 
 def trained(config, source, factory, progress=iter, checkpoint=None):
     """The Record of one run, whatever becomes of it."""
-    start = time.perf_counter()
-    try:
-        with TRACE:
+    with TRACE:
+        try:
             result = run(config, source, factory, progress, checkpoint)
-    except (ValueError, ArithmeticError) as error:
-        seconds = time.perf_counter() - start
-        return Record(config, [], f"seed {config.seed}: {error}", seconds, versions())
+        except Foreign as error:  # who put it there knows why; the run is this one
+            print(f"minifishr: {error}; set aside as *.foreign, the run is repeated", file=sys.stderr)
+            os.replace(checkpoint.path, f"{checkpoint.path}.foreign")
+            result = run(config, source, factory, progress, checkpoint)
     measured = {row.step for row in result.history if row.metric == "accuracy"}
     history = [row for row in result.history if row.step in measured]
     return Record(config, history, result.failure, result.seconds, versions())
@@ -72,12 +72,31 @@ def trained_here(todo, source, folder, jobs, bar, factories, every):
         tally.touch()
         # Two sweeps of one folder begin at different runs, and so share the work.
         first = os.getpid() % max(1, len(todo))
-        work = [
-            (trained_unless_recorded, (c, source, factories[c.algorithm], folder, every, tally, os.getpid()))
+        work = {
+            record_path(folder, c): (
+                trained_unless_recorded,
+                (c, source, factories[c.algorithm], folder, every, tally, os.getpid()),
+            )
             for c in todo[first:] + todo[:first]
-        ]
+        }
         with watched(tally, bar):
-            yield from in_processes(work, jobs)
+            yield from whatever_happens_to_processes(work, jobs)
+
+
+def whatever_happens_to_processes(work, jobs):
+    """Yield the results of work {path of its record: (function, arguments)}; where a process is killed, go on with
+    those that have no record yet. OSError after three times without a new one."""
+    idle = 0
+    while idle < 3:
+        before = len(work)
+        try:
+            yield from in_processes(work.values(), jobs)
+            return
+        except BrokenExecutor:
+            work = {path: one for path, one in work.items() if not path.exists()}
+            print(f"minifishr: a process was killed; going on with the {len(work)} runs left", file=sys.stderr)
+        idle = 0 if len(work) < before else idle + 1
+    raise OSError(f"processes were killed {idle} times without a finished run (memory?); {len(work)} runs are left")
 
 
 def in_processes(work, jobs):

@@ -1,10 +1,13 @@
 """Ranges of hyper-parameters, by their definition and by what many draws look like."""
 
+import re
+
 import numpy as np
 import pytest
 
-from minifishr.algorithms import DEFAULTS, RANGES
+from minifishr.algorithms import ALGORITHMS, DEFAULTS, RANGES
 from minifishr.algorithms.settings import BATCH_RANGE, choice, log_uniform, settings, shortened, uniform, whole
+from minifishr.mlp import MLP
 
 
 def draws(values, number=4_000):
@@ -52,3 +55,18 @@ def test_whatever_is_drawn_is_allowed(name):
     for _ in range(50):
         drawn = {key: values(rng) for key, values in RANGES[name].items()}
         assert settings(name, DEFAULTS[name], "domainbed", drawn).items() >= drawn.items()
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "message"),
+    [
+        ("erm", {"lr": True}, "erm: lr=True is not a number"),
+        ("fishr", {"centered": "False"}, "fishr: centered='False' is none of true, false"),
+        ("fishr", {"centered": 0}, "fishr: centered=0 is none of true, false"),
+        ("fishr", {"scope": "some"}, 'fishr: scope=\'some\' is none of "classifier", "all"'),
+        ("sand_mask", {"k": 0}, "sand_mask: k=0 never updates anything"),
+    ],
+)
+def test_values_without_effect_or_of_another_kind_are_refused(name, given, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        ALGORITHMS[name](MLP((2, 1)), **given)

@@ -6,8 +6,8 @@ from minifishr.algorithms import Algorithm
 from minifishr.algorithms.fishr import penalty as fishr_penalty
 from minifishr.algorithms.protocol import mean_risk
 from minifishr.algorithms.vrex import penalty as vrex_penalty
+from minifishr.checkpoints import load_checkpoint, save_checkpoint
 from minifishr.checks import check_algorithm, check_penalty, example
-from minifishr.train import load_checkpoint, save_checkpoint
 
 
 def own(change=lambda **parts: parts, lr=0.1):

@@ -1,15 +1,18 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
+from minifishr.checkpoints import Row
 from minifishr.data import Domain, Problem, cdsprites
+from minifishr.experiments import compare
 from minifishr.experiments import results as report
+from minifishr.experiments.captions import caption
 from minifishr.experiments.config import config_of
 from minifishr.experiments.presets import DISPERSION
-from minifishr.experiments.results import caption, results_folder, spread, table, write_config
+from minifishr.experiments.results import results_folder, spread, table, write_config
 from minifishr.experiments.runs import Result, plan
-from minifishr.train import Row
 
 STEPS = (0, 10, 20)
 
@@ -154,3 +157,20 @@ def test_configuration_has_every_run_and_the_versions(tmp_path):
     text = json.loads((tmp_path / "config.json").read_text())
     assert [config_of(found) for found in text["runs"]] == configs and text["problem"] == "Colored test digits"
     assert text["versions"]["numpy"] == np.__version__
+
+
+def test_folders_have_any_number_of_digits_and_never_two_owners(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for taken in ("own-quick-999", "own-quick-1000", "own-quick-old", "own-quick-00"):
+        (tmp_path / "results" / taken).mkdir(parents=True)
+    assert results_folder(None, "own-quick").name == "own-quick-1001"
+    with ThreadPoolExecutor(8) as pool:  # at one instant
+        folders = list(pool.map(lambda _: results_folder(None, "own-domainbed"), range(40)))
+    assert len(set(folders)) == 40
+
+
+def test_nothing_to_compare_is_refused():
+    with pytest.raises(ValueError, match="compare: no configurations"):
+        list(compare([], None))
+    with pytest.raises(ValueError, match="plan: algorithms='erm' is one word"):
+        plan(algorithms="erm")

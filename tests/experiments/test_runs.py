@@ -10,7 +10,8 @@ from minifishr.checks import check_algorithm
 from minifishr.data import full_batch, load_digits, stream
 from minifishr.experiments.parallel import compare
 from minifishr.experiments.presets import DISPERSION, MATCHING, PRESETS
-from minifishr.experiments.runs import network, plan, problem, run
+from minifishr.experiments.problems import network, problem
+from minifishr.experiments.runs import plan, run
 from minifishr.gradients import domain_gradients, per_sample_gradients
 from minifishr.invariance import STATISTICS, invariances
 from minifishr.train import AGREEMENT, fit

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sweeps.test_selection import NAMES, pairs, record
 
 from minifishr import cli, plots
+from minifishr.checkpoints import Row
 from minifishr.experiments import DISPERSION
 from minifishr.sweeps.figures import best_so_far, last_accuracies, sweep_figures
 from minifishr.sweeps.records import records, runs_folder, write_record
@@ -17,7 +18,6 @@ from minifishr.sweeps.report import in_order, sections
 from minifishr.sweeps.report import report as texts
 from minifishr.sweeps.selection import RULES, searches
 from minifishr.sweeps.tables import AVERAGE, PUBLISHED, cell, lines, ranks, text
-from minifishr.train import Row
 
 
 def report(records):

@@ -14,18 +14,19 @@ import numpy as np
 import pytest
 from samples import MNIST_LIKE, own_domains
 
-from minifishr import cli, train
+from minifishr import checkpoints, cli
 from minifishr.algorithms import ALGORITHMS, DEFAULTS, RANGES
+from minifishr.checkpoints import Checkpoint, leaves
 from minifishr.commands import sweep as command
 from minifishr.data import minibatches
-from minifishr.experiments import config_of, plan, said
+from minifishr.experiments import config_of, plan, run, said
 from minifishr.mlp import MLP
 from minifishr.sweeps import records
 from minifishr.sweeps.calibration import expected_seconds
 from minifishr.sweeps.grid import check, domain_names, drawn, grid
 from minifishr.sweeps.records import check_same_sweep, checkpoint_path, identity, read_record, record_path, write_record
 from minifishr.sweeps.running import sweep, trained
-from minifishr.train import Checkpoint, fit, leaves
+from minifishr.train import fit
 
 METRICS = ("accuracy", "validation accuracy", "oracle accuracy")
 
@@ -394,9 +395,9 @@ def full_disk():
 
 def test_full_disk_leaves_what_was_there_and_nothing_else(tmp_path):
     path = tmp_path / "file"
-    train.write_whole(path, b"before")
+    checkpoints.write_whole(path, b"before")
     with full_disk(), pytest.raises(OSError, match=r"file: cannot be written: File too large$"):
-        train.write_whole(path, bytes(1000))
+        checkpoints.write_whole(path, bytes(1000))
     assert [p.name for p in tmp_path.iterdir()] == ["file"] and path.read_bytes() == b"before"
 
 
@@ -651,3 +652,52 @@ def test_expected_time_is_steps_times_runs(tmp_path):
     assert 6 * 10 < expected_seconds(configs, own_domains(), 1, {"erm": sleepy}) < 6 * 30
     broken = [config._replace(hyper_parameters={"lr": 1e30}) for config in configs]
     assert 0 < expected_seconds(broken, own_domains(), 1, {"erm": sleepy}) < 6
+
+
+# ---- a machine that has too little of something
+
+
+def mortal(path, deaths):
+    """ERM whose process is killed at step 8 of the first runs, as the kernel does where memory is short."""
+
+    def factory(model, **options):
+        algorithm = ALGORITHMS["erm"](model, **options)
+
+        def update(theta, state, domains):
+            with open(path, "ab") as file:
+                if state.step == 8 and file.tell() < deaths:
+                    file.write(b".")
+                    file.close()
+                    os.kill(os.getpid(), signal.SIGKILL)
+            return algorithm.update(theta, state, domains)
+
+        return algorithm._replace(update=update)
+
+    return factory
+
+
+def test_sweep_goes_on_when_processes_are_killed(tmp_path, capsys):
+    configs = own(["erm"], draws=2, seeds=2)
+    factories = {"erm": mortal(tmp_path / "deaths", 2)}
+    found = list(sweep(configs, own_domains(), tmp_path, jobs=2, factories=factories, every=5))
+    assert len(found) == 4 and all(record.failure is None for record in found)
+    assert "minifishr: a process was killed; going on with the" in capsys.readouterr().err
+    plain = finished(configs, tmp_path / "plain")
+    assert plain == finished(configs, tmp_path)
+
+
+def test_sweep_whose_processes_are_always_killed_ends_in_one_sentence(tmp_path, capsys):
+    factories = {"erm": mortal(tmp_path / "deaths", 10**9)}
+    with pytest.raises(OSError, match=r"^processes were killed 3 times without a finished run .*; 1 runs are left$"):
+        list(sweep(own(["erm"]), own_domains(), tmp_path, jobs=2, factories=factories))
+
+
+def test_checkpoint_of_another_run_in_a_runs_place_is_set_aside(tmp_path, capsys):
+    one, two = own(["erm"], draws=2)
+    tmp_path_runs(tmp_path)
+    with pytest.raises(Stopped):
+        run(one, own_domains(), ALGORITHMS["erm"], stopped_at(STOP)[0], Checkpoint(checkpoint_path(tmp_path, one), 3))
+    os.replace(checkpoint_path(tmp_path, one), checkpoint_path(tmp_path, two))
+    (record,) = sweep([two], own_domains(), tmp_path)
+    assert record.failure is None and finished([two], tmp_path / "plain") == finished([two], tmp_path)
+    assert checkpoint_path(tmp_path, two).with_suffix(".npz.foreign").exists()

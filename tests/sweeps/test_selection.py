@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minifishr.checkpoints import Row
 from minifishr.evaluate import measured
 from minifishr.experiments import Config
 from minifishr.sweeps.records import Record
 from minifishr.sweeps.selection import RULES, Choice, choices, expected_best, searches
-from minifishr.train import Row
 
 NAMES = "abcd"
 TRAINING, LEAVE_ONE_OUT, ORACLE = RULES

@@ -1,0 +1,149 @@
+"""Checkpoints: a training that was stopped goes on where it was, and nobody goes on with another one's.
+
+A checkpoint is an .npz file of plain arrays: whose it is, updates made, history, parameters, the algorithm's state.
+"""
+
+import hashlib
+import io
+import json
+import os
+import uuid
+import warnings
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Row(NamedTuple):
+    """One measurement: a metric of one domain ("" for all of them) after `step` updates."""
+
+    step: int
+    domain: str
+    metric: str
+    value: float
+
+
+class Fit(NamedTuple):
+    """Trained parameters (d,), the algorithm's state, and the rows recorded on the way."""
+
+    theta: np.ndarray
+    state: tuple
+    history: list
+
+
+class Checkpoint(NamedTuple):
+    """A file that says how far a training is, written every so many steps. A file there already is gone on from.
+
+    It belongs to one training: model, method with all settings, start and data. Another training refuses it.
+    """
+
+    path: str
+    every: int = 500
+
+
+class Foreign(ValueError):
+    """A checkpoint of another training."""
+
+
+def identity(algorithm, theta, batches, model):
+    """What tells one training from another, as JSON: method, settings, hashes of start and of the first batch."""
+    if algorithm.settings is None:
+        raise ValueError(f"fit: {algorithm.name} has no settings, so nobody could tell whose checkpoint it is")
+    data = [part for domain in batches(0) for part in (domain.x, domain.y)]
+    found = {"model": model and str(model), "method": algorithm.name, **algorithm.settings}
+    return json.dumps({**found, "start": digest([theta]), "data": digest(data)}, default=str)
+
+
+def digest(arrays):
+    """A short hash of some arrays, their dtypes and shapes."""
+    found = hashlib.sha256()
+    for array in map(np.ascontiguousarray, arrays):
+        found.update(f"{array.dtype.str} {array.shape}".encode())
+        found.update(array)
+    return found.hexdigest()[:16]
+
+
+def reached(checkpoint, algorithm, theta, owner, steps):
+    """(updates made, Fit) of a checkpoint, or of the start where there is none. One that is damaged is set aside, with
+    a warning. ValueError where it belongs to another training, or is beyond the last step."""
+    start = Fit(theta, algorithm.init(theta), [])
+    if checkpoint is None or not Path(checkpoint.path).exists():
+        return 0, start
+    data = Path(checkpoint.path).read_bytes()  # what cannot be read is no damage
+    try:
+        theta, (_, step, rows, state) = load_checkpoint(io.BytesIO(data), ("", 0, "", start.state), owner)
+        found = Fit(theta, state, [Row(*row) for row in json.loads(rows)])
+    except Foreign as error:
+        raise Foreign(f"{checkpoint.path}: {error}; choose another file") from None
+    except Exception as error:  # damage can surface anywhere in zipfile, zlib, the header's parser or json
+        os.replace(checkpoint.path, f"{checkpoint.path}.damaged")
+        reason = f"{checkpoint.path}: damaged checkpoint ({' '.join(str(error).split())[:100]})"
+        warnings.warn(f"{reason}, set aside as *.damaged; training starts anew", stacklevel=3)
+        return 0, start
+    if step > steps:
+        raise ValueError(f"fit: {checkpoint.path} is {step} steps far, and steps={steps} would go back")
+    return step, found
+
+
+def save_reached(path, owner, step, fit):
+    """Write a checkpoint: owner, updates made and history are a part of the state."""
+    file = io.BytesIO()
+    save_checkpoint(file, fit.theta, (owner, step, json.dumps(fit.history), fit.state))
+    write_whole(path, file.getvalue())
+
+
+def write_whole(path, data):
+    """Write bytes to a file so that it has all of them or is as it was, whatever happens; OSError names the file."""
+    part = Path(f"{path}.{uuid.uuid4().hex}.part")
+    try:
+        with open(part, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise OSError(f"{path}: cannot be written: {error.strerror}") from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def save_checkpoint(path, theta, state):
+    """Write parameters and an algorithm's state to an .npz file of plain arrays."""
+    np.savez(path, theta, *leaves(state))
+
+
+def load_checkpoint(path, template, owner=None):
+    """(theta, state) from a file of save_checkpoint; `template` is a state of the same algorithm, init(theta) will do.
+
+    Nothing is unpickled. ValueError where the file has another number of arrays than such a state; Foreign where its
+    first leaf is an identity, and not that of the owner.
+    """
+    with np.load(path, allow_pickle=False) as file:
+        theta, *values = (file[name] for name in file.files)
+    if owner:
+        check_owner(json.loads(str(values[0])), json.loads(owner))
+    if len(values) != len(leaves(template)):
+        raise ValueError(f"{path}: {len(values)} arrays of state, expected {len(leaves(template))}")
+    return theta, refilled(template, iter(values))
+
+
+def check_owner(theirs, ours):
+    """Foreign, with the first thing that differs, unless two identities are the same."""
+    for key in [*ours, *theirs]:
+        if theirs.get(key) != ours.get(key):
+            raise Foreign(f"the checkpoint of another training, whose {key} is {theirs.get(key)}, not {ours.get(key)}")
+
+
+def leaves(tree):
+    """The arrays and numbers of nested tuples, in order."""
+    return [leaf for branch in tree for leaf in leaves(branch)] if isinstance(tree, tuple) else [tree]
+
+
+def refilled(template, values):
+    """The same nested tuples with other arrays and numbers."""
+    if isinstance(template, tuple):
+        parts = [refilled(branch, values) for branch in template]
+        return type(template)(*parts) if hasattr(template, "_fields") else type(template)(parts)
+    value = next(values)
+    return value if isinstance(template, np.ndarray) else type(template)(value)

@@ -1,0 +1,33 @@
+"""What several commands need: progress bars, notes on stderr, and trouble in one sentence."""
+
+import sys
+from concurrent.futures import BrokenExecutor
+from pickle import PicklingError
+
+from tqdm import tqdm
+
+# What is told in one sentence instead of a traceback: bad requests, and a machine that has too little of something.
+TROUBLE = (ValueError, OSError, MemoryError, BrokenExecutor, PicklingError)
+LONGEST = 300  # characters of a sentence
+LOG_SECONDS = 30  # between two lines of progress in a log
+
+
+def one_sentence(error):
+    """What is wrong, on one line; a killed process and too little memory say it in their own words."""
+    if isinstance(error, BrokenExecutor):
+        return "a process was killed (too little memory?)"
+    words = " ".join(str(error).split()) or "too little memory"
+    return words if len(words) <= LONGEST else f"{words[: LONGEST - 4]} ..."
+
+
+def progress_bar(**options):
+    """A bar on a terminal; a line now and then in a log."""
+    return tqdm(mininterval=0.1 if sys.stderr.isatty() else LOG_SECONDS, **options)
+
+
+def note_warm_ups(configs):
+    """Say where a run ends before its warm-up does: its penalty never gets its weight."""
+    early = [c for c in configs if c.hyper_parameters.get("warm_up", 0) >= c.steps]
+    if early:
+        names = ", ".join(dict.fromkeys(c.algorithm + (f" draw {c.draw}" if c.draw is not None else "") for c in early))
+        print(f"minifishr: {len(early)} of {len(configs)} runs end before their warm-up: {names}", file=sys.stderr)

@@ -1,0 +1,58 @@
+"""Which pictures a results folder gets, each drawn on its own, because none is worth the table."""
+
+from .. import plots
+from . import figures
+from .presets import TOYS
+from .results import by_size
+
+
+def write_figures(folder, results, problem):
+    """Draw what the runs can show, each picture on its own, whatever the user's matplotlib is set to: a list of what
+    went wrong, one sentence a picture."""
+    troubles = []
+    with plots.own_settings():
+        for name, draw in drawings(*literally(results, problem)).items():
+            try:
+                draw().savefig(folder / f"{name}.png", dpi=120)
+            except Exception as error:  # a picture is never worth the table, which is written by now
+                troubles.append(f"{name}.png cannot be drawn: {' '.join(str(error).split())[:200]}")
+    return troubles
+
+
+def literally(results, problem):
+    """The same with names of domains that matplotlib takes as they are, not as formulas."""
+
+    def plain(part):
+        return [domain._replace(name=plots.literal(domain.name)) for domain in part]
+
+    parts = {key: plain(getattr(problem, key)) for key in ("train", "validation", "test", "oracle")}
+    problem = problem._replace(name=plots.literal(problem.name), **parts)
+    histories = [[row._replace(domain=plots.literal(row.domain)) for row in result.history] for result in results]
+    return [r._replace(history=rows) for r, rows in zip(results, histories, strict=True)], problem
+
+
+def drawings(results, problem):
+    """Name -> function that draws it: accuracy, objective and variances for one problem; domains where their number
+    varies; agreement where it was measured; images where there are any."""
+    sizes = {n: groups for n, part in by_size(results).items() if (groups := figures.finished(part))}
+    if not sizes:
+        return {}
+    config, groups = results[0].config, next(iter(sizes.values()))
+    seeds = len({result.config.seed for result in results})
+    title = f"{problem.name}, preset {config.preset}"
+    several = f"{title}, {seeds} seed{'s' if seeds > 1 else ''}"
+    found = {}
+    if len(by_size(results)) > 1:
+        found["domains"] = lambda: figures.domains_figure(sizes, problem, several)
+    else:
+        found["accuracy"] = lambda: figures.accuracy_figure(groups, problem, several)
+        found["objective"] = lambda: figures.objective_figure(groups, several)
+        found["variances"] = lambda: figures.variance_figure(groups, problem, f"{title}, seed {config.seed}")
+    if config.dataset in TOYS:
+        found["agreement"] = lambda: figures.agreement_figure(sizes, several)
+    if len(sizes) == 1 and config.invariances:
+        found["invariances"] = lambda: figures.invariance_figure(results, several)
+        found["landscape"] = lambda: figures.landscape_figure(groups, problem, title)
+    if problem.shape:
+        found["images"] = lambda: figures.image_figure(problem)
+    return found
