@@ -55,7 +55,15 @@ mutation: .venv/test
 	HYPOTHESIS_PROFILE=mutation $(BIN)/mutmut run
 	$(BIN)/mutmut results
 
+# For developers, a few minutes: 100 000 mutated files and command lines end in success or in one sentence.
+fuzz: .venv/test
+	$(BIN)/python tests/fuzz.py
+
+# For developers, a quarter of an hour: sweeps that are killed 100 times, alone, in pairs and on a cluster.
+soak: .venv/test
+	$(BIN)/python tests/soak.py
+
 clean:
 	rm -rf .venv mutants .pytest_cache .ruff_cache .hypothesis .coverage
 
-.PHONY: demo test lab notebooks parity benchmark mutation clean
+.PHONY: demo test lab notebooks parity benchmark mutation fuzz soak clean

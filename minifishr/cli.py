@@ -15,14 +15,16 @@ def main(arguments=None):
     for out in (sys.stdout, sys.stderr):
         if hasattr(out, "reconfigure"):  # a name that the terminal has no letters for ends no command
             out.reconfigure(errors="backslashreplace")
-    args = parser().parse_args(joined(sys.argv[1:] if arguments is None else arguments))
+    name = "minifishr"
     try:
+        args = parser().parse_args(joined(sys.argv[1:] if arguments is None else arguments))
+        name = f"minifishr {args.command}"
         return args.run(args)
     except TROUBLE as error:
-        print(f"minifishr {args.command}: {one_sentence(error)}", file=sys.stderr)
+        print(f"{name}: {one_sentence(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as error:
-        print(f"minifishr {args.command}: {'; '.join(['stopped', *map(str, error.args)])}", file=sys.stderr)
+        print(f"{name}: {'; '.join(['stopped', *map(str, error.args)])}", file=sys.stderr)
         return 130
 
 
@@ -39,9 +41,17 @@ def joined(arguments):
     return found
 
 
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one sentence, as all others here."""
+
+    def error(self, message):
+        """ValueError with the message, and where to read on."""
+        raise ValueError(f"{message} (see {self.prog} --help)")
+
+
 def parser():
     """The argument parser."""
-    top = argparse.ArgumentParser("minifishr", description="Domain generalization by invariance, in NumPy.")
+    top = Parser("minifishr", description="Domain generalization by invariance, in NumPy.")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in (compare, sweep, report, data, verify):
         command.add(commands)

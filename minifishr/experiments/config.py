@@ -43,5 +43,12 @@ def said(config):
 
 
 def config_of(found):
-    """The configuration in a dict from JSON; TypeError where a field is missing or unknown."""
-    return Config(**found)
+    """The configuration in a dict from JSON; TypeError where a field is missing, unknown or of another kind."""
+    config = Config(**found)
+    for name, kind in Config.__annotations__.items():
+        value = getattr(config, name)
+        if not isinstance(value, kind | int if kind is float else kind) or (type(value) is bool and kind is not bool):
+            raise TypeError(f"{name}={value!r} in a configuration")
+    if not all(type(width) is int for width in config.hidden):
+        raise TypeError(f"hidden={config.hidden!r} in a configuration")
+    return config

@@ -77,17 +77,25 @@ def read_record(path):
         found = json.loads(Path(path).read_bytes())
         number = found.pop("format")
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise Damaged(f"{path} is no whole record ({error})") from None
+        raise Damaged(f"{path} is no whole record ({str(error)[:100]})") from None
     if number != FORMAT:
         raise ValueError(f"{path} is a record of format {number!r}, expected {FORMAT}; choose another folder")
     try:
-        config, history = config_of(found.pop("config")), [Row(*row) for row in found.pop("history")]
+        config, history = config_of(found.pop("config")), [checked_row(*row) for row in found.pop("history")]
         record = Record(config, history, **found)
     except (TypeError, KeyError) as error:
-        raise Damaged(f"{path} is no whole record ({error})") from None
+        raise Damaged(f"{path} is no whole record ({str(error)[:100]})") from None
     if record.identity != Path(path).stem:
         raise Damaged(f"{path} is damaged: its configuration does not belong to its name")
     return record
+
+
+def checked_row(step, domain, metric, value):
+    """A Row; TypeError where it is none."""
+    numbers = type(step) is int and type(value) in (int, float)
+    if not (numbers and isinstance(domain, str) and isinstance(metric, str)):
+        raise TypeError(f"row {[step, domain, metric, value]!r}")
+    return Row(step, domain, metric, value)
 
 
 def scanned(folder):
