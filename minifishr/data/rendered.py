@@ -10,6 +10,7 @@ root, one element at a time, which IEEE 754 rounds in one way only. The one matr
 2^23, exactly, whatever the order, and the one table that has sines and cosines is rounded to multiples of 2^-10.
 """
 
+import hashlib
 import os
 import tempfile
 from contextlib import suppress
@@ -23,7 +24,8 @@ SIDE = 28
 HEIGHT = 20  # pixels of an unscaled glyph: MNIST fits its digits into 20 x 20
 COUNT = 70_000
 BLOCK = 1_000  # images drawn at once, as many of each label: any set begins like a larger one
-VERSION = 2  # part of the cache's file name: raise it when the pictures change
+VERSION = 2  # part of the cache's file name: raise it when the pictures change, which changes SHA256 too
+SHA256 = "4192e96982df23b12a17a15e9e0a08561adc2f0638d245d9590b039c8ec7fcc7"  # of COUNT images and their labels
 ZOOM = 3  # cells of a field per pixel
 LEVELS, MIDDLE = 32, 128  # steps of a field per pixel of distance, and the step on the outline
 
@@ -126,15 +128,21 @@ def rendered_digits(count, seed=0):
     return images.reshape(count, SIDE, SIDE), labels
 
 
+def is_published(images, labels):
+    """Whether a whole set has the bytes that go by the name "rendered digits"; a smaller one is taken at its word."""
+    return len(images) != COUNT or hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest() == SHA256
+
+
 def read_cache(path, count):
-    """Images and labels from a cache file, or None if it is missing, damaged or not of this count."""
+    """Images and labels from a cache file, or None if it is missing, damaged or not what is looked for."""
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             images, labels = arrays["images"], arrays["labels"]
     except Exception:  # damage can surface anywhere in zipfile, zlib or the header's parser
         return None
     fits = images.shape == (count, SIDE, SIDE) and labels.shape == (count,)
-    return (images, labels) if fits and images.dtype == labels.dtype == np.uint8 else None
+    fits = fits and images.dtype == labels.dtype == np.uint8 and is_published(images, labels)
+    return (images, labels) if fits else None
 
 
 def write_cache(path, images, labels):
@@ -150,12 +158,17 @@ def write_cache(path, images, labels):
 
 
 def cached_digits(folder, count=COUNT):
-    """`rendered_digits(count)`, kept in a folder; a damaged file is rendered again, a folder that refuses ignored."""
+    """`rendered_digits(count)`, kept in a folder; a damaged file is rendered again, a folder that refuses ignored.
+
+    ValueError if the digits come out other than published: by another `glyphs.npz`, say.
+    """
     path = Path(folder, f"rendered-digits-v{VERSION}-{count}.npz")
     found = read_cache(path, count)
     if found is not None:
         return found
     images, labels = rendered_digits(count)
+    if not is_published(images, labels):
+        raise ValueError(f"cached_digits: these are other digits than those of version {VERSION}, by their SHA-256")
     with suppress(OSError):  # the cache only saves time
         write_cache(path, images, labels)
     return images, labels

@@ -59,7 +59,13 @@ def placed(maps, count):
 def test_first_thousand_digits_are_these_for_ever(digits):
     images, labels = (each[:1000].tobytes() for each in digits)
     expected = "f035ed183c4d94a3f62333fdf5c29c946fcea9995b126d1ab7f7fbceb7d6e485"
-    assert hashlib.sha256(images + labels).hexdigest() == expected, "raise VERSION and change this hash"
+    assert hashlib.sha256(images + labels).hexdigest() == expected, "raise VERSION and change both hashes"
+
+
+@pytest.mark.untraced
+def test_all_seventy_thousand_digits_are_these_for_ever(tmp_path):
+    images, labels = cached_digits(tmp_path)  # compares their SHA-256
+    assert images.shape == (70_000, 28, 28) and np.bincount(labels).tolist() == [7000] * 10
 
 
 def test_neither_matplotlib_nor_scipy_has_a_hand_in_the_digits():
@@ -316,6 +322,21 @@ def test_cache_of_an_earlier_version_is_not_read(tmp_path):
     images, labels = rendered.rendered_digits(20, seed=1)
     rendered.write_cache(tmp_path / "rendered-digits-v1-20.npz", images, labels)
     assert np.array_equal(cached_digits(tmp_path, 20)[0], rendered.rendered_digits(20)[0])
+
+
+def test_other_digits_never_go_by_the_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(rendered, "COUNT", 20)
+    good, other = rendered.rendered_digits(20), rendered.rendered_digits(20, seed=1)
+    monkeypatch.setattr(rendered, "SHA256", hashlib.sha256(good[0].tobytes() + good[1].tobytes()).hexdigest())
+    path = tmp_path / "rendered-digits-v2-20.npz"
+    rendered.write_cache(path, *other)
+    assert np.array_equal(cached_digits(tmp_path, 20)[0], good[0])
+    assert np.array_equal(rendered.read_cache(path, 20)[0], good[0])  # mended
+    path.unlink()
+    monkeypatch.setattr(rendered, "rendered_digits", lambda count: other)
+    with pytest.raises(ValueError, match=r"^cached_digits: these are other digits than those of version 2"):
+        cached_digits(tmp_path, 20)
+    assert not path.exists()
 
 
 class Trap:
