@@ -39,6 +39,10 @@ notebooks: .venv/notebooks $(LESSONS:=.ipynb)
 	$(BIN)/jupyter nbconvert --log-level=ERROR --to notebook --execute --inplace \
 		--ExecutePreprocessor.record_timing=False $@
 
+# For developers: the shapes of the rendered digits, from the outlines in matplotlib's fonts.
+glyphs: .venv/demo
+	$(BIN)/python tools/glyphs.py
+
 # For developers: the same numbers from PyTorch, BackPACK and JAX, with a table of the largest errors.
 parity: .venv/test
 	$(BIN)/pip install --quiet --editable '.[parity]'
@@ -66,4 +70,4 @@ soak: .venv/test
 clean:
 	rm -rf .venv mutants .pytest_cache .ruff_cache .hypothesis .coverage
 
-.PHONY: demo test lab notebooks parity benchmark mutation fuzz soak clean
+.PHONY: demo test lab notebooks parity benchmark mutation fuzz soak glyphs clean

@@ -231,9 +231,9 @@ def trouble(kind, seed, number):
     except Exception as error:
         return f"{kind} {number}: {type(error).__name__}: {error}", True
     words = words.removesuffix("\n")
-    notes = [line for line in words.split("\n") if line.startswith("minifishr: ")]
-    sentence = "\n".join(line for line in words.split("\n") if not line.startswith("minifishr: "))
-    if code not in (0, 2) or "\n" in sentence or max(map(len, [*notes, sentence])) > LONGEST or (code and not sentence):
+    *notes, sentence = words.split("\n")  # notes may come before the sentence
+    strange = [line for line in notes if not line.startswith("minifishr: ")]
+    if code not in (0, 2) or strange or max(map(len, [*notes, sentence])) > LONGEST or (code and not sentence):
         return f"{kind} {number}: exit {code}: {words[:1000]!r}", True
     return None, code == 2
 

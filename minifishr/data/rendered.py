@@ -1,13 +1,20 @@
-"""Digits rendered from the fonts that come with matplotlib: a stand-in for MNIST that needs no network.
+"""Digits rendered from fonts: a stand-in for MNIST that needs no network, and the same bytes on every machine.
 
-Each glyph is rasterized once, large, and turned into a signed distance field. A sample looks the field up where a
-random affine map and a smooth warp send the 28 x 28 pixels; distance plus a random stroke width gives the ink.
+`glyphs.npz` has the digits of 16 fonts as signed distance fields (tools/glyphs.py made it). A sample looks a field up
+where a random affine map and a smooth warp send the 28 x 28 pixels; distance plus a random stroke width gives the ink.
 The ranges below were set by eye and by MNIST: its mean brightness, its size, how hard it is for a small MLP.
+
+The same bytes, because no step is left to a library, a processor or a number of threads. The random numbers are bits
+of PCG64, which NumPy promises to keep; what a `Generator` makes of them it does not. All else is + - * / and square
+root, one element at a time, which IEEE 754 rounds in one way only. The one matrix product adds multiples of 2^-30 below
+2^23, exactly, whatever the order, and the one table that has sines and cosines is rounded to multiples of 2^-10.
 """
 
+import hashlib
 import os
 import tempfile
 from contextlib import suppress
+from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,67 +23,27 @@ import numpy as np
 SIDE = 28
 HEIGHT = 20  # pixels of an unscaled glyph: MNIST fits its digits into 20 x 20
 COUNT = 70_000
-VERSION = 1  # part of the cache's file name: raise it when the pictures change
-GLYPH_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+BLOCK = 1_000  # images drawn at once, as many of each label: any set begins like a larger one
+VERSION = 2  # part of the cache's file name: raise it when the pictures change, which changes SHA256 too
+SHA256 = "4192e96982df23b12a17a15e9e0a08561adc2f0638d245d9590b039c8ec7fcc7"  # of COUNT images and their labels
+ZOOM = 3  # cells of a field per pixel
+LEVELS, MIDDLE = 32, 128  # steps of a field per pixel of distance, and the step on the outline
 
 
-class Glyph(NamedTuple):
-    """One digit of one font; lengths are in pixels of a glyph HEIGHT pixels high."""
+class Glyphs(NamedTuple):
+    """The ten digits of some fonts; lengths are in pixels of a glyph HEIGHT pixels high."""
 
-    distance: np.ndarray  # (rows, cols) to the outline, positive in the ink
-    zoom: float  # cells of `distance` per pixel
-    center: np.ndarray  # (2,) the center of mass, in cells
-    box: np.ndarray  # (2,) height and width
-
-
-def font_paths():
-    """The matplotlib fonts, by file name, that call their glyphs for 0..9 "zero" to "nine"; symbol fonts do not."""
-    import matplotlib
-    from matplotlib.ft2font import FT2Font
-
-    def glyph_names(path):
-        font = FT2Font(str(path))
-        return tuple(font.get_glyph_name(font.get_char_index(ord(digit))) for digit in "0123456789")
-
-    paths = sorted(Path(matplotlib.get_data_path(), "fonts", "ttf").glob("*.ttf"))
-    return [path for path in paths if glyph_names(path) == GLYPH_NAMES]
-
-
-def glyph_ink(path, digit):
-    """The digit as a boolean picture, about 120 rows and nothing around it, (rows, cols)."""
-    from matplotlib.ft2font import FT2Font
-
-    font = FT2Font(str(path))
-    font.set_size(120, 96)
-    font.set_text(str(digit), 0.0)
-    font.draw_glyphs_to_bitmap(antialiased=True)
-    ink = np.array(font.get_image()) > 127
-    return ink[ink.any(axis=1)][:, ink.any(axis=0)]
-
-
-def is_one_ring(ink):
-    """Whether the picture is one piece with one hole; a dotted or slashed zero is not and, once small, reads as 8."""
-    from scipy.ndimage import label
-
-    ink = np.pad(ink, 1)
-    return label(ink)[1] == 1 and label(~ink)[1] == 2
-
-
-def glyph(ink):
-    """The `Glyph` of a boolean picture (rows, cols)."""
-    from scipy.ndimage import distance_transform_edt
-
-    zoom = ink.shape[0] / HEIGHT
-    box = np.array(ink.shape) / zoom
-    ink = np.pad(ink, int(4 * zoom))  # farther than any stroke is widened: the border is always black
-    distance = (distance_transform_edt(ink) - distance_transform_edt(~ink)) / zoom
-    return Glyph(distance, zoom, np.argwhere(ink).mean(axis=0), box)
+    fonts: np.ndarray  # (f,) names
+    fields: np.ndarray  # (f,10,rows,cols) float32: distance to the outline, positive in the ink, center of mass midmost
+    boxes: np.ndarray  # (f,10,2) height and width
 
 
 def glyphs():
-    """The ten `Glyph`s of every usable font, a list of lists."""
-    fonts = [[glyph_ink(path, digit) for digit in range(10)] for path in font_paths()]
-    return [[glyph(ink) for ink in inks] for inks in fonts if is_one_ring(inks[0])]
+    """The `Glyphs` of the file, which has second differences of their fields: they compress well."""
+    with files(__package__).joinpath("glyphs.npz").open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        fonts, differences, boxes = arrays["fonts"], arrays["differences"], arrays["boxes"]
+    steps = differences.cumsum(axis=2, dtype=np.uint8).cumsum(axis=3, dtype=np.uint8)  # modulo 256
+    return Glyphs(fonts, (steps.astype(np.float32) - MIDDLE) / LEVELS, boxes / 1024)
 
 
 def pixels():
@@ -94,56 +61,88 @@ def waves():
     return bumps / np.sqrt((bumps**2).mean(axis=1, keepdims=True))
 
 
-def affine_maps(rng, boxes):
-    """Random linear maps from the picture to glyphs with these boxes (n,2), made to fit the picture, (n,2,2)."""
-    angle, shear, stretch, size = rng.uniform((-0.25, -0.35, 0.85, 18), (0.25, 0.35, 1.4, 21), (len(boxes), 4)).T
-    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    slant = np.array([[np.ones_like(shear), np.zeros_like(shear)], [shear * stretch, stretch]])
-    to_picture = np.einsum("ijn,jkn->nik", rotation, slant)
-    extent = np.einsum("nij,nj->ni", np.abs(to_picture), boxes).max(axis=1)  # of the box around the slanted box
-    return np.linalg.inv(to_picture * (size / extent)[:, None, None])
+def rounded(values, bits):
+    """The nearest multiples of 2^-bits."""
+    return np.rint(values * 2.0**bits) / 2.0**bits
 
 
-def pictures(glyph, places, scale, widening, softness):
-    """One glyph looked up at places (n,2,784) in pixels from its center, strokes widened by (n,), (n,784) uint8."""
-    from scipy.ndimage import map_coordinates
+def between(low, high, draws):
+    """Numbers in [low,high) from draws in [0,1)."""
+    return low + (high - low) * draws
 
-    cells = (places * glyph.zoom + glyph.center[:, None]).transpose(1, 0, 2)
-    distance = map_coordinates(glyph.distance, cells, order=1, mode="nearest") * scale[:, None]
-    return np.rint(255 * np.clip(0.5 + (distance + widening[:, None]) / softness[:, None], 0, 1)).astype(np.uint8)
+
+def affine_maps(draws, boxes):
+    """Random linear maps from the picture to glyphs with boxes (n,2), made to fit it, of draws (n,4): (n,2,2)."""
+    half, shear, stretch, size = between(np.array([-0.125, -0.35, 0.85, 18]), np.array([0.125, 0.35, 1.4, 21]), draws).T
+    cos, sin = (1 - half * half) / (1 + half * half), 2 * half / (1 + half * half)  # half: tan(angle / 2)
+    to_picture = np.array([[cos - sin * shear * stretch, -sin * stretch], [sin + cos * shear * stretch, cos * stretch]])
+    extent = (np.abs(to_picture) * boxes.T).sum(axis=1).max(axis=0)  # of the box around the slanted box
+    (a, b), (c, d) = to_picture
+    return (np.array([[d, -b], [-c, a]]) / stretch * (extent / size)).transpose(2, 0, 1)  # stretch: a d - b c
+
+
+def distances(fields, glyph, places):
+    """Of fields (g,rows,cols), those of glyphs (n,) at places (n,2,784) in pixels from the middle, (n,784) float32."""
+    ends = np.array(fields.shape[1:]) - 1
+    cells = np.clip(places * ZOOM + ends[:, None] / 2, 0, ends[:, None] - 0.001).astype(np.float32).transpose(1, 0, 2)
+    corner = cells.astype(np.intp)
+    down, right = cells - corner.astype(np.float32)
+    first = np.ravel_multi_index((glyph[:, None], *corner), fields.shape)
+    flat, width = fields.reshape(-1), fields.shape[2]
+    upper = flat[first] + right * (flat[first + 1] - flat[first])
+    lower = flat[first + width] + right * (flat[first + width + 1] - flat[first + width])
+    return upper + down * (lower - upper)
+
+
+def pictures(fields, glyph, places, scale, widening, softness):
+    """Glyphs (n,) at places (n,2,784), strokes wider by (n,) pixels on each side, edges (n,) soft: (n,784) uint8."""
+    gain, start = ((each / softness)[:, None].astype(np.float32) for each in (scale, softness / 2 + widening))
+    return np.rint(255 * np.clip(start + gain * distances(fields, glyph, places), 0, 1)).astype(np.uint8)
+
+
+def block(draws, glyphs, functions):
+    """Images (n,784) and labels (n,) of draws (n,42) in [0,1); every label comes as often."""
+    order, font, shape, shift, bends, bold, soft = np.split(draws, (1, 2, 6, 8, 40, 41), axis=1)
+    labels = order[:, 0].argsort(kind="stable") % 10
+    font = (font[:, 0] * len(glyphs.fonts)).astype(int)
+    maps = affine_maps(shape, glyphs.boxes[font, labels])
+    bends = between(-0.45, 0.45, bends.reshape(-1, 2, 16))  # sixteen of them: 1 pixel root mean square
+    parts = np.concatenate([between(-0.5, 0.5, shift)[:, :, None], maps, bends], axis=2)
+    places = (rounded(parts, 20).reshape(-1, 19) @ functions).reshape(-1, 2, SIDE * SIDE)
+    scale = 1 / np.sqrt(maps[:, 0, 0] * maps[:, 1, 1] - maps[:, 0, 1] * maps[:, 1, 0])  # picture per glyph pixel
+    boldness = glyphs.fields.max(axis=(2, 3)).mean(axis=1, dtype=float)[font]
+    widening = between(-0.2, 0.55, bold[:, 0]) + np.clip(0.5 * (1.7 - boldness), -0.35, 0.1)
+    fields = glyphs.fields.reshape(-1, *glyphs.fields.shape[2:])
+    return pictures(fields, 10 * font + labels, places, scale, widening, between(1.0, 1.8, soft[:, 0])), labels
 
 
 def rendered_digits(count, seed=0):
-    """Random digits, balanced, in random order, white on black: images (count,28,28), labels (count,), both uint8."""
-    rng = np.random.default_rng(seed)
-    fonts = glyphs()
-    labels = rng.permutation(np.arange(count) % 10).astype(np.uint8)
-    font = rng.integers(len(fonts), size=count)
-    maps = affine_maps(rng, np.array([[glyph.box for glyph in ten] for ten in fonts])[font, labels])
-    shifts = rng.uniform(-0.5, 0.5, (count, 2, 1))
-    bends = rng.uniform(-0.45, 0.45, (count, 2, len(waves())))  # sixteen of them: 1 pixel root mean square
-    boldness = np.array([np.mean([glyph.distance.max() for glyph in ten]) for ten in fonts])[font]
-    widening = rng.uniform(-0.2, 0.55, count) + np.clip(0.5 * (1.7 - boldness), -0.35, 0.1)
-    softness = rng.uniform(1.0, 1.8, count)
-    scale = np.linalg.det(maps) ** -0.5  # picture pixels per glyph pixel
-    functions = np.concatenate([pixels(), waves()])
-    images = np.empty((count, SIDE * SIDE), np.uint8)
-    for f, d in np.ndindex(len(fonts), 10):  # glyph by glyph: small chunks, one field each
-        i = np.flatnonzero((font == f) & (labels == d))
-        places = np.concatenate([maps[i], bends[i]], axis=2) @ functions + shifts[i]
-        images[i] = pictures(fonts[f][d], places, scale[i], widening[i], softness[i])
+    """Random digits, each BLOCK of them balanced, white on black: images (count,28,28), labels (count,), both uint8."""
+    bits, shapes = np.random.PCG64(seed), glyphs()
+    functions = np.concatenate([np.ones((1, SIDE * SIDE)), pixels(), rounded(waves(), 10)])
+    images, labels = np.empty((count, SIDE * SIDE), np.uint8), np.empty(count, np.uint8)
+    for start in range(0, count, BLOCK):
+        draws = (bits.random_raw((BLOCK, 42)) >> np.uint64(11)) * 2.0**-53
+        here = slice(start, start + BLOCK)
+        images[here], labels[here] = (each[: count - start] for each in block(draws, shapes, functions))
     return images.reshape(count, SIDE, SIDE), labels
 
 
+def is_published(images, labels):
+    """Whether a whole set has the bytes that go by the name "rendered digits"; a smaller one is taken at its word."""
+    return len(images) != COUNT or hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest() == SHA256
+
+
 def read_cache(path, count):
-    """Images and labels from a cache file, or None if it is missing, damaged or not of this count."""
+    """Images and labels from a cache file, or None if it is missing, damaged or not what is looked for."""
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             images, labels = arrays["images"], arrays["labels"]
     except Exception:  # damage can surface anywhere in zipfile, zlib or the header's parser
         return None
     fits = images.shape == (count, SIDE, SIDE) and labels.shape == (count,)
-    return (images, labels) if fits and images.dtype == labels.dtype == np.uint8 else None
+    fits = fits and images.dtype == labels.dtype == np.uint8 and is_published(images, labels)
+    return (images, labels) if fits else None
 
 
 def write_cache(path, images, labels):
@@ -159,12 +158,17 @@ def write_cache(path, images, labels):
 
 
 def cached_digits(folder, count=COUNT):
-    """`rendered_digits(count)`, kept in a folder; a damaged file is rendered again, a folder that refuses ignored."""
+    """`rendered_digits(count)`, kept in a folder; a damaged file is rendered again, a folder that refuses ignored.
+
+    ValueError if the digits come out other than published: by another `glyphs.npz`, say.
+    """
     path = Path(folder, f"rendered-digits-v{VERSION}-{count}.npz")
     found = read_cache(path, count)
     if found is not None:
         return found
     images, labels = rendered_digits(count)
+    if not is_published(images, labels):
+        raise ValueError(f"cached_digits: these are other digits than those of version {VERSION}, by their SHA-256")
     with suppress(OSError):  # the cache only saves time
         write_cache(path, images, labels)
     return images, labels

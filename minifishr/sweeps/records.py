@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..checkpoints import Row, write_whole
+from ..evaluate import measured
 from ..experiments import Config, config_of, said
 
 FORMAT = 1  # of the records; a part of every identity
@@ -85,6 +86,8 @@ def read_record(path):
         record = Record(config, history, **found)
     except (TypeError, KeyError) as error:
         raise Damaged(f"{path} is no whole record ({str(error)[:100]})") from None
+    if record.failure is None and not is_whole(config, history):
+        raise Damaged(f"{path} is damaged: its history lacks an accuracy on a domain that is left out")
     if record.identity != Path(path).stem:
         raise Damaged(f"{path} is damaged: its configuration does not belong to its name")
     return record
@@ -96,6 +99,14 @@ def checked_row(step, domain, metric, value):
     if not (numbers and isinstance(domain, str) and isinstance(metric, str)):
         raise TypeError(f"row {[step, domain, metric, value]!r}")
     return Row(step, domain, metric, value)
+
+
+def is_whole(config, history):
+    """Whether each step that was measured has the accuracy on the domains left out, which every rule asks for."""
+    found = {metric: measured(history, f"{metric}accuracy") for metric in ("", "validation ", "oracle ")}
+    steps, tested = {*found[""]}, [*found[""].values(), *found["oracle "].values()]
+    names = {*config.left_out}
+    return bool(steps) and all({*part} <= steps for part in found.values()) and all(names <= {*by} for by in tested)
 
 
 def scanned(folder):
