@@ -38,9 +38,12 @@ def logsumexp(z):
 defvjp(logsumexp, lambda ans, z: lambda g: np.expand_dims(g, 1) * np.exp(z - np.expand_dims(ans, 1)))
 
 
-def losses(logits, y):
-    """Cross-entropy of each sample, (n,k), (n,) -> (n,); ValueError for labels that the logits cannot mean."""
-    n, k = logits.shape
+@primitive
+def targets(y, n, k, dtype):
+    """Labels (n,) as numbers: signs 1 - 2y (n,1) for one logit, rows of the identity (n,k) for more.
+
+    ValueError for labels that k logits cannot mean. A primitive, because a replayed update must see them anew.
+    """
     y, classes = onp.asarray(y), max(k, 2)
     if y.shape != (n,):
         raise ValueError(f"losses: {n} rows of logits need labels ({n},), got {y.shape}")
@@ -48,10 +51,16 @@ def losses(logits, y):
         raise ValueError(f"losses: labels must be integers, got {y.dtype}")
     if n == 0 or y.min() < 0 or y.max() >= classes:
         raise ValueError(f"losses: {k} logit(s) need labels in 0..{classes - 1}, got {sorted(set(y.tolist()))[:9]}")
-    y = y.astype(int)  # 1 - 2 y would wrap around in uint8, and a boolean y would select rows
     if k == 1:
-        return softplus(logits[:, 0] * (1 - 2 * y).astype(logits.dtype))
-    return logsumexp(logits) - logits[onp.arange(n), y]
+        return (1 - 2 * y.astype(dtype))[:, None]  # in floating point: 1 - 2 y would wrap around in uint8
+    return (y[:, None] == onp.arange(k)).astype(dtype)
+
+
+def losses(logits, y):
+    """Cross-entropy of each sample, (n,k), (n,) -> (n,); ValueError for labels that the logits cannot mean."""
+    n, k = logits.shape
+    t = targets(y, n, k, logits.dtype)
+    return np.reshape(softplus(logits * t), (n,)) if k == 1 else logsumexp(logits) - np.sum(logits * t, axis=1)
 
 
 def per_sample_losses(model, theta, x, y):

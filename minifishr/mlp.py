@@ -140,13 +140,12 @@ class MLP(NamedTuple):
 
     def features(self, theta, x):
         """The input of the classifier, (d,), (n,p) -> (n, sizes[-2])."""
-        for W, b in self.layers(theta)[:-1]:
-            x = relu(affine(x, W, b))
-        return x
+        return hidden_features(self.layers(theta)[:-1], x)
 
     def logits(self, theta, x):
         """The outputs, (d,), (n,p) -> (n,k)."""
-        return affine(self.features(theta, x), *self.layers(theta)[-1])
+        *hidden, last = self.layers(theta)
+        return affine(hidden_features(hidden, x), *last)
 
     def head(self, theta, xs):
         """The classifier as a model of its own: (model, theta (d_classifier,), list of features), for a list of inputs.
@@ -154,13 +153,20 @@ class MLP(NamedTuple):
         Where only the classifier's parameters enter, the features are the data: with
         head, w, (a,) = model.head(theta, [x]), risk(model, theta, x, y) = risk(head, w, a, y).
         """
-        _, classifier = split(theta, [self.classifier.start])
+        *hidden, (W, b) = self.layers(theta)  # once: each time costs an array of the size of theta in the reverse pass
         rows = [len(x) for x in xs]
         if sum(rows) <= SMALL:
-            features = split(self.features(theta, np.concatenate(xs)), onp.cumsum(rows[:-1]))
+            features = split(hidden_features(hidden, np.concatenate(xs)), onp.cumsum(rows[:-1]))
         else:
-            features = [self.features(theta, x) for x in xs]
-        return MLP(self.sizes[-2:]), classifier, list(features)
+            features = [hidden_features(hidden, x) for x in xs]
+        return MLP(self.sizes[-2:]), np.concatenate([np.ravel(W), b]), list(features)
+
+
+def hidden_features(layers, x):
+    """x through some layers (W, b) with a ReLU after each, (n,p) -> (n,h)."""
+    for W, b in layers:
+        x = relu(affine(x, W, b))
+    return x
 
 
 @cache

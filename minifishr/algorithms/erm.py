@@ -8,7 +8,8 @@ Departures     none known
 
 from autograd import value_and_grad
 
-from .protocol import RECIPES, classifier_problem, descent, mean_risk
+from ..replay import replayed
+from .protocol import RECIPES, as_arrays, as_domains, classifier_problem, descent, mean_risk
 from .settings import DOMAINBED_ADAM, LR_RANGE, PAPER_ADAM, settings
 
 DEFAULTS = {
@@ -23,8 +24,13 @@ def erm(model, *, convention="paper", **hyper_parameters):
     chosen = settings("erm", DEFAULTS, convention, hyper_parameters)
     pooled = convention == "domainbed"
 
+    @replayed
+    def step(theta, *arrays):
+        domains = as_domains(arrays)
+        return value_and_grad(lambda t: mean_risk(*classifier_problem(model, t, domains), pooled))(theta)
+
     def direction(theta, domains, weight, memory):
-        risk, gradient = value_and_grad(lambda t: mean_risk(*classifier_problem(model, t, domains), pooled))(theta)
+        risk, gradient = step(theta, *as_arrays(domains))
         return gradient, memory, {"risk": float(risk)}
 
     return descent("erm", model, direction, RECIPES[convention], **chosen)

@@ -11,12 +11,13 @@ from typing import NamedTuple
 
 import autograd.numpy as np
 import numpy as onp
-from autograd import make_vjp
+from autograd import make_vjp, value_and_grad
 from autograd.builtins import tuple as traced_tuple
 
-from ..gradients import domain_gradients
-from ..losses import risks
+from ..data import Domain
+from ..losses import risk, risks
 from ..optimizers import adam
+from ..replay import replayed
 
 
 class Algorithm(NamedTuple):
@@ -85,7 +86,10 @@ def penalized(name, model, statistic, distance, recipe, *, penalty_weight, ema=0
     constant for the gradient.
     """
 
-    def direction(theta, domains, weight, memory):
+    @replayed
+    def step(theta, weight, memory, *arrays):
+        domains = as_domains(arrays)
+
         def terms(t):
             head, w, seen = classifier_problem(model, t, domains)
             where = (head, w, seen) if scope == "classifier" else (model, t, domains)
@@ -93,8 +97,11 @@ def penalized(name, model, statistic, distance, recipe, *, penalty_weight, ema=0
             return traced_tuple((mean_risk(head, w, seen, recipe.pooled), distance(phi), phi))
 
         vjp, (risk, penalty, phi) = make_vjp(terms)(theta)
-        number = theta.dtype.type  # a float64 weight would turn a float32 gradient into float64
-        gradient = vjp((number(1), number(weight), onp.zeros_like(phi)))
+        return vjp((onp.ones((), theta.dtype), weight, np.zeros_like(phi))), phi, risk, penalty
+
+    def direction(theta, domains, weight, memory):
+        weight = onp.asarray(weight, theta.dtype)  # a float64 weight would turn a float32 gradient into float64
+        gradient, phi, risk, penalty = step(theta, weight, memory if ema else weight, *as_arrays(domains))
         return gradient, phi, {"risk": float(risk), "penalty": float(penalty)}
 
     return descent(name, model, direction, recipe, penalty_weight=penalty_weight, domains_needed=2, **schedule)
@@ -110,14 +117,21 @@ def remembered(name, ema, memory, phi):
 def masked(name, model, mask, recipe, **schedule):
     """The mean of the domain gradients times mask(g (m,d)) -> (d,), divided per block by 1e-10 + the mask's mean."""
 
+    one = risk_and_gradient(model)
+
     def direction(theta, domains, weight, memory):
-        values, g = domain_gradients(model, theta, domains)
+        values, g = map(onp.stack, zip(*[one(theta, *as_arrays([domain])) for domain in domains], strict=True))
         kept = mask(g)
         means = [onp.full(b.stop - b.start, 1e-10 + kept[b].mean()) for b in model.blocks.values()]
         gradient = (kept * g.mean(axis=0) / onp.concatenate(means)).astype(theta.dtype)
         return gradient, memory, {"risk": float(values.mean()), "kept": float(kept.mean())}
 
     return descent(name, model, direction, recipe, domains_needed=2, **schedule)
+
+
+def risk_and_gradient(model):
+    """A function (theta, x, y) -> the risk () and its gradient (d,), replayed."""
+    return replayed(lambda theta, x, y: value_and_grad(lambda t: risk(model, t, x, y))(theta))
 
 
 def statistics(statistic, model, theta, domains, needed=2):
@@ -147,6 +161,16 @@ def classifier_problem(model, theta, domains):
     """The same domains seen by the classifier alone: (model, theta, domains of features)."""
     head, w, features = model.head(theta, [domain.x for domain in domains])
     return head, w, [domain._replace(x=a) for domain, a in zip(domains, features, strict=True)]
+
+
+def as_arrays(domains):
+    """(x_1, y_1, x_2, y_2, ...): what can be an input of a replayed function."""
+    return [onp.asarray(part) for domain in domains for part in domain[1:]]
+
+
+def as_domains(arrays):
+    """The domains of such arrays, named by their numbers."""
+    return [Domain(f"{e}", x, y) for e, (x, y) in enumerate(zip(arrays[::2], arrays[1::2], strict=True))]
 
 
 def check_domains(name, model, domains, needed=1):
