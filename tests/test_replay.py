@@ -316,8 +316,8 @@ def test_every_method_records_all_of_its_hot_path(monkeypatch):
 
 
 def strict(first):
-    def checked(self, key, arrays):
-        result = first(self, key, arrays)
+    def checked(self, key, *arrays):
+        result = first(self, key, *arrays)
         assert self.recordings[key] is not self.function, self.__name__
         return result
 

@@ -9,7 +9,8 @@ Departures     none known
 from autograd import value_and_grad
 
 from ..replay import replayed
-from .protocol import RECIPES, as_arrays, as_domains, classifier_problem, descent, mean_risk
+from .problem import as_arrays, as_domains, classifier_rows
+from .protocol import RECIPES, descent, mean_risk
 from .settings import DOMAINBED_ADAM, LR_RANGE, PAPER_ADAM, settings
 
 DEFAULTS = {
@@ -27,7 +28,12 @@ def erm(model, *, convention="paper", **hyper_parameters):
     @replayed
     def step(theta, *arrays):
         domains = as_domains(arrays)
-        return value_and_grad(lambda t: mean_risk(*classifier_problem(model, t, domains), pooled))(theta)
+
+        def objective(t):
+            head, w, seen, rows = classifier_rows(model, t, domains)
+            return mean_risk(head, w, seen, pooled, rows)
+
+        return value_and_grad(objective)(theta)
 
     def direction(theta, domains, weight, memory):
         risk, gradient = step(theta, *as_arrays(domains))

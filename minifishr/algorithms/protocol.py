@@ -14,10 +14,10 @@ import numpy as onp
 from autograd import make_vjp, value_and_grad
 from autograd.builtins import tuple as traced_tuple
 
-from ..data import Domain
-from ..losses import risk, risks
+from ..losses import per_sample_losses, risk, risks
 from ..optimizers import adam
 from ..replay import replayed
+from .problem import as_arrays, as_domains, check_domains, classifier_problem, classifier_rows  # noqa: F401
 
 
 class Algorithm(NamedTuple):
@@ -78,11 +78,14 @@ def descent(name, model, direction, recipe, *, lr, weight_decay, penalty_weight=
     return Algorithm(name, init, update)
 
 
-def penalized(name, model, statistic, distance, recipe, *, penalty_weight, ema=0.0, scope="classifier", **schedule):
+def penalized(
+    name, model, statistic, distance, recipe, *, penalty_weight, ema=0.0, scope="classifier", joint=None, **schedule
+):
     """Mean risk + penalty_weight * distance(statistics (m, ...)).
 
     scope "classifier" says that only the classifier enters the statistic beyond the features: then the features are
-    computed once for risk and penalty. The statistics become memory = ema * memory + statistics, whose past is a
+    computed once for risk and penalty. joint(model, theta, x, y, m), if there is one, is the statistics of m domains of
+    as many rows each, one below the other. The statistics become memory = ema * memory + statistics, whose past is a
     constant for the gradient.
     """
 
@@ -91,10 +94,13 @@ def penalized(name, model, statistic, distance, recipe, *, penalty_weight, ema=0
         domains = as_domains(arrays)
 
         def terms(t):
-            head, w, seen = classifier_problem(model, t, domains)
-            where = (head, w, seen) if scope == "classifier" else (model, t, domains)
-            phi = remembered(name, ema, memory, statistics(statistic, *where))
-            return traced_tuple((mean_risk(head, w, seen, recipe.pooled), distance(phi), phi))
+            head, w, seen, rows = classifier_rows(model, t, domains)
+            if joint and rows and len({len(d.y) for d in domains}) == 1:
+                phi = joint(head, w, *rows, len(domains))
+            else:
+                phi = statistics(statistic, *((head, w, seen) if scope == "classifier" else (model, t, domains)))
+            phi = remembered(name, ema, memory, phi)
+            return traced_tuple((mean_risk(head, w, seen, recipe.pooled, rows), distance(phi), phi))
 
         vjp, (risk, penalty, phi) = make_vjp(terms)(theta)
         return vjp((onp.ones((), theta.dtype), weight, np.zeros_like(phi))), phi, risk, penalty
@@ -145,39 +151,17 @@ def deviations(phi):
     return phi - np.sum(phi, axis=0) / len(phi)
 
 
-def mean_risk(model, theta, domains, pooled=False):
-    """The mean over domains of their risks, or over all samples, -> ()."""
-    weights = shares([len(domain.y) for domain in domains], pooled)
-    return np.sum(risks(model, theta, domains) * weights.astype(theta.dtype))
+def mean_risk(model, theta, domains, pooled=False, rows=None):
+    """The mean over domains of their risks, or over all samples, -> (); rows = (x, y) of all domains, if at hand."""
+    counts = [len(domain.y) for domain in domains]
+    weights = shares(counts, pooled)
+    if rows is None:
+        return np.sum(risks(model, theta, domains) * weights.astype(theta.dtype))
+    each = per_sample_losses(model, theta, *rows)
+    return np.sum(each * onp.repeat(weights / counts, counts).astype(theta.dtype))
 
 
 def shares(rows, pooled):
     """The weight of each domain's risk, from its number of rows: all the same, or like these numbers, (m,)."""
     rows = onp.array(rows)
     return rows / rows.sum() if pooled else onp.full(len(rows), 1 / len(rows))
-
-
-def classifier_problem(model, theta, domains):
-    """The same domains seen by the classifier alone: (model, theta, domains of features)."""
-    head, w, features = model.head(theta, [domain.x for domain in domains])
-    return head, w, [domain._replace(x=a) for domain, a in zip(domains, features, strict=True)]
-
-
-def as_arrays(domains):
-    """(x_1, y_1, x_2, y_2, ...): what can be an input of a replayed function."""
-    return [onp.asarray(part) for domain in domains for part in domain[1:]]
-
-
-def as_domains(arrays):
-    """The domains of such arrays, named by their numbers."""
-    return [Domain(f"{e}", x, y) for e, (x, y) in enumerate(zip(arrays[::2], arrays[1::2], strict=True))]
-
-
-def check_domains(name, model, domains, needed=1):
-    """ValueError unless there are enough domains and each has rows as wide as the model's input."""
-    if len(domains) < needed:
-        least = f"{needed} domain{'s' if needed > 1 else ''}"
-        raise ValueError(f"{name} needs at least {least}, got {len(domains)}: {[d.name for d in domains]}")
-    for domain in domains:
-        if domain.x.ndim != 2 or domain.x.shape[1] != model.sizes[0] or len(domain.x) == 0:
-            raise ValueError(f"{name}: domain {domain.name!r} has x {domain.x.shape}, expected (n, {model.sizes[0]})")
