@@ -49,6 +49,11 @@ benchmark: .venv/test
 	$(BIN)/pip install --quiet --editable '.[parity]'
 	$(BIN)/python benchmarks/run.py
 
+# For developers: a small sweep end to end.
+sweep-seconds: .venv/test
+	$(BIN)/pip install --quiet --editable '.[parity]'
+	$(BIN)/python benchmarks/sweep_seconds.py
+
 # For developers, an hour or more: does a test fail for every small change of the mathematics?
 mutation: .venv/test
 	$(BIN)/pip install --quiet --editable '.[mutation]'
@@ -58,4 +63,4 @@ mutation: .venv/test
 clean:
 	rm -rf .venv mutants .pytest_cache .ruff_cache .hypothesis .coverage
 
-.PHONY: demo test lab notebooks parity benchmark mutation clean
+.PHONY: demo test lab notebooks parity benchmark sweep-seconds mutation clean
