@@ -165,7 +165,7 @@ def gradient_variance(model, theta, x, y, scope="classifier", ddof=0, centered=T
         model, theta, (x,) = model.head(theta, [x])
     if stable and centered:
         return stable_variance(model, theta, x, y) * factor
-    mean, square = gradient_moments(model, theta, x, y, m)
+    mean, square = gradient_moments(model, theta, x, y, m=m)
     return (square - np.square(mean)) * factor if centered else square
 
 
