@@ -53,6 +53,11 @@ benchmark: .venv/test
 	$(BIN)/pip install --quiet --editable '.[parity]'
 	$(BIN)/python benchmarks/run.py
 
+# For developers: a small sweep end to end.
+sweep-seconds: .venv/test
+	$(BIN)/pip install --quiet --editable '.[parity]'
+	$(BIN)/python benchmarks/sweep_seconds.py
+
 # For developers, an hour or more: does a test fail for every small change of the mathematics?
 mutation: .venv/test
 	$(BIN)/pip install --quiet --editable '.[mutation]'
@@ -70,4 +75,4 @@ soak: .venv/test
 clean:
 	rm -rf .venv mutants .pytest_cache .ruff_cache .hypothesis .coverage
 
-.PHONY: demo test lab notebooks parity benchmark mutation fuzz soak glyphs clean
+.PHONY: demo test lab notebooks parity benchmark sweep-seconds mutation fuzz soak glyphs clean

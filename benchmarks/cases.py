@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-WIDE = (392, 390, 390, 1)
+WIDE = (392, 390, 390, 1)  # the scripts for Colored MNIST
+NARROW = (392, 256, 256, 2)  # as many logits as classes, as in DomainBed
 
 
 class Case(NamedTuple):
@@ -24,6 +25,9 @@ PER_SAMPLE = ("minifishr", "torch + BackPACK", "torch.func vmap(grad)", "jax vma
 CASES = [
     Case("full batch", peers=CLASSIFIER),
     Case("minibatch", n=64, steps=200, peers=CLASSIFIER),
+    Case("minibatch, 5 domains", m=5, n=64, steps=100, peers=CLASSIFIER),
+    Case("minibatch, 2 logits", n=64, sizes=NARROW, steps=200, peers=CLASSIFIER),
+    Case("minibatch, 5 domains, 10 logits", m=5, n=64, sizes=(*NARROW[:-1], 10), steps=100, peers=CLASSIFIER),
     Case("all layers", n=512, penalty="all", steps=3, peers=PER_SAMPLE),
     # the other peers would need 60 GB for the gradients of all samples
     Case("all layers, full batch", penalty="all", steps=3, peers=("minifishr",)),
@@ -48,7 +52,7 @@ def data(case):
     """x m times (n,p) and y m times (n,), float32 and int, from a fixed seed."""
     rng = np.random.default_rng(0)
     xs = [rng.random((case.n, case.sizes[0]), np.float32) for _ in range(case.m)]
-    return xs, [rng.integers(0, 2, case.n) for _ in range(case.m)]
+    return xs, [rng.integers(0, max(2, case.sizes[-1]), case.n) for _ in range(case.m)]
 
 
 def weights(case):

@@ -13,8 +13,17 @@ def features(layers, x):
 
 
 def loss(z, y):
-    """Logistic losses."""
-    return jax.nn.softplus(jnp.where(y == 1, -z, z))
+    """Cross-entropy of each sample, (n,k), (n,) -> (n,)."""
+    if z.shape[1] == 1:
+        return jax.nn.softplus(jnp.where(y == 1, -z[:, 0], z[:, 0]))
+    return jax.nn.logsumexp(z, axis=1) - jnp.take_along_axis(z, y[:, None], 1)[:, 0]
+
+
+def residuals(z, y):
+    """Probability minus label, (n,k): the gradient of the summed losses."""
+    if z.shape[1] == 1:
+        return jax.nn.sigmoid(z) - y[:, None]
+    return jax.nn.softmax(z) - jax.nn.one_hot(y, z.shape[1])
 
 
 def penalized(risks, variances):
@@ -56,10 +65,10 @@ def closed_form(case):
         risks, variances = [], []
         for x, y in zip(xs, ys, strict=True):
             a = features(layers, x)
-            z = (a @ layers[-1][0] + layers[-1][1])[:, 0]
-            r = jax.nn.sigmoid(z) - y
+            z = a @ layers[-1][0] + layers[-1][1]
+            r = residuals(z, y)
             mean, square = a.T @ r / len(y), (a**2).T @ (r**2) / len(y)
-            variances.append(jnp.append(square - mean**2, jnp.mean(r**2) - jnp.mean(r) ** 2))
+            variances.append(jnp.append(square - mean**2, jnp.mean(r**2, 0) - jnp.mean(r, 0) ** 2))
             risks.append(jnp.mean(loss(z, y)))
         return penalized(risks, variances)
 
@@ -70,7 +79,7 @@ def vmap_grad(case):
     """vmap of grad over samples, all parameters."""
 
     def one(layers, x, y):
-        return loss((features(layers, x) @ layers[-1][0] + layers[-1][1])[0], y)
+        return loss((features(layers, x) @ layers[-1][0] + layers[-1][1])[None], y[None])[0]
 
     def objective(layers, xs, ys):
         risks, variances = [], []

@@ -1,11 +1,15 @@
 """`make benchmark`: every peer and minifishr in turn, in processes of their own; medians, spread, ratios, memory.
 
-A ratio is peer / minifishr in the same run: above 1 means that minifishr is faster, or takes less.
+A ratio is peer / minifishr in the same run: above 1 means that minifishr is faster, or takes less. The CPU ratio
+holds on a busy machine too, and for JAX, whose pool of threads no flag holds to one. The processes start without the
+variables that choose OpenBLAS's kernel: that of another processor makes NumPy, and nobody else, half as fast.
 """
 
 import argparse
+import contextlib
 import json
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -16,13 +20,15 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 HERE = Path(__file__).parent
+KERNELS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 POOLS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def measured(case, peer, threads):
     """What one process says of one peer."""
     request = {"case": case._asdict(), "peer": peer, "threads": threads}
-    environment = os.environ | dict.fromkeys(POOLS, str(threads))
+    environment = {name: value for name, value in os.environ.items() if name not in KERNELS}
+    environment |= dict.fromkeys(POOLS, str(threads))
     command = [sys.executable, str(HERE / "worker.py"), json.dumps(request)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode:
@@ -40,13 +46,15 @@ def rounds(cases, threads, number):
 
 
 def summary(answers):
-    """Median and quartiles of all seconds, and the median memory in MB; or why there are none."""
+    """Median and quartiles of all seconds, median CPU seconds and memory in MB, the kernel; or why there are none."""
     broken = [answer["missing"] for answer in answers if "missing" in answer]
     if broken:
         return {"missing": broken[0]}
     seconds = np.concatenate([answer["seconds"] for answer in answers])
     low, median, high = np.percentile(seconds, [25, 50, 75])
-    return {"low": low, "median": median, "high": high, "memory": np.median([a["memory"] for a in answers]) / 1e6}
+    cpu = np.median(np.concatenate([answer["cpu"] for answer in answers]))
+    memory = np.median([answer["memory"] for answer in answers]) / 1e6
+    return {"low": low, "median": median, "high": high, "cpu": cpu, "memory": memory, "kernel": answers[0]["kernel"]}
 
 
 def table(found):
@@ -57,11 +65,21 @@ def table(found):
         if "missing" in one:
             rows.append([case.name, peer, f"missing: {one['missing'][:60]}"])
             continue
-        cells = [f"{1e3 * one[key]:.2f}" for key in ("median", "low", "high")]
-        ratios = [f"{one[key] / ours[key]:.2f}" for key in ("median", "memory")] if ours else ["", ""]
-        rows.append([case.name, peer, *cells, ratios[0], f"{one['memory']:.0f}", ratios[1]])
-    headers = ["case", "peer", "ms a step", "quartile 1", "quartile 3", "time ratio", "extra MB", "memory ratio"]
+        cells = [f"{1e3 * one[key]:.2f}" for key in ("median", "low", "high", "cpu")]
+        ratios = [f"{one[key] / ours[key]:.2f}" if ours else "" for key in ("median", "cpu", "memory")]
+        rows.append([case.name, peer, *cells, *ratios[:2], f"{one['memory']:.0f}", ratios[2]])
+    headers = ["case", "peer", "ms a step", "quartile 1", "quartile 3", "CPU ms", "time ratio", "CPU ratio", "extra MB"]
+    headers.append("memory ratio")
     return tabulate(rows, headers, tablefmt="github", disable_numparse=True)
+
+
+def processor():
+    """Its name, where Linux knows it."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":")[1].strip()
+    return platform.processor() or platform.machine()
 
 
 def slopes(growth):
@@ -102,7 +120,11 @@ def main():
     text, numbers = [], {}
     for threads in args.threads:
         found = {key: summary(answers) for key, answers in rounds(CASES, threads, args.rounds).items()}
-        text.append(f"## {threads} thread{'s' if threads > 1 else ''}\n\n{table(found)}\n")
+        kernel = next((one["kernel"] for one in found.values() if "kernel" in one), "unknown")
+        heading = (
+            f"## {threads} thread{'s' if threads > 1 else ''}\n\n{processor()}; kernel of NumPy's products: {kernel}"
+        )
+        text.append(f"{heading}\n\n{table(found)}\n")
         numbers[threads] = [{"case": case.name, "peer": peer, **one} for (case, peer), one in found.items()]
     growth = {name: rounds(cases, args.threads[0], 1) for name, cases in GROWTH.items()}
     lines = slopes(growth)

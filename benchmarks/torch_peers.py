@@ -6,7 +6,17 @@ import torch
 from cases import LR, WEIGHT, data, weights
 from torch import nn
 
-SUM = nn.BCEWithLogitsLoss(reduction="sum")
+
+def summed_loss(case):
+    """The summed loss, a module that BackPACK can extend."""
+    return (nn.BCEWithLogitsLoss if case.sizes[-1] == 1 else nn.CrossEntropyLoss)(reduction="sum")
+
+
+def residuals(z, y):
+    """Probability minus label, the gradient of the summed loss."""
+    if z.shape[1] == 1:
+        return torch.sigmoid(z) - y
+    return torch.softmax(z, 1) - torch.nn.functional.one_hot(y, z.shape[1])
 
 
 def network(case):
@@ -21,7 +31,8 @@ def network(case):
 
 def tensors(case):
     """[(x, y), ...]"""
-    return [(torch.tensor(x), torch.tensor(y, dtype=torch.float32)[:, None]) for x, y in zip(*data(case), strict=True)]
+    pairs = [(torch.tensor(x), torch.tensor(y)) for x, y in zip(*data(case), strict=True)]
+    return [(x, y.float()[:, None]) for x, y in pairs] if case.sizes[-1] == 1 else pairs
 
 
 def penalized(risks, variances):
@@ -45,17 +56,17 @@ def stepper(parameters, objective):
 def closed_form(case):
     """Variances of the classifier as matrix products of features and residuals."""
     body, head = network(case)
-    domains = tensors(case)
+    domains, loss = tensors(case), summed_loss(case)
 
     def objective():
         risks, variances = [], []
         for x, y in domains:
             a = body(x)
             z = head(a)
-            r = torch.sigmoid(z) - y
+            r = residuals(z, y)
             mean, square = a.T @ r / len(y), (a**2).T @ (r**2) / len(y)
             variances.append(torch.cat([(square - mean**2).ravel(), (r**2).mean(0) - r.mean(0) ** 2]))
-            risks.append(SUM(z, y) / len(y))
+            risks.append(loss(z, y) / len(y))
         return penalized(risks, variances)
 
     return stepper([*body.parameters(), *head.parameters()], objective)
@@ -69,7 +80,7 @@ def backpack(case):
 
     warnings.filterwarnings("ignore")  # BackPACK's hooks and backward(create_graph=True)
     body, head = network(case)
-    domains, loss = tensors(case), extend(nn.BCEWithLogitsLoss(reduction="sum"))
+    domains, loss = tensors(case), extend(summed_loss(case))
     net = extend(nn.Sequential(*body, head)) if case.penalty == "all" else extend(head)
     everything = [*body.parameters(), *head.parameters()]
     watched = list(net.parameters())
@@ -99,10 +110,10 @@ def vmap_grad(case):
 
     body, head = network(case)
     net = nn.Sequential(*body, head)
-    parameters, domains = dict(net.named_parameters()), tensors(case)
+    parameters, domains, loss = dict(net.named_parameters()), tensors(case), summed_loss(case)
 
     def one(p, x, y):
-        return SUM(functional_call(net, p, (x[None],)), y[None])
+        return loss(functional_call(net, p, (x[None],)), y[None])
 
     per_sample = vmap(grad(one), in_dims=(None, 0, 0))
 
@@ -111,7 +122,7 @@ def vmap_grad(case):
         for x, y in domains:
             G = torch.cat([g.reshape(len(y), -1) for g in per_sample(parameters, x, y).values()], dim=1)
             variances.append(G.var(dim=0, unbiased=False))
-            risks.append(SUM(net(x), y) / len(y))
+            risks.append(loss(net(x), y) / len(y))
         return penalized(risks, variances)
 
     return stepper(list(net.parameters()), objective)

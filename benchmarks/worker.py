@@ -11,7 +11,9 @@ MODULES = {"minifishr": "numpy_peers", "floor": "numpy_peers", "jax": "jax_peers
 
 
 def main():
-    """Seconds of each step after a first one, and the bytes that the steps took beyond data and libraries."""
+    """Wall and CPU seconds of each step after the first three (which record, compare or compile), the bytes that the
+    steps took beyond data and libraries, and the kernel of NumPy's products.
+    """
     request = json.loads(sys.argv[1])
     os.sched_setaffinity(0, list(os.sched_getaffinity(0))[: request["threads"]])
     from cases import Case
@@ -24,13 +26,26 @@ def main():
         print(json.dumps({"missing": str(error)}))
         return
     before = resident()
-    seconds = []
-    for _ in range(case.steps + 1):
-        start = time.perf_counter()
+    seconds, cpu = [], []
+    for _ in range(case.steps + 3):
+        start, busy = time.perf_counter(), time.process_time()
         step()
+        cpu.append(time.process_time() - busy)
         seconds.append(time.perf_counter() - start)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({"seconds": seconds[1:], "memory": max(0, peak - before)}))
+    print(json.dumps({"seconds": seconds[3:], "cpu": cpu[3:], "memory": max(0, peak - before), "kernel": kernel()}))
+
+
+def kernel():
+    """The processor that the library of NumPy's products has a kernel for, as it says itself."""
+    from threadpoolctl import threadpool_info
+
+    found = [
+        f"{pool['internal_api']} {pool.get('architecture', '')}"
+        for pool in threadpool_info()
+        if "numpy" in pool["filepath"]
+    ]
+    return ", ".join(found) or "unknown"
 
 
 def resident():

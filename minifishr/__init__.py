@@ -11,10 +11,10 @@ Symbols, the same in every file:
 The mathematics is here and in `algorithms`, to be read in this order; each imports only from those before it:
 
     data                    a wing: what training sees, and what it is tested on
-    mlp, losses             the network and its risk
+    pieces, mlp, losses     the network and its risk
     gradients               per-sample gradients and their variance
     curvature               gradient covariance, Fisher information, Gauss-Newton, Hessian
-    optimizers              sgd and adam
+    optimizers, replay      sgd and adam; an update recorded once and run again
     algorithms              a wing: what an algorithm is, then one file a method
     evaluate                accuracies and selection rules
     checkpoints, train      the training loop, and going on after a stop

@@ -109,13 +109,21 @@ def inputs_and_deltas(model, theta, x, y):
     return [(inputs[l], deltas[l]) for l in range(len(layers))]
 
 
-def gradient_moments(model, theta, x, y):
-    """Mean and mean square of the per-sample gradients, (d,), (n,p), (n,) -> (d,), (d,), without storing them."""
+def gradient_moments(model, theta, x, y, m=None):
+    """Mean and mean square of the per-sample gradients, (d,), (n,p), (n,) -> (d,), (d,), without storing them.
+
+    Or of m domains of as many rows each, one below the other, (d,), (mn,p), (mn,) -> (m,d), (m,d).
+    """
+    lead = () if m is None else (m,)
+    n = len(y) // (m or 1)
     means, squares = [], []
-    for a, delta in inputs_and_deltas(model, theta, x, y):
-        means.append(np.ravel(layer_sums(a, delta)))
-        squares.append(np.ravel(layer_sums(np.square(a), np.square(delta))))
-    return np.concatenate(means) / len(y), np.concatenate(squares) / len(y)
+    for pair in inputs_and_deltas(model, theta, x, y):
+        a, delta = (np.reshape(rows, (*lead, n, -1)) for rows in pair) if lead else pair
+        means.append(np.reshape(layer_sums(a, delta), (*lead, -1)))
+        squares.append(np.reshape(layer_sums(np.square(a), np.square(delta)), (*lead, -1)))
+    if len(means) == 1:
+        return means[0] / n, squares[0] / n
+    return np.concatenate(means, axis=-1) / n, np.concatenate(squares, axis=-1) / n
 
 
 def variance_of_products(a, delta):
@@ -143,22 +151,23 @@ def stable_variance(model, theta, x, y):
     return np.concatenate(pieces)
 
 
-def gradient_variance(model, theta, x, y, scope="classifier", ddof=0, centered=True, stable=False):
+def gradient_variance(model, theta, x, y, scope="classifier", ddof=0, centered=True, stable=False, m=None):
     """Variance over samples of each coordinate of the per-sample gradients, -> (d_scope,).
 
     scope "classifier" (last W and b) or "all"; the divisor is n - ddof; centered=False gives the mean square
     E[g^2] instead, whose divisor is n. E[g^2] - E[g]^2 loses digits where the mean is much larger than the spread: the
     error is about the machine precision times E[g]^2, and can make a small variance negative. stable=True subtracts
-    the means first. ValueError for an unknown scope or n <= ddof.
+    the means first. With m, of m domains of as many rows each, one below the other, (m,d_scope); not with stable.
+    ValueError for an unknown scope or n <= ddof.
     """
-    factor = divisor_factor(len(y), ddof)
+    factor = divisor_factor(len(y) // (m or 1), ddof)
     if scope not in ("classifier", "all"):
         raise ValueError(f"gradient_variance: unknown scope {scope!r}, expected 'classifier' or 'all'")
     if scope == "classifier":
         model, theta, (x,) = model.head(theta, [x])
     if stable and centered:
         return stable_variance(model, theta, x, y) * factor
-    mean, square = gradient_moments(model, theta, x, y)
+    mean, square = gradient_moments(model, theta, x, y, m=m)
     return (square - np.square(mean)) * factor if centered else square
 
 

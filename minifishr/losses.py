@@ -39,7 +39,7 @@ defvjp(logsumexp, lambda ans, z: lambda g: np.expand_dims(g, 1) * np.exp(z - np.
 
 
 def checked_labels(call, y, n, k):
-    """y (n,) as whole numbers; ValueError, which repeats the call, for labels that k logits of n rows cannot mean."""
+    """y (n,) as an array; ValueError, which repeats the call, for labels that k logits of n rows cannot mean."""
     y, classes = onp.asarray(y), max(k, 2)
     if y.shape != (n,):
         raise ValueError(f"{call}: {n} rows of logits need labels ({n},), got {y.shape}")
@@ -47,16 +47,26 @@ def checked_labels(call, y, n, k):
         raise ValueError(f"{call}: labels must be integers, got {y.dtype}")
     if n == 0 or y.min() < 0 or y.max() >= classes:
         raise ValueError(f"{call}: {k} logit(s) need labels in 0..{classes - 1}, got {sorted(set(y.tolist()))[:9]}")
-    return y.astype(int)  # 1 - 2 y would wrap around in uint8, and a boolean y would select rows
+    return y
+
+
+@primitive
+def targets(y, n, k, dtype):
+    """Labels (n,) as numbers: signs 1 - 2y (n,1) for one logit, rows of the identity (n,k) for more.
+
+    ValueError for labels that k logits cannot mean. A primitive, because a replayed update must see them anew.
+    """
+    y = checked_labels("losses", y, n, k)
+    if k == 1:
+        return (1 - 2 * y.astype(dtype))[:, None]  # in floating point: 1 - 2 y would wrap around in uint8
+    return (y[:, None] == onp.arange(k)).astype(dtype)
 
 
 def losses(logits, y):
     """Cross-entropy of each sample, (n,k), (n,) -> (n,); ValueError for labels that the logits cannot mean."""
     n, k = logits.shape
-    y = checked_labels("losses", y, n, k)
-    if k == 1:
-        return softplus(logits[:, 0] * (1 - 2 * y).astype(logits.dtype))
-    return logsumexp(logits) - logits[onp.arange(n), y]
+    t = targets(y, n, k, logits.dtype)
+    return np.reshape(softplus(logits * t), (n,)) if k == 1 else logsumexp(logits) - np.sum(logits * t, axis=1)
 
 
 def per_sample_losses(model, theta, x, y):

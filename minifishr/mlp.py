@@ -1,8 +1,7 @@
-"""A multilayer perceptron from scratch: seven primitives and a flat parameter vector.
+"""A multilayer perceptron from scratch: a few primitives and a flat parameter vector.
 
 autograd differentiates everything here, any number of times. The primitives are ours because
-autograd's `maximum` has slope 1/2 at zero and turns float32 into float64, and because slicing a
-flat vector many times costs one scatter-add a slice in the reverse pass. Each derivative below is
+autograd's `maximum` has slope 1/2 at zero and turns float32 into float64. Each derivative below is
 again made of differentiable operations, so second derivatives come for free.
 """
 
@@ -14,6 +13,8 @@ from typing import NamedTuple
 import autograd.numpy as np
 import numpy as onp
 from autograd.extend import defvjp, primitive
+
+from .pieces import piece, split, unpack
 
 SMALL = 4096  # rows up to which one forward pass for all domains beats one for each: fewer, larger products
 
@@ -29,7 +30,7 @@ defvjp(relu, lambda ans, z: lambda g: g * (z > 0))  # a comparison is a constant
 
 def product(a, b):
     """a b, (n,i), (i,j) -> (n,j); with i = 1 by broadcasting, at which NumPy is three times as fast as at a product."""
-    return a * b if a.shape[1] == 1 else a @ b
+    return a * b if a.shape[-1] == 1 else a @ b
 
 
 @primitive
@@ -43,17 +44,20 @@ defvjp(cross, lambda ans, a, b: lambda g: product(b, g.T), lambda ans, a, b: lam
 
 @primitive
 def layer_sums(a, delta):
-    """sum_i (a_i, 1) delta_i^T, (n,in), (n,out) -> (in + 1, out): the summed gradients of W and, below, of b."""
-    sums = onp.empty((a.shape[1] + 1, delta.shape[1]), onp.result_type(a, delta))
-    onp.matmul(a.T, delta, out=sums[:-1])
-    onp.sum(delta, axis=0, out=sums[-1])
+    """sum_i (a_i, 1) delta_i^T, (n,in), (n,out) -> (in + 1, out): the summed gradients of W and, below, of b.
+
+    Or for m domains at once, (m,n,in), (m,n,out) -> (m,in + 1,out).
+    """
+    sums = onp.empty((*a.shape[:-2], a.shape[-1] + 1, delta.shape[-1]), onp.result_type(a, delta))
+    onp.matmul(onp.swapaxes(a, -1, -2), delta, out=sums[..., :-1, :])
+    onp.sum(delta, axis=-2, out=sums[..., -1, :])
     return sums
 
 
 defvjp(
     layer_sums,
-    lambda ans, a, delta: lambda g: product(delta, g[:-1].T),
-    lambda ans, a, delta: lambda g: product(a, g[:-1]) + g[-1],
+    lambda ans, a, delta: lambda g: product(delta, np.swapaxes(g[..., :-1, :], -1, -2)),
+    lambda ans, a, delta: lambda g: product(a, g[..., :-1, :]) + g[..., -1:, :],
 )
 
 
@@ -71,25 +75,6 @@ defvjp(
     lambda ans, a, W, b: lambda g: cross(a, g),
     lambda ans, a, W, b: lambda g: np.sum(g, axis=0),
 )
-
-
-@primitive
-def split(array, cuts):
-    """The pieces of an array between cuts along axis 0, as views."""
-    return tuple(onp.split(array, cuts))
-
-
-defvjp(split, lambda ans, array, cuts: lambda g: np.concatenate(list(g)), argnums=(0,))
-
-
-@primitive
-def unpack(theta, shapes):
-    """theta (d,) as arrays of some shapes, one after the other, as views."""
-    ends = accumulate(math.prod(shape) for shape in shapes)
-    return tuple(theta[end - math.prod(shape) : end].reshape(shape) for end, shape in zip(ends, shapes, strict=True))
-
-
-defvjp(unpack, lambda ans, theta, shapes: lambda g: np.concatenate([np.ravel(part) for part in g]), argnums=(0,))
 
 
 class MLP(NamedTuple):
@@ -137,7 +122,8 @@ class MLP(NamedTuple):
         if theta.shape != (d,):
             raise ValueError(f"MLP({self.sizes}) has {d} parameters, got theta {theta.shape}")
         check_kind(self, theta.dtype)
-        blocks = list(unpack(theta, shapes))
+        pieces = unpack(theta, shapes)
+        blocks = [piece(pieces, l) for l in range(len(shapes))]
         return list(zip(blocks[::2], blocks[1::2], strict=True))
 
     def inputs(self, theta, x):
@@ -154,14 +140,12 @@ class MLP(NamedTuple):
 
     def features(self, theta, x):
         """The input of the classifier, (d,), (n,p) -> (n, sizes[-2])."""
-        x = self.inputs(theta, x)
-        for W, b in self.layers(theta)[:-1]:
-            x = relu(affine(x, W, b))
-        return x
+        return hidden_features(self.layers(theta)[:-1], self.inputs(theta, x))
 
     def logits(self, theta, x):
         """The outputs, (d,), (n,p) -> (n,k)."""
-        return affine(self.features(theta, x), *self.layers(theta)[-1])
+        *hidden, last = self.layers(theta)
+        return affine(hidden_features(hidden, self.inputs(theta, x)), *last)
 
     def head(self, theta, xs):
         """The classifier as a model of its own: (model, theta (d_classifier,), list of features), for a list of inputs.
@@ -170,13 +154,22 @@ class MLP(NamedTuple):
         head, w, (a,) = model.head(theta, [x]), risk(model, theta, x, y) = risk(head, w, a, y).
         """
         xs = [self.inputs(theta, x) for x in xs]
-        _, classifier = split(theta, [self.classifier.start])
+        *hidden, (W, b) = self.layers(theta)  # once: each time costs an array of the size of theta in the reverse pass
+        if not hidden:
+            return self, theta, list(xs)
         rows = [len(x) for x in xs]
-        if sum(rows) <= SMALL:
-            features = split(self.features(theta, np.concatenate(xs)), onp.cumsum(rows[:-1]))
+        if len(xs) > 1 and sum(rows) <= SMALL:
+            features = split(hidden_features(hidden, np.concatenate(xs)), onp.cumsum(rows[:-1]))
         else:
-            features = [self.features(theta, x) for x in xs]
-        return MLP(self.sizes[-2:]), classifier, list(features)
+            features = [hidden_features(hidden, x) for x in xs]
+        return MLP(self.sizes[-2:]), np.concatenate([np.ravel(W), b]), list(features)
+
+
+def hidden_features(layers, x):
+    """x through some layers (W, b) with a ReLU after each, (n,p) -> (n,h)."""
+    for W, b in layers:
+        x = relu(affine(x, W, b))
+    return x
 
 
 @cache

@@ -50,13 +50,18 @@ def adam(lr, *, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, amsgrad=False):
         if weight_decay:
             gradient = gradient + weight_decay * theta
         step = state.step + 1
-        mean = b1 * state.mean + (1 - b1) * gradient
-        square = b2 * state.square + (1 - b2) * gradient * gradient
+        # In place on arrays of its own; what is passed in stays as it was. Blocks that fit into a core's cache were
+        # measured to be slower: twenty calls a block cost more than the memory does.
+        mean = b1 * state.mean
+        mean += (work := (1 - b1) * gradient)
+        square = b2 * state.square
+        np.multiply(1 - b2, gradient, out=work)
+        square += np.multiply(work, gradient, out=work)
         largest = np.maximum(state.largest, square) if amsgrad else state.largest
-        scale = np.sqrt((largest if amsgrad else square) / (1 - b2**step))
-        scale += eps  # in place, as below: these arrays are ours
+        np.sqrt(np.divide(largest if amsgrad else square, 1 - b2**step, out=work), out=work)
+        work += eps
         move = (lr / (1 - b1**step)) * mean
-        move /= scale
-        return theta - move, AdamState(step, mean, square, largest)
+        move /= work
+        return np.subtract(theta, move, out=move), AdamState(step, mean, square, largest)
 
     return Optimizer(init, update)

@@ -377,7 +377,7 @@ WITHOUT_EFFECT = {
     ): "--dataset rotated has no effect beside --data",
     ("--data", "mine.npz", "--test-domain", "c", "--digits", "mnist"): "--digits mnist has no effect beside --data",
     ("--dataset", "linear", "--digits", "rendered"): "--digits rendered has no effect on data set 'linear'",
-    ("--set", "fishr.centered=False"): "fishr: centered='False' is none of true, false",
+    ("--set", "fishr.centered=False"): "fishr: centered='False' is none of True, False",
     ("--set", "lr=true"): "erm: lr=True is not a number",
     ("--set", "sand_mask.k=0"): "sand_mask: k=0 never updates anything",
     ("--preset", "domainbed", "--test-domain", "-91%"): "unknown test domain '-91%', expected one of +90%, +80%, -90%",

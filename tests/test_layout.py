@@ -13,8 +13,9 @@ from minifishr.plots import METHODS
 PACKAGE = Path(minifishr.__file__).parent
 # Files at the root and folders, which are the wings. The reading order of a wing stands in its door, `__init__.py`.
 ROOMS = [
-    "data", "mlp", "losses", "gradients", "curvature", "optimizers", "algorithms", "evaluate", "checkpoints", "train",
-    "invariance", "checks", "plots", "experiments", "sweeps", "course", "commands", "cli", "__init__", "__main__",
+    "data", "pieces", "mlp", "losses", "gradients", "curvature", "optimizers", "replay", "algorithms", "evaluate",
+    "checkpoints", "train", "invariance", "checks", "plots", "experiments", "sweeps", "course", "commands", "cli",
+    "__init__", "__main__",
 ]  # fmt: skip
 MATHEMATICS = [*(room for room in ROOMS if not (PACKAGE / room).is_dir()), "algorithms"]
 

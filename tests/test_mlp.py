@@ -244,8 +244,8 @@ def test_gradient_flows_through_both_the_head_and_its_features(small, drawn):
 
 def test_features_are_the_same_with_one_pass_for_all_domains_and_one_for_each(monkeypatch):
     model, xs, passes = MLP((3, 4, 2, 1)), [RNG.normal(size=(n, 3)) for n in (2, 5, 1)], []
-    theta, features = model.init(RNG), MLP.features
-    monkeypatch.setattr(MLP, "features", lambda *call: passes.append(len(call[2])) or features(*call))
+    theta, features = model.init(RNG), mlp.hidden_features
+    monkeypatch.setattr(mlp, "hidden_features", lambda *call: passes.append(len(call[1])) or features(*call))
     found = {}
     for small in (7, 8):
         monkeypatch.setattr(mlp, "SMALL", small)

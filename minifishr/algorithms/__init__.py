@@ -1,7 +1,7 @@
 """The methods, in teaching order.
 
-Read `settings` (hyper-parameters), `protocol` (what an algorithm is, and what most of them share) and `chunks` (a few
-rows at a time) first, then one file a method.
+Read `settings` (hyper-parameters), `problem` (the domains of an update), `protocol` (what an algorithm is, and what
+most of them share) and `chunks` (a few rows at a time) first, then one file a method.
 
     objective(theta) = mean_e R_e(theta) + lambda * distance(phi_1(theta), ..., phi_m(theta))
 

@@ -11,6 +11,7 @@ import autograd.numpy as np
 from autograd import make_vjp
 from autograd.builtins import tuple as traced_tuple
 
+from ..replay import replayed
 from .protocol import remembered, shares
 
 
@@ -24,10 +25,13 @@ def in_chunks(name, model, sums, finish, distance, *, chunk, ema, pooled):
     finish(s, n) -> the statistic of a domain.
     """
 
+    forward = replayed(lambda theta, x, y: sums(model, theta, x, y))
+    back = replayed(lambda theta, cotangent, x, y: make_vjp(lambda t: sums(model, t, x, y))(theta)[0](cotangent))
+
     def direction(theta, domains, weight, memory):
         rows = [len(domain.y) for domain in domains]
         per_row = shares(rows, pooled) / rows
-        total = np.stack([sum(sums(model, theta, *part) for part in chunks_of(d, chunk)) for d in domains])
+        total = np.stack([sum(forward(theta, *part) for part in chunks_of(d, chunk)) for d in domains])
 
         def terms(s):
             phi = np.stack([finish(s_e, n) for s_e, n in zip(s, rows, strict=True)])
@@ -41,8 +45,7 @@ def in_chunks(name, model, sums, finish, distance, *, chunk, ema, pooled):
         gradient = np.zeros_like(theta)
         for domain, cotangent in zip(domains, cotangents, strict=True):
             for part in chunks_of(domain, chunk):
-                back, _ = make_vjp(lambda t, part=part: sums(model, t, *part))(theta)
-                gradient += back(cotangent)
+                gradient += back(theta, cotangent, *part)
         return gradient, phi, {"risk": float(risk), "penalty": float(penalty)}
 
     return direction

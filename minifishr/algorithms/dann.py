@@ -22,7 +22,8 @@ from autograd.builtins import tuple as traced_tuple
 from ..losses import losses
 from ..mlp import MLP
 from ..optimizers import adam
-from .protocol import RECIPES, Algorithm, check_domains, classifier_problem, mean_risk
+from ..replay import replayed
+from .protocol import RECIPES, Algorithm, as_arrays, as_domains, check_domains, classifier_problem, mean_risk
 from .settings import DOMAINBED_ADAM, LR_RANGE, PAPER_ADAM, check_convention, choice, log_uniform, settings, whole
 
 SHARED = {
@@ -111,15 +112,29 @@ def moves(step, convention, discriminator_steps):
     return (True, True) if convention == "paper" else (theta_moves, not theta_moves)
 
 
-def game(model, domains, critic, gradient_penalty):
-    """(theta, w) -> (risk, penalty): theta descends risk + lambda * penalty, the discriminator's w ascends penalty."""
+def game(model, chosen, theta_moves, w_moves):
+    """(theta, w, x_1, y_1, ...) -> the risk, the penalty, and the gradient of each who moves, theta before w.
 
-    def terms(pair):
-        head, classifier, seen = classifier_problem(model, pair[0], domains)
-        adversary = penalty(head, classifier, seen, critic=critic, w=pair[1], gradient_penalty=gradient_penalty)
-        return traced_tuple((mean_risk(head, classifier, seen, pooled=True), adversary))
+    theta descends risk + lambda * penalty, the discriminator's w ascends the penalty.
+    """
 
-    return terms
+    def played(theta, w, *arrays):
+        domains = as_domains(arrays)
+        critic, number = discriminator(model, domains, chosen["width"]), theta.dtype.type
+
+        def terms(pair):
+            head, classifier, seen = classifier_problem(model, pair[0], domains)
+            options = {"critic": critic, "w": pair[1], "gradient_penalty": chosen["gradient_penalty"]}
+            return traced_tuple(
+                (mean_risk(head, classifier, seen, pooled=True), penalty(head, classifier, seen, **options))
+            )
+
+        vjp, values = make_vjp(terms)((theta, w))
+        ours = [vjp((number(1), number(chosen["penalty_weight"])))[0]] if theta_moves else []
+        theirs = [vjp((number(0), number(-1)))[1]] if w_moves else []
+        return *values, *ours, *theirs
+
+    return replayed(played)
 
 
 def dann(model, *, convention="paper", **hyper_parameters):
@@ -128,27 +143,26 @@ def dann(model, *, convention="paper", **hyper_parameters):
     betas, decay = (chosen["beta1"], 0.9), RECIPES[convention].decay * chosen["weight_decay"]
     optimizer = adam(chosen["lr"], betas=betas, weight_decay=decay)
     opponent = adam(chosen["discriminator_lr"], betas=betas, weight_decay=chosen["discriminator_weight_decay"])
+    play = {both: game(model, chosen, *both) for both in ((True, True), (True, False), (False, True))}
 
     def init(theta):
         return DannState(0, optimizer.init(theta), theta[:0], opponent.init(theta[:0]))
 
     def update(theta, state, domains):
         check_domains("dann", model, domains, 2)
-        critic, number = discriminator(model, domains, chosen["width"]), theta.dtype.type
+        critic = discriminator(model, domains, chosen["width"])
         step, inner, w, opposing = state
         if w.size == 0:
             w = critic.init(onp.random.default_rng(chosen["seed"]), theta.dtype)
             opposing = opponent.init(w)
         if w.size != critic.d:
             raise ValueError(f"dann: the discriminator was made for another number of domains than {len(domains)}")
-        vjp, (risk, adversary) = make_vjp(game(model, domains, critic, chosen["gradient_penalty"]))((theta, w))
-        theta_moves, w_moves = moves(step, convention, chosen["discriminator_steps"])
+        theta_moves, w_moves = both = moves(step, convention, chosen["discriminator_steps"])
+        risk, adversary, *gradients = play[both](theta, w, *as_arrays(model, theta, domains))
         if theta_moves:
-            gradient, _ = vjp((number(1), number(chosen["penalty_weight"])))
-            theta, inner = optimizer.update(theta, gradient, inner)
+            theta, inner = optimizer.update(theta, gradients[0], inner)
         if w_moves:
-            _, gradient = vjp((number(0), number(-1)))
-            w, opposing = opponent.update(w, gradient, opposing)
+            w, opposing = opponent.update(w, gradients[-1], opposing)
         return theta, DannState(step + 1, inner, w, opposing), {"risk": float(risk), "penalty": float(adversary)}
 
     return Algorithm("dann", init, update)

@@ -8,7 +8,9 @@ Departures     none known
 
 from autograd import value_and_grad
 
-from .protocol import RECIPES, classifier_problem, descent, mean_risk
+from ..replay import replayed
+from .problem import as_arrays, as_domains, classifier_rows
+from .protocol import RECIPES, descent, mean_risk
 from .settings import DOMAINBED_ADAM, LR_RANGE, PAPER_ADAM, settings
 
 DEFAULTS = {
@@ -23,8 +25,18 @@ def erm(model, *, convention="paper", **hyper_parameters):
     chosen = settings("erm", DEFAULTS, convention, hyper_parameters)
     pooled = convention == "domainbed"
 
+    @replayed
+    def step(theta, *arrays):
+        domains = as_domains(arrays)
+
+        def objective(t):
+            head, w, seen, rows = classifier_rows(model, t, domains)
+            return mean_risk(head, w, seen, pooled, rows)
+
+        return value_and_grad(objective)(theta)
+
     def direction(theta, domains, weight, memory):
-        risk, gradient = value_and_grad(lambda t: mean_risk(*classifier_problem(model, t, domains), pooled))(theta)
+        risk, gradient = step(theta, *as_arrays(model, theta, domains))
         return gradient, memory, {"risk": float(risk)}
 
     return descent("erm", model, direction, RECIPES[convention], **chosen)

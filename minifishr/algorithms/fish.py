@@ -15,11 +15,9 @@ Departures     1. all m domains take part in each update, where the authors' cod
 """
 
 import numpy as np
-from autograd import value_and_grad
 
-from ..losses import risk
 from ..optimizers import adam
-from .protocol import RECIPES, Algorithm, State, check_domains
+from .protocol import RECIPES, Algorithm, State, as_arrays, check_domains, risk_and_gradient
 from .settings import DOMAINBED_ADAM, LR_RANGE, PAPER_ADAM, choice, settings
 
 DEFAULTS = {
@@ -31,11 +29,14 @@ RANGES = {**LR_RANGE, "meta_lr": choice(0.05, 0.1, 0.5)}
 EXCEPTIONS = {"ordered_domains": True}
 
 
-def walk(model, theta, state, domains, optimizer):
-    """One optimizer step on each domain in turn: (theta~, optimizer state, risks on the way)."""
-    met = []
+def walk(model, theta, state, domains, optimizer, one=None):
+    """One optimizer step on each domain in turn: (theta~, optimizer state, risks on the way).
+
+    one(theta, x, y) is a domain's risk and gradient, where there is a recording of it already.
+    """
+    met, one = [], one or risk_and_gradient(model)
     for domain in domains:
-        value, gradient = value_and_grad(lambda t, d=domain: risk(model, t, d.x, d.y))(theta)
+        value, gradient = one(theta, *as_arrays(model, theta, [domain]))
         theta, state = optimizer.update(theta, gradient, state)
         met.append(value)
     return theta, state, met
@@ -48,6 +49,8 @@ def fish(model, *, convention="paper", **hyper_parameters):
     decay = RECIPES[convention].decay * chosen["weight_decay"]
     optimizer = adam(chosen["lr"], weight_decay=decay, amsgrad=paper)
 
+    one = risk_and_gradient(model)
+
     def init(theta):
         return State(0, optimizer.init(theta), np.zeros((), theta.dtype))
 
@@ -55,7 +58,7 @@ def fish(model, *, convention="paper", **hyper_parameters):
         check_domains("fish", model, domains, 2)
         m = len(domains)
         order = np.random.default_rng([chosen["seed"], state.step]).permutation(m) if paper else range(m)
-        walked, inner, met = walk(model, theta, state.optimizer, [domains[e] for e in order], optimizer)
+        walked, inner, met = walk(model, theta, state.optimizer, [domains[e] for e in order], optimizer, one)
         share = chosen["meta_lr"] / m if paper else chosen["meta_lr"]
         theta = theta + share * (walked - theta)
         return theta, state._replace(step=state.step + 1, optimizer=inner), {"risk": float(np.mean(met))}

@@ -110,9 +110,18 @@ def fishr(model, *, convention="paper", **hyper_parameters):
         lambda *a: statistic(*a, **variant),
         lambda phi: distance(phi, convention),
         RECIPES[convention],
+        joint=joint_statistics(variant),
         scope=variant["scope"],
         **chosen,
     )
+
+
+def joint_statistics(variant):
+    """The variances of m domains of as many rows each at once, where it is the classifier's, or None."""
+    if variant["covariance"] != "diagonal" or variant["scope"] != "classifier":
+        return None
+    centered, ddof = variant["centered"], variant["ddof"]
+    return lambda head, w, x, y, m: gradient_variance(head, w, x, y, "all", ddof, centered, m=m)
 
 
 def in_chunks_of(chunk, model, convention, variant, chosen):

@@ -11,12 +11,13 @@ from typing import NamedTuple
 
 import autograd.numpy as np
 import numpy as onp
-from autograd import make_vjp
+from autograd import make_vjp, value_and_grad
 from autograd.builtins import tuple as traced_tuple
 
-from ..gradients import domain_gradients
-from ..losses import risks
+from ..losses import per_sample_losses, risk, risks
 from ..optimizers import adam
+from ..replay import replayed
+from .problem import as_arrays, as_domains, check_domains, classifier_problem, classifier_rows  # noqa: F401
 
 
 class Algorithm(NamedTuple):
@@ -79,24 +80,36 @@ def descent(name, model, direction, recipe, *, lr, weight_decay, penalty_weight=
     return Algorithm(name, init, update)
 
 
-def penalized(name, model, statistic, distance, recipe, *, penalty_weight, ema=0.0, scope="classifier", **schedule):
+def penalized(
+    name, model, statistic, distance, recipe, *, penalty_weight, ema=0.0, scope="classifier", joint=None, **schedule
+):
     """Mean risk + penalty_weight * distance(statistics (m, ...)).
 
     scope "classifier" says that only the classifier enters the statistic beyond the features: then the features are
-    computed once for risk and penalty. The statistics become memory = ema * memory + statistics, whose past is a
+    computed once for risk and penalty. joint(model, theta, x, y, m), if there is one, is the statistics of m domains of
+    as many rows each, one below the other. The statistics become memory = ema * memory + statistics, whose past is a
     constant for the gradient.
     """
 
-    def direction(theta, domains, weight, memory):
+    @replayed
+    def step(theta, weight, memory, *arrays):
+        domains = as_domains(arrays)
+
         def terms(t):
-            head, w, seen = classifier_problem(model, t, domains)
-            where = (head, w, seen) if scope == "classifier" else (model, t, domains)
-            phi = remembered(name, ema, memory, statistics(statistic, *where))
-            return traced_tuple((mean_risk(head, w, seen, recipe.pooled), distance(phi), phi))
+            head, w, seen, rows = classifier_rows(model, t, domains)
+            if joint and rows and len({len(d.y) for d in domains}) == 1:
+                phi = joint(head, w, *rows, len(domains))
+            else:
+                phi = statistics(statistic, *((head, w, seen) if scope == "classifier" else (model, t, domains)))
+            phi = remembered(name, ema, memory, phi)
+            return traced_tuple((mean_risk(head, w, seen, recipe.pooled, rows), distance(phi), phi))
 
         vjp, (risk, penalty, phi) = make_vjp(terms)(theta)
-        number = theta.dtype.type  # a float64 weight would turn a float32 gradient into float64
-        gradient = vjp((number(1), number(weight), onp.zeros_like(phi)))
+        return vjp((onp.ones((), theta.dtype), weight, np.zeros_like(phi))), phi, risk, penalty
+
+    def direction(theta, domains, weight, memory):
+        weight = onp.asarray(weight, theta.dtype)  # a float64 weight would turn a float32 gradient into float64
+        gradient, phi, risk, penalty = step(theta, weight, memory if ema else weight, *as_arrays(model, theta, domains))
         return gradient, phi, {"risk": float(risk), "penalty": float(penalty)}
 
     return descent(name, model, direction, recipe, penalty_weight=penalty_weight, domains_needed=2, **schedule)
@@ -112,14 +125,22 @@ def remembered(name, ema, memory, phi):
 def masked(name, model, mask, recipe, **schedule):
     """The mean of the domain gradients times mask(g (m,d)) -> (d,), divided per block by 1e-10 + the mask's mean."""
 
+    one = risk_and_gradient(model)
+
     def direction(theta, domains, weight, memory):
-        values, g = domain_gradients(model, theta, domains)
+        pairs = [one(theta, *as_arrays(model, theta, [domain])) for domain in domains]
+        values, g = map(onp.stack, zip(*pairs, strict=True))
         kept = mask(g)
         means = [onp.full(b.stop - b.start, 1e-10 + kept[b].mean()) for b in model.blocks.values()]
         gradient = (kept * g.mean(axis=0) / onp.concatenate(means)).astype(theta.dtype)
         return gradient, memory, {"risk": float(values.mean()), "kept": float(kept.mean())}
 
     return descent(name, model, direction, recipe, domains_needed=2, **schedule)
+
+
+def risk_and_gradient(model):
+    """A function (theta, x, y) -> the risk () and its gradient (d,), replayed."""
+    return replayed(lambda theta, x, y: value_and_grad(lambda t: risk(model, t, x, y))(theta))
 
 
 def statistics(statistic, model, theta, domains, needed=2):
@@ -133,29 +154,17 @@ def deviations(phi):
     return phi - np.sum(phi, axis=0) / len(phi)
 
 
-def mean_risk(model, theta, domains, pooled=False):
-    """The mean over domains of their risks, or over all samples, -> ()."""
-    weights = shares([len(domain.y) for domain in domains], pooled)
-    return np.sum(risks(model, theta, domains) * weights.astype(theta.dtype))
+def mean_risk(model, theta, domains, pooled=False, rows=None):
+    """The mean over domains of their risks, or over all samples, -> (); rows = (x, y) of all domains, if at hand."""
+    counts = [len(domain.y) for domain in domains]
+    weights = shares(counts, pooled)
+    if rows is None:
+        return np.sum(risks(model, theta, domains) * weights.astype(theta.dtype))
+    each = per_sample_losses(model, theta, *rows)
+    return np.sum(each * onp.repeat(weights / counts, counts).astype(theta.dtype))
 
 
 def shares(rows, pooled):
     """The weight of each domain's risk, from its number of rows: all the same, or like these numbers, (m,)."""
     rows = onp.array(rows)
     return rows / rows.sum() if pooled else onp.full(len(rows), 1 / len(rows))
-
-
-def classifier_problem(model, theta, domains):
-    """The same domains seen by the classifier alone: (model, theta, domains of features)."""
-    head, w, features = model.head(theta, [domain.x for domain in domains])
-    return head, w, [domain._replace(x=a) for domain, a in zip(domains, features, strict=True)]
-
-
-def check_domains(name, model, domains, needed=1):
-    """ValueError unless there are enough domains and each has rows as wide as the model's input."""
-    if len(domains) < needed:
-        least = f"{needed} domain{'s' if needed > 1 else ''}"
-        raise ValueError(f"{name} needs at least {least}, got {len(domains)}: {[d.name for d in domains]}")
-    for domain in domains:
-        if domain.x.ndim != 2 or domain.x.shape[1] != model.sizes[0] or len(domain.x) == 0:
-            raise ValueError(f"{name}: domain {domain.name!r} has x {domain.x.shape}, expected (n, {model.sizes[0]})")

@@ -14,6 +14,7 @@ from ..algorithms import ALGORITHMS
 from ..checkpoints import leaves, load_checkpoint, save_checkpoint
 from ..data import Domain, take
 from ..mlp import MLP
+from ..replay import off
 
 ROUNDING = 1e-8  # float64 rounding of sums, 1e-16, after Adam divided it by 1e-8 at least
 
@@ -28,8 +29,9 @@ def example(dtype=np.float64, m=3, n=6, seed=0, copies=False):
 
 
 def check_algorithm(factory, convention="paper", *, ordered_domains=False, ordered_samples=False, **hyper_parameters):
-    """A factory's algorithm is pure, keeps dtype and shapes, reports finite floats, survives a checkpoint, does not
-    depend on the order of domains or samples (unless it says so), and without penalty weight starts as ERM does.
+    """A factory's algorithm is pure, keeps dtype and shapes, reports finite floats, survives a checkpoint, gives the
+    same bits replayed and traced, does not depend on the order of domains or samples (unless it says so), and without
+    penalty weight starts as ERM does.
     """
 
     def make(model, **more):
@@ -37,6 +39,7 @@ def check_algorithm(factory, convention="paper", *, ordered_domains=False, order
 
     for dtype in (np.float64, np.float32):
         check_update(make, *example(dtype))
+        check_replay(make, dtype)
     check_checkpoint(make, *example())
     check_order(make, *example(), ordered_domains, ordered_samples)
     check_no_penalty_is_erm(make, convention, *example())
@@ -75,6 +78,24 @@ def check_checkpoint(make, model, theta, domains):
         found = load_checkpoint(Path(folder, "checkpoint.npz"), algorithm.init(theta))
     expected, resumed = (algorithm.update(*pair, domains)[:2] for pair in ((theta, state), found))
     promise(same(expected, resumed), "state survives a save and a load", "the next update differs")
+
+
+def check_replay(make, dtype, steps=10):
+    """Ten updates with rows, labels, weights, memories and shapes that change are the same bits replayed and traced.
+
+    One algorithm is replayed; another, of the same factory, is traced.
+    """
+    model, theta, _ = example(dtype)
+    batches = [example(dtype, n=4 + step // 6, seed=step)[2] for step in range(steps)]
+    batches[8][0] = take(batches[8][0], np.arange(3))  # a domain smaller than the others
+    found, expected = make(model), make(model)
+    one, other = ((theta, algorithm.init(theta)) for algorithm in (found, expected))
+    for step, batch in enumerate(batches):
+        *one, told = found.update(*one, batch)
+        with off():
+            *other, meant = expected.update(*other, batch)
+        kept = same((*one, *told.values()), (*other, *meant.values()))
+        promise(kept, "replayed and traced updates are the same bits", f"step {step} differs")
 
 
 def check_order(make, model, theta, domains, ordered_domains, ordered_samples):

@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 # What is told in one sentence instead of a traceback: bad requests, and a machine that has too little of something.
 TROUBLE = (ValueError, OSError, MemoryError, BrokenExecutor, PicklingError)
-LONGEST = 300  # characters of a sentence
+LONGEST = 270  # characters of a sentence, after the name of the command
 LOG_SECONDS = 30  # between two lines of progress in a log
 
 

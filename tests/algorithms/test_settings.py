@@ -61,9 +61,9 @@ def test_whatever_is_drawn_is_allowed(name):
     ("name", "given", "message"),
     [
         ("erm", {"lr": True}, "erm: lr=True is not a number"),
-        ("fishr", {"centered": "False"}, "fishr: centered='False' is none of true, false"),
-        ("fishr", {"centered": 0}, "fishr: centered=0 is none of true, false"),
-        ("fishr", {"scope": "some"}, 'fishr: scope=\'some\' is none of "classifier", "all"'),
+        ("fishr", {"centered": "False"}, "fishr: centered='False' is none of True, False"),
+        ("fishr", {"centered": 0}, "fishr: centered=0 is none of True, False"),
+        ("fishr", {"scope": "some"}, "fishr: scope='some' is none of classifier, all"),
         ("sand_mask", {"k": 0}, "sand_mask: k=0 never updates anything"),
     ],
 )
