@@ -29,16 +29,19 @@ def unpack(theta, shapes):
 
 
 @primitive
-def pack(pieces, shapes):
-    """What `unpack` took apart, (d,): each piece is written once, and zeros where there is none."""
-    theta = onp.empty(sum(map(math.prod, shapes)), next(piece.dtype for piece in pieces if piece is not None))
+def pack(pieces, shapes, dtype):
+    """What `unpack` took apart, (d,): each piece is written once, and zeros where there is none.
+
+    dtype is theta's, also where an autograd function like `mean` has made the gradient float64.
+    """
+    theta = onp.empty(sum(map(math.prod, shapes)), dtype)
     for view, piece in zip(unpack(theta, shapes), pieces, strict=True):
         view[...] = 0 if piece is None else piece
     return theta
 
 
-defvjp(unpack, lambda ans, theta, shapes: lambda g: pack(g, shapes), argnums=(0,))
-defvjp(pack, lambda ans, pieces, shapes: lambda g: unpack(g, shapes), argnums=(0,))
+defvjp(unpack, lambda ans, theta, shapes: lambda g: pack(g, shapes, theta.dtype), argnums=(0,))
+defvjp(pack, lambda ans, pieces, shapes, dtype: lambda g: unpack(g, shapes), argnums=(0,))
 
 
 class Pieces(NamedTuple):

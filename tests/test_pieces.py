@@ -46,9 +46,14 @@ def test_derivatives_of_every_order():
 
 def test_packing_undoes_unpacking():
     theta = RNG.normal(size=11)
-    onp.testing.assert_array_equal(pack(unpack(theta, SHAPES), SHAPES), theta)
+    onp.testing.assert_array_equal(pack(unpack(theta, SHAPES), SHAPES, float), theta)
     expected = onp.where(onp.arange(11) < 6, theta, 0)
-    onp.testing.assert_array_equal(pack((unpack(theta, SHAPES)[0], None, None), SHAPES), expected)
+    onp.testing.assert_array_equal(pack((unpack(theta, SHAPES)[0], None, None), SHAPES, float), expected)
+
+
+def test_gradient_stays_float32_where_autograds_mean_does_not():
+    theta = onp.ones(11, onp.float32)
+    assert grad(lambda theta: np.mean(taken(theta)[0] ** 2))(theta).dtype == onp.float32
 
 
 def test_features_do_not_move_with_the_classifier():
