@@ -449,7 +449,7 @@ assert told(**good, x_b=np.ones((2, 2)), y_b=np.array([0, 1, 1]))
 assert told(**good, x_b=np.ones((3, 5)), y_b=np.array([0, 1, 1]))
 assert told(x_a=np.array([[1, np.nan]]), y_a=np.array([0]))
 assert told(x_a=np.ones((2, 2)), y_a=np.array(["cat", "dog"]))
-assert told(x_a=np.ones((2, 2)), y_a=np.array([-1, 1]))
+assert told(x_a=np.ones((2, 2)), y_a=np.array([0.5, 1]))
 assert not told(**good)
 
 # %% [markdown]

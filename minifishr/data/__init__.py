@@ -1,9 +1,10 @@
 """Data: the domains that training sees, and what it is tested on. Imports nothing else of the package.
 
-Read `domains` first (a Domain, a Problem, Colored and Rotated MNIST, batches); then `rendered` and `digits`, where
+Read `domains` first (a Domain, a Problem, Colored and Rotated MNIST) and `batches`; then `rendered` and `digits`, where
 their images come from; `own`, arrays of one's own; `toys`, two small problems that need no images.
 """
 
+from .batches import full_batch, minibatches
 from .digits import Digits, load_digits
 from .domains import (
     Domain,
@@ -11,9 +12,7 @@ from .domains import (
     colored,
     colored_mnist,
     colored_mnist_domains,
-    full_batch,
     leave_out,
-    minibatches,
     rotated_mnist,
     shrink,
     stream,

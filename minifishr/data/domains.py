@@ -59,6 +59,12 @@ def color_name(flip_rate):
     return f"+{100 * (1 - flip_rate):.3g}%" if flip_rate <= 0.5 else f"-{100 * flip_rate:.3g}%"
 
 
+def color_names(flip_rates):
+    """A name for each rate; equal rates are told apart by a number, because results are told by name."""
+    names = [color_name(rate) for rate in flip_rates]
+    return [name if names.count(name) == 1 else f"{name} ({e})" for e, name in enumerate(names, 1)]
+
+
 def colored(images, labels, flip_rate, rng, *, label_noise=0.25, grey=False, dtype=np.float64, name=None):
     """A domain of two-channel images whose color follows the label, (n,s,s) uint8, (n,) -> x (n, 2 s s).
 
@@ -94,13 +100,18 @@ def colored_mnist(
     images = shrink(digits.images, size)
     dealt = stream(seed, "shuffle").permutation(50_000)
 
+    names = color_names(flip_rates)
+
     def make(rows, rate, stream_name, number=0, **options):
         rng = stream(seed, stream_name, number)
         options = {"label_noise": label_noise, "dtype": dtype, **options}
         return colored(images[rows], digits.labels[rows], rate, rng, **options)
 
-    train = [make(dealt[e::m][:count], rate, "train", e) for e, rate in enumerate(flip_rates)]
-    held = [make(np.arange(60_000 + e, 70_000, m), rate, "validation", e) for e, rate in enumerate(flip_rates)]
+    train = [make(dealt[e::m][:count], rate, "train", e, name=names[e]) for e, rate in enumerate(flip_rates)]
+    held = [
+        make(np.arange(60_000 + e, 70_000, m), rate, "validation", e, name=names[e])
+        for e, rate in enumerate(flip_rates)
+    ]
     test_rows = np.arange(50_000, 50_000 + test_count)
     test = [make(test_rows, test_rate, "test"), make(test_rows, test_rate, "test", grey=True, name="grey")]
     return Problem(f"Colored {digits.name}", train, held, test, (2, size, size))
@@ -112,8 +123,9 @@ def colored_mnist_domains(
     """Colored MNIST as in DomainBed: all digits shuffled, domain e takes the rows e::m, at most `count` of them."""
     check_rates(flip_rates=flip_rates, label_noise=[label_noise])
     images = shrink(digits.images, size)
+    options, names = {"label_noise": label_noise, "dtype": dtype}, color_names(flip_rates)
     return [
-        colored(images[rows], digits.labels[rows], rate, stream(seed, "color", e), label_noise=label_noise, dtype=dtype)
+        colored(images[rows], digits.labels[rows], rate, stream(seed, "color", e), name=names[e], **options)
         for e, (rate, rows) in enumerate(zip(flip_rates, dealt(digits, len(flip_rates), count, seed), strict=True))
     ]
 
@@ -168,23 +180,6 @@ def held_out(domain, share, rng):
 def take(domain, rows):
     """Some rows of a domain."""
     return domain._replace(x=domain.x[rows], y=domain.y[rows])
-
-
-def full_batch(domains):
-    """step -> the domains themselves."""
-    return lambda step: domains
-
-
-def minibatches(domains, size, seed=0):
-    """step -> `size` random rows of each domain, with replacement; a pure function of seed and step."""
-    if size < 1:
-        raise ValueError(f"minibatches: size must be at least 1, got {size}")
-
-    def batch(step):
-        rng = stream(seed, "batches", step)
-        return [take(domain, rng.integers(0, len(domain.y), size)) for domain in domains]
-
-    return batch
 
 
 def check_rates(**rates):

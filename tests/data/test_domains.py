@@ -6,15 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minifishr.data import domains
+from minifishr.data.batches import full_batch, minibatches
 from minifishr.data.digits import Digits, load_digits
 from minifishr.data.domains import (
     Domain,
     colored,
     colored_mnist,
     colored_mnist_domains,
-    full_batch,
     leave_out,
-    minibatches,
     rotated_mnist,
     stream,
 )
@@ -266,3 +265,10 @@ def test_real_colored_mnist_keeps_the_ink_of_mnist():
     order = domains.stream(0, "shuffle").permutation(50_000)
     ink = task.train[0].x.reshape(-1, 2, 14, 14).sum(axis=1)
     np.testing.assert_allclose(ink, found.images[order[::2], ::2, ::2] / 255)
+
+
+def test_domains_with_equal_rates_have_names_of_their_own(digits):
+    task = colored_mnist(digits, flip_rates=(0.5, 0.5), count=20)
+    assert [d.name for d in task.train] == [d.name for d in task.validation] == ["+50% (1)", "+50% (2)"]
+    found = colored_mnist_domains(digits, flip_rates=(0.1, 0.2, 0.2), count=20)
+    assert [domain.name for domain in found] == ["+90%", "+80% (2)", "+80% (3)"]
