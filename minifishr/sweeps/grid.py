@@ -6,12 +6,10 @@ hyper-parameter and draw: adding a method, data set, draw or seed changes no oth
 draws. Warm-ups are published for runs of 5 000 steps; shorter runs have proportionally shorter ones.
 """
 
-import hashlib
 from itertools import combinations
 
-import numpy as np
-
 from ..algorithms import ALGORITHMS, BATCH_RANGE, RANGES, shortened
+from ..checkpoints import digest
 from ..data import colored_mnist_domains, rotated_mnist, stream
 from ..experiments import DATASETS, PRESETS, TOYS, check_known, network, plan, problem
 
@@ -108,11 +106,7 @@ def data_name(source):
     if source is None:
         return None
     name, *parts = source if isinstance(source[0], str) else ("own data", *(item for d in source for item in d))
-    digest = hashlib.sha256()
-    for part in map(np.asarray, parts):
-        digest.update(f"{part.dtype.str} {part.shape}".encode())
-        digest.update(np.ascontiguousarray(part).tobytes())
-    return f"{name} {digest.hexdigest()[:12]}"
+    return f"{name} {digest(parts)[:12]}"
 
 
 def check(configs, source, factories=ALGORITHMS):
