@@ -1,7 +1,7 @@
 """Twenty implementations, the first ten right and the last ten wrong, with what the kit must say of each.
 
-They stand for public code in PyTorch, without PyTorch, and were written before the kit. Each is a derivation of its own:
-networks and deltas by hand, sums over samples and pairs, and nothing of the package but the shapes of theta.
+They stand for public code, without PyTorch, and were written before the kit. Each is a derivation of its own: networks
+and deltas by hand, sums over samples and pairs, and nothing of the package but the shapes of theta.
 """
 
 from itertools import combinations, product
