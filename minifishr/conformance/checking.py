@@ -14,6 +14,7 @@ from .trials import ALLOWED, Trouble, numpy_style, tried
 
 STYLES = {"numpy": numpy_style, "torch": torch_style, "jax": jax_style}
 ENOUGH = 3  # cases: two of equal rows cannot tell m / (m - 1) from a power of m
+FEW = "too few cases to be sure of a factor"
 
 
 class Result(NamedTuple):
@@ -103,6 +104,7 @@ def bracket(candidate, notes):
     """How well it fits, and what else is to be known."""
     others = [f"or {' or '.join(candidate.factor.others)}, which these cases do not tell apart"]
     notes = [f"largest relative error {candidate.error:.0e}", *notes, *others * bool(candidate.factor.others)]
+    notes += [FEW] * (candidate.cases < ENOUGH and candidate.factor.complexity > 0)
     return f" ({'; '.join(notes)})"
 
 

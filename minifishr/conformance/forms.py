@@ -6,8 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from autograd import value_and_grad
 
-from ..algorithms import MODULES, PENALTIES
-from ..algorithms.settings import CONVENTIONS
+from ..algorithms import DEFAULTS, MODULES, PENALTIES
 
 FISHR = [
     *({"scope": s, "centered": c, "ddof": f} for s, c, f in product(("classifier", "all"), (True, False), (0, 1))),
@@ -46,7 +45,7 @@ FORMS = [
     Form(method, convention, variant)
     for method in PENALTIES
     for variant in VARIANTS.get(method, [{}])
-    for convention in CONVENTIONS
+    for convention in DEFAULTS[method]
 ]
 
 

@@ -19,6 +19,7 @@ class Candidate(NamedTuple):
     factor: Factor
     error: float
     gradient: str
+    cases: int
 
     @property
     def rank(self):
@@ -66,7 +67,7 @@ def compared(what, trials, references, dims, allowed):
         rest = np.abs(trial.gradient - gradient)[where].max() / size
         partial &= rest <= allowed and not trial.gradient[: where.start].any()
     kind = "whole" if error <= allowed else "none" if zero else "classifier" if partial else "another"
-    return Candidate(what, factor, max(error, factor.error), kind)
+    return Candidate(what, factor, max(error, factor.error), kind, len(trials))
 
 
 def of_forms(method, trials, allowed, *, others=False):

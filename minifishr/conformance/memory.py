@@ -6,7 +6,6 @@ import autograd.numpy as np
 from autograd import value_and_grad
 
 from ..algorithms import MODULES
-from ..algorithms.protocol import statistics
 from .forms import VARIANTS, Form
 from .trials import walk
 
@@ -52,7 +51,7 @@ def value_and_gradient_with(found, case, decay):
     fishr, past = MODULES["fishr"], None if "first" in found.way else 0.0
 
     def phi(theta):
-        return statistics(lambda *given: fishr.statistic(*given, **found.variant), case.model, theta, case.domains)
+        return np.array([fishr.statistic(case.model, theta, d.x, d.y, **found.variant) for d in case.domains])
 
     *before, last = [point.theta for point in walk(case)]
     for theta in before:

@@ -11,7 +11,7 @@ from .jax_style import jax_update
 from .torch_style import torch_update
 from .trials import Trouble, takes
 
-ALLOWED = 1e-8  # of the way that theta has gone: Adam divides rounding by small numbers
+ALLOWED = 1e-7  # of the way that theta has gone: Adam divides rounding by small numbers, and masks may be float32
 
 
 def numpy_update(make_update, case, settings):

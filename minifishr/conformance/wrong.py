@@ -5,8 +5,9 @@ from itertools import combinations
 import autograd.numpy as np
 
 from ..algorithms import MODULES, PENALTIES
-from ..algorithms.protocol import deviations, statistics
 from ..gradients import per_sample_gradients
+
+deviations, statistics = MODULES["fishr"].deviations, MODULES["fishr"].statistics
 
 DEVIATING = ("vrex", "fishr", "iga")  # the distance is a sum over domains of squared deviations
 SUMMED = ("irm", *DEVIATING)  # the distance is a sum over domains
