@@ -7,12 +7,14 @@ import numpy as np
 from ..algorithms import ALGORITHMS, PENALTIES
 from . import vectors
 from .cases import chosen
-from .jax_style import jax_style
+from .forms import Form
+from .jax_style import jax, jax_style
 from .matching import nearest, of_forms, of_memories, of_mistakes
-from .torch_style import torch_style
+from .torch_style import torch, torch_style
 from .trials import ALLOWED, Trouble, numpy_style, tried
 
 STYLES = {"numpy": numpy_style, "torch": torch_style, "jax": jax_style}
+LIBRARIES = {"torch": torch, "jax": jax}
 ENOUGH = 3  # cases: two of equal rows cannot tell m / (m - 1) from a power of m
 FEW = "too few cases to be sure of a factor"
 
@@ -50,6 +52,7 @@ def check(method, penalty, *, style="numpy", dtype="float64", memory=None, domai
     if memory is not None and (method != "fishr" or not 0 < memory < 1):
         raise ValueError(f"check: memory={memory!r} of {method!r}: it is Fishr's decay, between 0 and 1")
     cases = chosen(vectors.cases(), domains=domains, logits=logits, rows=rows)
+    LIBRARIES.get(style, list)()
     try:
         trials = [tried(STYLES[style], penalty, case, dtype, memory) for case in cases]
     except Trouble as trouble:
@@ -110,16 +113,15 @@ def bracket(candidate, notes):
 
 def follows(method, candidates, notes):
     """A published convention, or several that are equal, or one times a factor."""
-    first, *more = candidates
+    first, found = candidates[0], candidates[0].what
     exact = first.factor.complexity == 0
-    same = [one.what.convention for one in more if exact and one.factor.complexity == 0 and one.what.variant == {}]
-    text = f"follows {times(first)}" if exact else times(first)
-    if same and first.what.variant == {}:
-        text = f"follows the {' and '.join([first.what.convention, *same])} conventions"
-    found = first.what
-    return Result(
-        method, text + bracket(first, notes), exact, found.convention, found.variant, str(first.factor), "", first.error
-    )
+    same = [one.what for one in candidates if one.factor.complexity == 0 and one.what.variant == found.variant]
+    text = f"follows the {found}" if exact else times(first)
+    if len({form.convention for form in same}) > 1 and isinstance(found, Form):
+        names = " and ".join(form.convention for form in same)
+        text = "follows the " + " with ".join(filter(None, [f"{names} conventions", found.differs]))
+    text += bracket(first, notes)
+    return Result(method, text, exact, found.convention, found.variant, str(first.factor), "", first.error)
 
 
 def mistaken(method, candidate, notes):
@@ -149,5 +151,6 @@ def unknown(method, trials, notes):
         return Result(method, text)
     form, distance = nearest(method, trials)
     angle = np.degrees(np.arcsin(min(1.0, distance)))
-    text = f"no published convention; nearest: the {form}, whose gradient points {angle:.2g} degrees elsewhere"
+    where = "points the same way but has another length" if angle < 1e-4 else f"points {angle:.2g} degrees elsewhere"
+    text = f"no published convention; nearest: the {form}, whose gradient {where}"
     return Result(method, text + "".join(f" ({note})" for note in notes), error=distance)

@@ -24,11 +24,13 @@ class Factor(NamedTuple):
     def complexity(self):
         """0 for the factor 1; the powers, plus 1 for a fraction or 3 for another constant."""
         fraction = as_fraction(self.constant)
-        return sum(map(abs, self.powers.values())) + (0 if fraction == 1 else 1 if fraction else 3)
+        return float(sum(map(abs, self.powers.values()))) + (0 if fraction == 1 else 1 if fraction else 3)
 
-    def at(self, sizes):
-        """Its value for the sizes of a case."""
-        return self.constant * np.prod([float(sizes[s]) ** a for s, a in self.powers.items()])
+    @property
+    def root(self):
+        """Its square root."""
+        powers = {name: Fraction(power, 2) for name, power in self.powers.items()}
+        return Factor(self.constant**0.5, powers, self.error / 2)
 
     def __str__(self):
         """As in 2 m (m-1)^-1."""
@@ -44,9 +46,15 @@ def as_fraction(number):
     return found if found and abs(found - number) <= 1e-9 * abs(number) else None
 
 
-def fit(ratios, sizes, tolerance):
-    """The simplest Factor that is `ratios` (cases,) for `sizes` (a dict a case), to a tolerance; None if none is."""
+def fit(ratios, sizes, tolerance, *, roots=False):
+    """The simplest Factor that is `ratios` (cases,) for `sizes` (a dict a case), to a tolerance; None if none is.
+
+    With roots the powers are halves, too.
+    """
     ratios = np.asarray(ratios, float)
+    if roots:
+        squared = fit(ratios**2, sizes, 2 * tolerance) if (ratios > 0).all() else None
+        return squared and squared.root
     if not (np.isfinite(ratios).all() and (np.sign(ratios) == np.sign(ratios[0])).all() and ratios.all()):
         return None
     told = tuple(name for name in POWERS if len({size[name] for size in sizes}) > 1)

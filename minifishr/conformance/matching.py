@@ -1,15 +1,17 @@
 """Which form is it? Values are compared first, by a factor that fits all cases, then gradients after that factor."""
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from autograd import value_and_grad
+from autograd import grad
 
 from . import vectors
 from .factors import Factor, fit
 from .gallery import GALLERY
-from .memory import REMEMBERING, value_and_gradient_with
-from .memory import coordinates as length
+from .memory import REMEMBERING, gradient_with, length, value_with
+
+NOTHING = 1e-20  # a penalty of the cases that is not 0 is above 1e-9
 
 
 class Candidate(NamedTuple):
@@ -20,11 +22,6 @@ class Candidate(NamedTuple):
     error: float
     gradient: str
     cases: int
-
-    @property
-    def rank(self):
-        """Simple factors first."""
-        return self.factor.complexity
 
 
 def sizes(case, coordinates=1):
@@ -43,31 +40,38 @@ def coordinates(number, case):
     return phi.shape[1] if phi.ndim == 2 and form.method not in ("irm", "dann") else 1
 
 
-def expected(number, case):
-    """The recorded penalty and gradient of a form on a case."""
-    arrays = vectors.arrays()
-    return arrays[f"{case.name}/penalty"][number], arrays[f"{case.name}/gradient"][number]
+def of(case, what, number):
+    """The recorded penalty or gradient of a form on a case."""
+    return vectors.arrays()[f"{case.name}/{what}"][number]
 
 
-def compared(what, trials, references, dims, allowed):
-    """A Candidate, or None where no factor fits the values; references are (value, gradient) a case."""
-    values = np.array([value for value, _ in references])
-    if not values.all() or not all(trial.value for trial in trials):
+def compared(what, trials, values, gradients, dims, allowed, *, roots=False):
+    """A Candidate, or None where no factor fits the values (cases,); gradients() gives (d,) a case, if it is asked.
+
+    Where a form is 0 on a case, as it may be for two domains, the penalty must be 0 too, and the other cases decide.
+    """
+    values = np.array(values)
+    kept = np.abs(values) > NOTHING
+    if any((abs(trial.value) > NOTHING) != keep for trial, keep in zip(trials, kept, strict=True)) or not kept.any():
         return None
-    found = [sizes(trial.case, d) for trial, d in zip(trials, dims, strict=True)]
-    factor = fit([trial.value for trial in trials] / values, found, allowed)
-    if factor is None:
-        return None
+    rows = [row for row, keep in zip(zip(trials, values, dims, strict=True), kept, strict=True) if keep]
+    found = [sizes(trial.case, d) for trial, _, d in rows]
+    factor = fit([trial.value / value for trial, value, _ in rows], found, allowed, roots=roots)
+    return factor and graded(
+        what, factor, rows, [g for g, keep in zip(gradients(), kept, strict=True) if keep], allowed
+    )
+
+
+def graded(what, factor, rows, gradients, allowed):
+    """The Candidate for a factor that fits: how far the gradients (d,) of each row (trial, value, ...) agree."""
     error, zero, partial = factor.error, True, True
-    for trial, value, reference in zip(trials, values, references, strict=True):
-        gradient = trial.value / value * reference[1]
-        size, where = np.abs(gradient).max(), trial.case.model.classifier
-        error = max(error, np.abs(trial.gradient - gradient).max() / size)
-        zero &= not trial.gradient.any()
-        rest = np.abs(trial.gradient - gradient)[where].max() / size
-        partial &= rest <= allowed and not trial.gradient[: where.start].any()
+    for (trial, value, _), reference in zip(rows, gradients, strict=True):
+        gradient = trial.value / value * reference
+        off, where = np.abs(trial.gradient - gradient) / np.abs(gradient).max(), trial.case.model.classifier
+        error, zero = max(error, off.max()), zero and not trial.gradient.any()
+        partial = partial and off[where].max() <= allowed and not trial.gradient[: where.start].any()
     kind = "whole" if error <= allowed else "none" if zero else "classifier" if partial else "another"
-    return Candidate(what, factor, max(error, factor.error), kind, len(trials))
+    return Candidate(what, factor, error, kind, len(rows))
 
 
 def of_forms(method, trials, allowed, *, others=False):
@@ -75,10 +79,11 @@ def of_forms(method, trials, allowed, *, others=False):
     found = []
     for number, form in enumerate(vectors.forms()):
         if (form.method != method) == others and not (others and form.method == "dann"):
-            references = [expected(number, trial.case) for trial in trials]
+            values = [of(trial.case, "penalty", number) for trial in trials]
             dims = [coordinates(number, trial.case) for trial in trials]
-            found.append(compared(form, trials, references, dims, allowed))
-    return sorted(filter(None, found), key=lambda one: one.rank)
+            gradients = lambda number=number: [of(trial.case, "gradient", number) for trial in trials]  # noqa: E731
+            found.append(compared(form, trials, values, gradients, dims, allowed))
+    return simplest_first(found)
 
 
 def of_mistakes(method, trials, allowed):
@@ -86,25 +91,39 @@ def of_mistakes(method, trials, allowed):
     found = []
     for mistake in GALLERY:
         for penalty in mistake.penalties.get(method, ()):
-            references = [wrong_value_and_gradient(penalty, trial.case) for trial in trials]
+            values = [wrong_value(penalty, trial.case.name) for trial in trials]
             dims = [trial.case.model.classifier.stop - trial.case.model.classifier.start for trial in trials]
-            found.append(compared(mistake, trials, references, dims, allowed))
-    return sorted(filter(None, found), key=lambda one: one.rank)
+            gradients = lambda penalty=penalty: [wrong_gradient(penalty, trial.case) for trial in trials]  # noqa: E731
+            found += [compared(mistake, trials, values, gradients, dims, allowed, roots=r) for r in (False, True)]
+    return simplest_first(found)
 
 
 def of_memories(trials, allowed, decay):
     """Candidates among the ways to remember, of Fishr."""
     found = []
     for one in REMEMBERING:
-        references = [value_and_gradient_with(one, trial.case, decay) for trial in trials]
+        values = [value_with(one, trial.case, decay) for trial in trials]
         dims = [length(one, trial.case) for trial in trials]
-        found.append(compared(one, trials, references, dims, allowed))
-    return sorted(filter(None, found), key=lambda one: one.rank)
+        gradients = lambda one=one: [gradient_with(one, trial.case, decay) for trial in trials]  # noqa: E731
+        found.append(compared(one, trials, values, gradients, dims, allowed))
+    return simplest_first(found)
 
 
-def wrong_value_and_gradient(penalty, case):
-    """A wrong penalty and its gradient on a case."""
-    return value_and_grad(lambda theta: penalty(case.model, theta, case.domains))(case.theta)
+def simplest_first(found):
+    """The candidates that there are, by the complexity of their factor."""
+    return sorted(filter(None, found), key=lambda one: one.factor.complexity)
+
+
+@cache
+def wrong_value(penalty, name):
+    """A wrong penalty on a case; remembered, because it is asked for again and again."""
+    case = next(case for case in vectors.cases() if case.name == name)
+    return float(penalty(case.model, case.theta, case.domains))
+
+
+def wrong_gradient(penalty, case):
+    """The gradient of a wrong penalty on a case."""
+    return grad(lambda theta: penalty(case.model, theta, case.domains))(case.theta)
 
 
 def nearest(method, trials):
@@ -112,7 +131,7 @@ def nearest(method, trials):
     best = None
     for number, form in enumerate(vectors.forms()):
         if form.method == method:
-            gradients = [expected(number, trial.case)[1] for trial in trials]
+            gradients = [of(trial.case, "gradient", number) for trial in trials]
             distance = np.median([away(t.gradient, g) for t, g in zip(trials, gradients, strict=True)])
             if best is None or distance < best[1]:
                 best = form, float(distance)

@@ -1,11 +1,13 @@
 """Fishr with a memory: what its penalty is at the last of three points, for each way to remember."""
 
+from functools import cache
 from typing import NamedTuple
 
 import autograd.numpy as np
-from autograd import value_and_grad
+from autograd import grad
 
 from ..algorithms import MODULES
+from . import vectors
 from .forms import VARIANTS, Form
 from .trials import walk
 
@@ -46,19 +48,46 @@ REMEMBERING = [
 ]
 
 
-def value_and_gradient_with(found, case, decay):
-    """The penalty and its gradient at the last point of the walk through a case."""
-    fishr, past = MODULES["fishr"], None if "first" in found.way else 0.0
-
-    def phi(theta):
-        return np.array([fishr.statistic(case.model, theta, d.x, d.y, **found.variant) for d in case.domains])
-
-    *before, last = [point.theta for point in walk(case)]
-    for theta in before:
-        past = WAYS[found.way](past, phi(theta), decay)
-    return value_and_grad(lambda t: fishr.distance(WAYS[found.way](past, phi(t), decay), found.convention))(last)
+@cache
+def walked(variant, name):
+    """The variances at each point of the walk through a case, (3,m,d_scope)."""
+    case = next(case for case in vectors.cases() if case.name == name)
+    return [phi(point, point.theta, dict(variant)) for point in walk(case)]
 
 
-def coordinates(found, case):
+def phi(case, theta, variant):
+    """The variances of all domains, (m,d_scope)."""
+    statistic = MODULES["fishr"].statistic
+    return np.array([statistic(case.model, theta, d.x, d.y, **variant) for d in case.domains])
+
+
+def remembered(found, case, decay):
+    """The variances at the last point, and what is remembered of those before, or None where there is no past."""
+    *before, last = walked(tuple(found.variant.items()), case.name)
+    past = None if "first" in found.way else 0.0
+    for v in before:
+        past = WAYS[found.way](past, v, decay)
+    return last, past
+
+
+def value_with(found, case, decay):
+    """The penalty at the last point of the walk through a case."""
+    last, past = remembered(found, case, decay)
+    return MODULES["fishr"].distance(WAYS[found.way](past, last, decay), found.convention)
+
+
+def gradient_with(found, case, decay):
+    """Its gradient, for which the past is a constant."""
+    _, past = remembered(found, case, decay)
+
+    def penalty(theta):
+        return MODULES["fishr"].distance(
+            WAYS[found.way](past, phi(case, theta, found.variant), decay), found.convention
+        )
+
+    return grad(penalty)(walk(case)[-1].theta)
+
+
+def length(found, case):
     """The length of one domain's statistic."""
-    return np.size(MODULES["fishr"].statistic(case.model, case.theta, *case.domains[0][1:], **found.variant))
+    return walked(tuple(found.variant.items()), case.name)[0].shape[1]

@@ -6,7 +6,7 @@ from ..algorithms import ALGORITHMS, DEFAULTS
 from ..replay import off
 from . import vectors
 from .cases import chosen
-from .checking import Result, known
+from .checking import LIBRARIES, Result, known
 from .jax_style import jax_update
 from .torch_style import torch_update
 from .trials import Trouble, takes
@@ -59,6 +59,7 @@ def check_steps(method, make_update, settings=None, *, style="numpy", domains=No
     for key in settings:
         known(f"{method}: setting", key, names)
     cases = chosen(vectors.cases(), domains=domains, logits=logits, rows=rows)
+    LIBRARIES.get(style, list)()
     try:
         paths = [walked(STYLES[style], make_update, case, settings) for case in cases]
     except Trouble as trouble:
