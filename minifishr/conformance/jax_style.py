@@ -31,7 +31,7 @@ def jax_style(penalty, case, dtype):
                 raise Trouble(f"gave {type(found).__name__} on case {case}, expected one number")
             if np.size(found) != 1:
                 raise Trouble(f"gave an array {np.shape(found)} on case {case}, expected one number")
-            kept.append(np.result_type(found))
+            kept.append(getattr(found, "dtype", np.dtype(float)))
             return library.numpy.reshape(library.numpy.asarray(found), ()).astype("float64")
 
         value, gradient = library.value_and_grad(scalar)(params)
