@@ -6,7 +6,7 @@ import sys
 import warnings
 from pathlib import Path
 
-ADAPTERS = ("domainbed", "fishr", "irm", "rex", "good", "flsuite", "wilds", "transferlearning")
+ADAPTERS = ("domainbed", "fishr", "irm", "rex", "good", "flsuite", "wilds", "transferlearning", "deepcoral", "dgdr")
 
 
 def main(folders):
@@ -21,7 +21,9 @@ def main(folders):
         unknown += [] if found else [folder]
         for adapter in found:
             for method, what, result in adapter.checks(folder):
-                print(f"| {adapter.NAME} | {commit(folder)} | {method} | {what} | {result} |", flush=True)
+                print(
+                    f"| {name(folder) or adapter.NAME} | {commit(folder)} | {method} | {what} | {result} |", flush=True
+                )
     for folder in unknown:
         print(f"{folder}: none of {', '.join(adapter.NAME for adapter in adapters)}", file=sys.stderr)
     return 1 if unknown else 0
@@ -29,8 +31,21 @@ def main(folders):
 
 def commit(folder):
     """The commit of a checkout, in short, or nothing."""
-    call = ["git", "-C", str(folder), "rev-parse", "--short=7", "HEAD"]
-    return subprocess.run(call, capture_output=True, text=True, check=False).stdout.strip()
+    return git(folder, "rev-parse", "--short=7", "HEAD")
+
+
+def name(folder):
+    """owner/name of where a checkout is from, or nothing: forks have the same files."""
+    return "/".join(git(folder, "remote", "get-url", "origin").removesuffix(".git").split("/")[-2:])
+
+
+def git(folder, *words):
+    """What git says of a folder; nothing where it is no checkout of its own."""
+    if not (folder / ".git").exists():
+        return ""
+    return subprocess.run(
+        ["git", "-C", str(folder), *words], capture_output=True, text=True, check=False
+    ).stdout.strip()
 
 
 if __name__ == "__main__":

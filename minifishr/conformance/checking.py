@@ -57,7 +57,7 @@ def check(method, penalty, *, style="numpy", dtype="float64", memory=None, domai
         trials = [tried(STYLES[style], penalty, case, dtype, memory) for case in cases]
     except Trouble as trouble:
         return Result(method, f"the penalty {trouble}")
-    return told(method, trials, len(vectors.cases()), memory)
+    return told(method, trials, dtype, memory)
 
 
 def known(what, name, names, instead=""):
@@ -66,10 +66,10 @@ def known(what, name, names, instead=""):
         raise ValueError(f"check: {what} {name!r} {instead or 'is unknown, expected one of ' + ', '.join(names)}")
 
 
-def told(method, trials, total, memory=None):
-    """The Result for what a penalty gave on its cases."""
-    kind = max((trial.dtype for trial in trials), key=ALLOWED.get)
-    allowed = ALLOWED[kind]
+def told(method, trials, dtype, memory=None):
+    """The Result for what a penalty gave on its cases, as exact as the coarsest of its inputs and results."""
+    kind = max((dtype, *(trial.dtype for trial in trials)), key=ALLOWED.get)
+    allowed, total = ALLOWED[kind], len(vectors.cases())
     notes = [f"{kind}: {allowed:g} allowed"] * (kind != "float64")
     notes += [f"{len(trials)} of {total} cases"] * (len(trials) < total)
     if not any(trial.value or trial.gradient.any() for trial in trials):

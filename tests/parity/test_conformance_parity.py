@@ -1,5 +1,8 @@
 """What the conformance kit says of PyTorch modules and JAX pytrees: `make parity`."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -44,3 +47,14 @@ def test_updates(rules):
 
 def test_dann_is_given_its_discriminator(rules):
     assert check("dann", rules.dann, style="torch").follows
+
+
+def test_examples_of_the_page_give_the_sentences_that_it_shows(rules, capsys):
+    page = (Path(__file__).parent.parent.parent / "docs" / "check_your_implementation.md").read_text(encoding="utf-8")
+    names = {"torch": rules.torch}
+    found = re.findall(r"```python\n(.*?)```\n\n    (.*)\n", page, re.DOTALL)
+    assert len(found) == 4
+    for code, sentence in found:
+        exec(compile(code, "page", "exec"), names)
+        shown, said = (text.split(" (largest")[0] for text in (sentence, capsys.readouterr().out.rstrip()))
+        assert shown == said
