@@ -52,7 +52,7 @@ def test_dann_is_given_its_discriminator(rules):
 def test_examples_of_the_page_give_the_sentences_that_it_shows(rules, capsys):
     page = (Path(__file__).parent.parent.parent / "docs" / "check_your_implementation.md").read_text(encoding="utf-8")
     names = {"torch": rules.torch}
-    found = re.findall(r"```python\n(.*?)```\n\n    (.*)\n", page, re.DOTALL)
+    found = re.findall(r"```python\n(.*?)```\n\n    ([^\n]*)\n", page, re.DOTALL)
     assert len(found) == 4
     for code, sentence in found:
         exec(compile(code, "page", "exec"), names)
