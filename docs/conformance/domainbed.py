@@ -128,6 +128,13 @@ def matching(checkout, kernel):
     )
 
 
+def variations(method):
+    """(note, settings): the recorded ones, without a warm-up where theirs has none; DANN without its gradient penalty."""
+    yield "", recorded(method, **{"warm_up": 0} if method in WITHOUT_WARM_UP else {})
+    if method == "dann":
+        yield ", grad_penalty 0", recorded(method, gradient_penalty=0.0)
+
+
 def checks(checkout):
     """(method, what, Result) of each."""
     from minifishr import ALGORITHMS
@@ -143,10 +150,10 @@ def checks(checkout):
         check("fishr", fishr(checkout, [HOOKS]), style="torch", logits="many"),
     )
     for method, name in METHODS.items():
-        if method in ALGORITHMS:
-            fixes, note = ([HOOKS], ", line 1642 without inputs=") if method == "fishr" else ((), "")
-            changes = {"warm_up": 0} if method in WITHOUT_WARM_UP else {}
-            found = check_steps(
-                method, updates(checkout, name, fixes), recorded(method, **changes), style="torch", logits="many"
+        for note, settings in variations(method) if method in ALGORITHMS else ():
+            fixes, without = ([HOOKS], WITHOUT) if method == "fishr" else ((), "")
+            yield (
+                method,
+                f"update{note}{without}",
+                check_steps(method, updates(checkout, name, fixes), settings, **MANY),
             )
-            yield method, f"update{note}", found

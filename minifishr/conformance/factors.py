@@ -67,7 +67,7 @@ def fit(ratios, sizes, tolerance, *, roots=False):
         return None
     sign = np.sign(ratios[0])
     found = [factor(sign * np.exp(np.median(rest[:, i])), told, exponents[i], spread[i], tolerance) for i in kept]
-    found.sort(key=lambda one: one.complexity)
+    found.sort(key=lambda one: (one.complexity, [-abs(one.powers.get(name, 0)) for name in told]))
     first, *more = found
     return first._replace(others=tuple(str(one) for one in more if one.complexity == first.complexity))
 

@@ -301,3 +301,22 @@ def test_cases_tell_all_sizes_apart():
         assert len({*sizes} - {1}) >= len(sizes) - 2, case.name  # two hidden layers may repeat a size
     assert {len(case.domains) for case in cases()} == {2, 3, 4}
     assert list(ALGORITHMS)
+
+
+def test_what_is_off_by_a_ten_millionth_follows_nobody():
+    near = lambda model, theta, domains: PENALTIES["iga"](model, theta, domains) + 1e-8 * theta @ theta  # noqa: E731
+    found = check("iga", near)
+    assert not found.follows and str(found).startswith("no published convention; nearest: the paper convention")
+    scaled = check("iga", lambda *given: (1 + 1e-6) * PENALTIES["iga"](*given))
+    assert not scaled.follows and str(scaled).startswith("the paper convention times 1 (")
+
+
+def test_simplest_factor_is_told_and_others_as_simple_are_named():
+    sizes = [{"m": m, "m-1": m - 1, "n": n, "k": 1, "h": 3, "d": 4} for m, n in ((2, 4), (3, 9))]
+    assert fit([2, 3], sizes, 1e-9).powers == {"m": 1} and fit([2, 3], sizes, 1e-9).others == ()
+    sizes = [{**size, "n": size["m"]} for size in sizes]
+    found = fit([2, 3], sizes, 1e-9)
+    assert (str(found), found.others) == ("m", ("n",))
+    assert "(or n" not in str(found)
+    said = str(check("fishr", lambda *given: len(given[2]) * PENALTIES["fishr"](*given), domains=2, logits="one"))
+    assert said.startswith("the paper convention times 2 (")
