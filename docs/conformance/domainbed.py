@@ -129,7 +129,7 @@ def matching(checkout, kernel):
 
 
 def variations(method):
-    """(note, settings): the recorded ones, without a warm-up where theirs has none; DANN without its gradient penalty."""
+    """(note, settings): the recorded ones, without a warm-up where theirs has none; DANN's without gradient penalty."""
     yield "", recorded(method, **{"warm_up": 0} if method in WITHOUT_WARM_UP else {})
     if method == "dann":
         yield ", grad_penalty 0", recorded(method, gradient_penalty=0.0)

@@ -1,6 +1,8 @@
 """What the conformance kit says of PyTorch modules and JAX pytrees: `make parity`."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -58,3 +60,15 @@ def test_examples_of_the_page_give_the_sentences_that_it_shows(rules, capsys):
         exec(compile(code, "page", "exec"), names)
         shown, said = (text.split(" (largest")[0] for text in (sentence, capsys.readouterr().out.rstrip()))
         assert shown == said
+
+
+def test_adapter_runs_on_a_checkout_and_an_unknown_one_is_named(rules, tmp_path):
+    (tmp_path / "data_loader.py").write_text("")
+    own = "def CORAL(source, target):\n    return ((torch.cov(source.T) - torch.cov(target.T)) ** 2).mean() / 4\n"
+    (tmp_path / "models.py").write_text(own)
+    run = Path(__file__).parent.parent.parent / "docs" / "conformance" / "run.py"
+    (tmp_path / "other").mkdir()
+    folders = [str(tmp_path), str(tmp_path / "other")]
+    found = subprocess.run([sys.executable, str(run), *folders], capture_output=True, text=True, check=False)
+    row = "| SSARCandy/DeepCORAL |  | coral | CORAL of models.py | follows the paper convention (largest"
+    assert row in found.stdout and found.returncode == 1 and f"{folders[1]}: none of facebookresearch" in found.stderr
