@@ -17,6 +17,7 @@ from ..algorithms import ALGORITHMS, DEFAULTS
 from ..data import Domain
 from ..mlp import MLP
 from ..optimizers import adam
+from ..replay import off
 from .cases import SHAPES, Case, drawn
 from .forms import FORMS, Form, statistic, value_and_gradient
 
@@ -63,7 +64,8 @@ def trajectory(case, method, convention, settings, steps=STEPS):
         state = state._replace(discriminator=case.w, discriminator_optimizer=adam(1).init(case.w))
     for step in range(steps):
         domains = presented(case.domains, settings["seed"], step) if (method, convention) == DRAWN else case.domains
-        theta, state, _ = algorithm.update(theta, state, domains)
+        with off():  # six steps do not pay for a recording
+            theta, state, _ = algorithm.update(theta, state, domains)
         path.append(theta)
     return np.stack(path)
 
