@@ -22,6 +22,7 @@ def add(commands):
     pairs = "also leave out each pair of domains, for leave-one-domain-out selection"
     command.add_argument("--leave-two-out", action="store_true", help=pairs)
     command.add_argument("--invariances", action="store_true", help="also measure what each run has made equal")
+    command.add_argument("--matched", action="store_true", help="draw penalty weights in units of risk / penalty")
     command.add_argument("--draws", type=int, default=1, metavar="N", help="the defaults and N-1 random draws")
     command.add_argument("--seeds", type=int, default=1, metavar="N", help="seeds 0..N-1 of every draw (default 1)")
     command.add_argument("--preset", default="domainbed", metavar="NAME", help=" ".join(PRESETS))
@@ -68,7 +69,7 @@ def planned(args):
             raise ValueError(f"--{key} must be at least 1, got {getattr(args, key)}")
     source = None if set(args.datasets) <= {*TOYS} else load_digits(args.digits)
     names = ("algorithms", "datasets", "test_domains", "leave_two_out", "draws", "seeds", "preset")
-    names += ("invariances", "steps", "size", "count")
+    names += ("invariances", "matched", "steps", "size", "count")
     return grid.grid(source, **{name: getattr(args, name) for name in names}), source
 
 

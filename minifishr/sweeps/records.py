@@ -19,7 +19,7 @@ from ..experiments import Config, config_of, said
 FORMAT = 1  # of the records; a part of every identity
 # What tells the runs of one sweep apart, and what follows from that.
 CELL = ("algorithm", "dataset", "test_domain", "also_left_out", "domains", "draw", "seed")
-DRAWN = ("hyper_parameters", "batch")
+DRAWN = ("hyper_parameters", "batch", "matched")
 STALE = 3600  # seconds after which a half-written file is certainly left by a kill
 
 

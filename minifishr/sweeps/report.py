@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from ..algorithms import ALGORITHMS
-from ..experiments import DATASETS, TOYS, check_known, invariance_table
+from ..experiments import DATASETS, TOYS, check_known, invariance_table, matching
 from .selection import RULES, choices, searches
 from .tables import PUBLISHED, comma_separated, latex, lines, markdown, rows
 
@@ -105,6 +105,7 @@ def caption(part, rule, table):
     text += ", on the rows that the oracle does not see" * held
     text += f"; mean +- standard error over {len(part.seeds)} seeds" if several else "; one seed, no standard error"
     text += f". Selection rule: {rule}, {RULES[rule].words}."
+    text += "".join(f" {words}." for words in matching([record.config for record in part.records]))
     cells = [found for line in table for found in (*line.cells.values(), line.average)]
     if any(found is None or found.seeds < len(part.seeds) for found in cells):
         text += f" (k/{len(part.seeds)}): only k seeds count, - none; an average needs a seed with all domains."
