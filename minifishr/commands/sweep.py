@@ -7,7 +7,7 @@ from joblib import cpu_count
 from ..algorithms import ALGORITHMS, CORE
 from ..data import load_digits
 from ..experiments import NAMED, PRESETS, TOYS, check_known
-from ..sweeps import expected_seconds, grid, records, sweep
+from ..sweeps import expected_seconds, grid, records, sweep, unpacked
 from .common import note_warm_ups, progress_bar
 
 
@@ -31,7 +31,9 @@ def add(commands):
     command.add_argument("--digits", default="auto", metavar="auto|mnist|rendered")
     command.add_argument("--jobs", type=int, default=cpu_count(), metavar="N", help="processes (default all)")
     command.add_argument("--cluster", metavar="ADDRESS", help="of a Dask scheduler, tcp://host:port, instead of --jobs")
-    command.add_argument("--out", default="results/sweep", metavar="FOLDER", help="default results/sweep")
+    command.add_argument(
+        "--out", default="results/sweep", metavar="FOLDER", help="or a file of records (default results/sweep)"
+    )
     command.add_argument("--dry-run", action="store_true", help="say how many runs and how long, write nothing")
     command.set_defaults(run=run_sweep)
 
@@ -39,6 +41,7 @@ def add(commands):
 def run_sweep(args):
     """Train what is not recorded yet, and say what there is at the end."""
     configs, source = planned(args)
+    args.out = unpacked(args.out)
     grid.check(configs, source)
     note_pairs(args, configs)
     todo = records.unfinished(args.out, configs)

@@ -10,7 +10,8 @@ import numpy as np
 from .. import plots
 from ..evaluate import measured
 from ..experiments import invariance_figure, new_figure
-from .report import measured_runs, section
+from .report import measured_runs
+from .sections import section
 from .selection import expected_best, oracle_scores, searches
 
 
