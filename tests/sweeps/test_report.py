@@ -14,7 +14,7 @@ from minifishr import cli, plots
 from minifishr.checkpoints import Row
 from minifishr.experiments import DISPERSION
 from minifishr.sweeps.comparison import difference, sign_p
-from minifishr.sweeps.figures import best_so_far, last_accuracies, sweep_figures
+from minifishr.sweeps.figures import best_in_orders, best_so_far, last_accuracies, sweep_figures
 from minifishr.sweeps.records import records, runs_folder, write_record
 from minifishr.sweeps.report import report as texts
 from minifishr.sweeps.sections import in_order, sections
@@ -396,3 +396,10 @@ def test_tied_is_two_standard_errors():
     assert (one.mean, one.error, one.pairs, one.tied) == (pytest.approx(20), pytest.approx(10), 2, True)
     assert not difference(found | {("a", "x", 1): 0.31}, "a", "b").tied
     assert difference(found, "a", "c") is None
+
+
+def test_band_over_orders_holds_the_expected_curve_and_ends_in_a_point():
+    found = searches(small())
+    curves = best_in_orders(found, "erm")
+    np.testing.assert_allclose(curves.mean(axis=0), best_so_far(found, "erm"), atol=1.5)  # 200 orders
+    assert np.ptp(curves[:, -1]) < 1e-9 and curves.shape == (200, 2)
