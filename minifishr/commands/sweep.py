@@ -1,6 +1,7 @@
 """`minifishr sweep`: methods x data sets x left-out domains x draws of hyper-parameters x seeds, each recorded."""
 
 import sys
+from itertools import accumulate
 
 from joblib import cpu_count
 
@@ -53,8 +54,9 @@ def run_sweep(args):
     options = {"unit": "step", "desc": f"{done}/{len(configs)} runs", "disable": not todo}
     with progress_bar(total=sum(c.steps for c in todo), **options) as bar:
         try:
-            for number, _ in enumerate(results, done + 1):
-                bar.set_description(f"{number}/{len(configs)} runs")
+            for number, failed in enumerate(accumulate(bool(record.failure) for record in results), done + 1):
+                running = "" if args.cluster else f", {min(args.jobs, len(configs) - number)} running"
+                bar.set_description(f"{number}/{len(configs)} runs, {failed} failed{running}")
         except KeyboardInterrupt:
             raise KeyboardInterrupt(f"the same command goes on, with what is in {args.out}") from None
     return finish(args.out, configs)

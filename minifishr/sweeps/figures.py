@@ -51,10 +51,8 @@ def draw_figures(part):
     curves = {method: best_so_far(found, method) for method in part.methods}
     curves = {method: curve for method, curve in curves.items() if len(curve)}
     if curves:
-        title = (
-            f"{part.title}: the best of some draws by the oracle rule, {seeds}; bands: nine of ten orders of drawing"
-        )
-        bands = {method: np.quantile(best_in_orders(found, method), [0.05, 0.95], axis=0) for method in curves}
+        title = f"{part.title}: the best of some draws, oracle, {seeds}; bands: half of all orders"
+        bands = {method: np.quantile(best_in_orders(found, method), [0.25, 0.75], axis=0) for method in curves}
         drawn[f"{name}-best-so-far.png"] = title, best_figure(curves, bands, title)
     for method, by_domain in last.items():
         settings = draw_settings(part.records, method)
@@ -104,7 +102,7 @@ def best_so_far(found, method):
 
 
 def best_in_orders(found, method):
-    """The same for each of some random orders of the draws, which are the same for all domains and seeds, (orders,n)."""
+    """The same for some random orders of the draws, each the same for all domains and seeds, (orders,n)."""
     cells, rng = oracle_draws(found, method), stream(0, "orders of draws")
     longest, shortest = (limit(len(scores) for scores, _ in cells) for limit in (max, min))
     orders = [rng.permutation(longest) for _ in range(ORDERS)]
