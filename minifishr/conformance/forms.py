@@ -20,6 +20,11 @@ VARIANTS = {
 }
 
 
+NOT_MEASURED = ("gradient_penalty",)  # options of a distance
+# each of them alone, in a trajectory
+SWITCHES = {"fishr": [{"scope": "all"}, {"centered": False}, {"ddof": 1}, {"covariance": "full"}]}
+
+
 class Form(NamedTuple):
     """A penalty as one source has it."""
 
@@ -60,9 +65,21 @@ def value_and_gradient(form, case):
     return value_and_grad(lambda theta: form.penalty(case.model, theta, case.domains, **more))(case.theta)
 
 
-def statistic(form, case):
-    """The statistic of every domain, one below the other where their sizes differ."""
-    module, variant = MODULES[form.method], {k: v for k, v in form.variant.items() if k != "gradient_penalty"}
+def measured(form):
+    """What a form measures of a domain: a function (model, theta, x, y), and its options."""
+    module = MODULES[form.method]
     phi = getattr(module, "CONVENTIONS", {}).get(form.convention, [module.statistic])[0]
-    found = [phi(case.model, case.theta, d.x, d.y, **variant) for d in case.domains]
-    return np.concatenate(found) if form.method == "dann" else np.stack(found)
+    return phi, {key: value for key, value in form.variant.items() if key not in NOT_MEASURED}
+
+
+def holder(form):
+    """The number of the first form that measures the same, under which the statistic is recorded."""
+    return next(number for number, other in enumerate(FORMS) if measured(other) == measured(form))
+
+
+def statistic(form, case):
+    """The statistic of every domain (m, ...), or one below the other where it is a number a row, or several."""
+    phi, options = measured(form)
+    found = [phi(case.model, case.theta, d.x, d.y, **options) for d in case.domains]
+    by_row = all(np.ndim(phi) == 2 and len(phi) == n for phi, n in zip(found, case.rows, strict=True))
+    return np.concatenate(found) if by_row else np.stack(found)

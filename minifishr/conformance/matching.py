@@ -32,17 +32,13 @@ def sizes(case, coordinates=1):
 
 def coordinates(number, case):
     """The length of one domain's statistic where it is a vector, else 1."""
-    arrays = vectors.arrays()
-    form = vectors.forms()[number]
-    while f"{case.name}/statistic/{number}" not in arrays:  # recorded once for forms that share it
-        number -= 1
-    phi = arrays[f"{case.name}/statistic/{number}"]
-    return phi.shape[1] if phi.ndim == 2 and form.method not in ("irm", "dann") else 1
+    phi = of(case, f"statistic/{vectors.index()['penalties'][number]['statistic']}")
+    return phi.shape[1] if phi.ndim == 2 and len(phi) == len(case.domains) else 1
 
 
-def of(case, what, number):
-    """The recorded penalty or gradient of a form on a case."""
-    return vectors.arrays()[f"{case.name}/{what}"][number]
+def of(case, what):
+    """What is recorded of a case."""
+    return vectors.arrays()[f"{case.name}/{what}"]
 
 
 def compared(what, trials, values, gradients, dims, allowed, *, roots=False):
@@ -79,9 +75,9 @@ def of_forms(method, trials, allowed, *, others=False):
     found = []
     for number, form in enumerate(vectors.forms()):
         if (form.method != method) == others and not (others and form.method == "dann"):
-            values = [of(trial.case, "penalty", number) for trial in trials]
+            values = [of(trial.case, "penalty")[number] for trial in trials]
             dims = [coordinates(number, trial.case) for trial in trials]
-            gradients = lambda number=number: [of(trial.case, "gradient", number) for trial in trials]  # noqa: E731
+            gradients = lambda number=number: [of(trial.case, "gradient")[number] for trial in trials]  # noqa: E731
             found.append(compared(form, trials, values, gradients, dims, allowed))
     return simplest_first(found)
 
@@ -131,7 +127,7 @@ def nearest(method, trials):
     best = None
     for number, form in enumerate(vectors.forms()):
         if form.method == method:
-            gradients = [of(trial.case, "gradient", number) for trial in trials]
+            gradients = [of(trial.case, "gradient")[number] for trial in trials]
             distance = np.median([away(t.gradient, g) for t, g in zip(trials, gradients, strict=True)])
             if best is None or distance < best[1]:
                 best = form, float(distance)

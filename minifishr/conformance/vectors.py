@@ -19,12 +19,12 @@ from ..mlp import MLP
 from ..optimizers import adam
 from ..replay import off
 from .cases import SHAPES, Case, drawn
-from .forms import FORMS, Form, statistic, value_and_gradient
+from .forms import FORMS, SWITCHES, Form, holder, statistic, value_and_gradient
 
 VERSION = 1
 STEPS = 6
 DRAWN = ("fish", "paper")  # the update that takes the domains in a random order
-WALKED = ("one-2c", "one-3a", "many-3a", "many-4b")  # the cases with trajectories
+WALKED = ("one-4a", "many-2b", "many-3a")  # the cases with trajectories
 FILES = ("vectors.npz", "vectors.json")
 HERE = files(__package__)
 
@@ -44,12 +44,12 @@ SETTINGS = (
 
 
 def trajectories():
-    """(method, convention, settings) of every recorded trajectory."""
+    """(method, convention, settings) of every recorded trajectory: two settings, and each switch of a method alone."""
     return [
         (method, convention, {key: value for key, value in chosen.items() if key in DEFAULTS[method][convention]})
         for method in ALGORITHMS
         for convention in DEFAULTS[method]
-        for chosen in SETTINGS
+        for chosen in (*SETTINGS, *(SETTINGS[0] | switch for switch in SWITCHES.get(method, ())))
     ]
 
 
@@ -89,7 +89,7 @@ def recorded():
         "cases": [
             {"name": c.name, "widths": c.model.sizes, "rows": c.rows, "discriminator": c.critic.sizes} for c in cases
         ],
-        "penalties": [form._asdict() for form in FORMS],
+        "penalties": [{**form._asdict(), "statistic": holder(form)} for form in FORMS],
         "trajectories": [dict(zip(("method", "convention", "settings"), path, strict=True)) for path in paths],
     }
 
@@ -105,15 +105,9 @@ def expected(case):
     values, gradients = zip(*(value_and_gradient(form, case) for form in FORMS), strict=True)
     found = {f"{case.name}/penalty": np.array(values), f"{case.name}/gradient": np.stack(gradients)}
     for number, form in enumerate(FORMS):
-        phi = statistic(form, case)
-        if not any(same(phi, found.get(f"{case.name}/statistic/{other}")) for other in range(number)):
-            found[f"{case.name}/statistic/{number}"] = phi
+        if holder(form) == number:
+            found[f"{case.name}/statistic/{number}"] = statistic(form, case)
     return found
-
-
-def same(phi, other):
-    """Whether a statistic is already there."""
-    return other is not None and phi.shape == other.shape and (phi == other).all()
 
 
 def written(arrays, index):
@@ -173,4 +167,4 @@ def case_of(entry):
 @cache
 def forms():
     """The recorded forms, in the order of the rows of penalty and gradient."""
-    return [Form(**entry) for entry in index()["penalties"]]
+    return [Form(*(entry[key] for key in Form._fields)) for entry in index()["penalties"]]
