@@ -146,7 +146,7 @@ def checks(checkout):
     yield "fishr", "penalty", check("fishr", fishr(checkout), style="torch", logits="many")
     yield (
         "fishr",
-        "penalty, line 1642 without inputs=",
+        f"penalty{WITHOUT}",
         check("fishr", fishr(checkout, [HOOKS]), style="torch", logits="many"),
     )
     for method, name in METHODS.items():
