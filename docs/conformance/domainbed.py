@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 from common import defined, joined, mean, nn, pairs, recorded, torch
 
+from minifishr import ALGORITHMS
 from minifishr.conformance import check, check_steps
 
 MARK = "domainbed/algorithms.py"
@@ -137,23 +138,14 @@ def variations(method):
 
 def checks(checkout):
     """(method, what, Result) of each."""
-    from minifishr import ALGORITHMS
-
-    yield "irm", "penalty", check("irm", irm(checkout), style="torch", logits="many")
-    yield "coral", "penalty", check("coral", matching(checkout, "mean_cov"), style="torch", logits="many")
+    yield "irm", "penalty", check("irm", irm(checkout), **MANY)
+    yield "coral", "penalty", check("coral", matching(checkout, "mean_cov"), **MANY)
     if "mmd" in ALGORITHMS:
-        yield "mmd", "penalty", check("mmd", matching(checkout, "gaussian"), style="torch", logits="many")
-    yield "fishr", "penalty", check("fishr", fishr(checkout), style="torch", logits="many")
-    yield (
-        "fishr",
-        f"penalty{WITHOUT}",
-        check("fishr", fishr(checkout, [HOOKS]), style="torch", logits="many"),
-    )
+        yield "mmd", "penalty", check("mmd", matching(checkout, "gaussian"), **MANY)
+    for fixes, note in (([], ""), ([HOOKS], WITHOUT)):
+        yield "fishr", f"penalty{note}", check("fishr", fishr(checkout, fixes), **MANY)
     for method, name in METHODS.items():
         for note, settings in variations(method) if method in ALGORITHMS else ():
             fixes, without = ([HOOKS], WITHOUT) if method == "fishr" else ((), "")
-            yield (
-                method,
-                f"update{note}{without}",
-                check_steps(method, updates(checkout, name, fixes), settings, **MANY),
-            )
+            found = check_steps(method, updates(checkout, name, fixes), settings, **MANY)
+            yield method, f"update{note}{without}", found
