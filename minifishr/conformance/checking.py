@@ -44,9 +44,8 @@ def check(method, penalty, *, style="numpy", dtype="float64", memory=None, domai
     rows="equal". With a memory, the decay of Fishr's moving average, `penalty` is a function without arguments that
     makes a fresh penalty. ValueError for an unknown method, style or dtype, and for a library that is missing.
     """
-    known(
-        "method", method, PENALTIES, "has no penalty: check_steps tries whole updates" if method in ALGORITHMS else ""
-    )
+    instead = "has no penalty: check_steps tries whole updates" if method in ALGORITHMS else ""
+    known("method", method, PENALTIES, instead)
     known("style", style, STYLES)
     known("dtype", dtype, ALLOWED)
     if memory is not None and (method != "fishr" or not 0 < memory < 1):
@@ -73,9 +72,8 @@ def told(method, trials, dtype, memory=None):
     notes = [f"{kind}: {allowed:g} allowed"] * (kind != "float64")
     notes += [f"{len(trials)} of {total} cases"] * (len(trials) < total)
     if not any(trial.value or trial.gradient.any() for trial in trials):
-        return Result(
-            method, "is 0 on every case, with gradient 0: it does nothing, which is ERM", factor="0", error=0.0
-        )
+        text = "is 0 on every case, with gradient 0: it does nothing, which is ERM"
+        return Result(method, text, factor="0", error=0.0)
     forms = of_memories(trials, allowed, memory) if memory else of_forms(method, trials, allowed)
     if whole(forms):
         return follows(method, whole(forms), notes)
@@ -98,7 +96,7 @@ def whole(candidates):
 
 
 def times(candidate):
-    """ "the paper convention times m", or without a factor."""
+    """A convention, and its factor where it has one."""
     plain = candidate.factor.complexity == 0
     return f"the {candidate.what}" + ("" if plain else f" times {candidate.factor}")
 

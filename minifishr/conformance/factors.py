@@ -36,7 +36,7 @@ class Factor(NamedTuple):
         """As in 2 m (m-1)^-1."""
         names = [(f"({s})" if "-" in s else s) + (f"^{a}" if a != 1 else "") for s, a in self.powers.items()]
         fraction = as_fraction(self.constant)
-        constant = [] if fraction == 1 and names else [str(fraction or f"{self.constant:.6g}")]
+        constant = [] if fraction == 1 and names else [str(fraction or f"{self.constant:.9g}")]
         return " ".join([*constant, *names])
 
 

@@ -53,9 +53,9 @@ def compared(what, trials, values, gradients, dims, allowed, *, roots=False):
     rows = [row for row, keep in zip(zip(trials, values, dims, strict=True), kept, strict=True) if keep]
     found = [sizes(trial.case, d) for trial, _, d in rows]
     factor = fit([trial.value / value for trial, value, _ in rows], found, allowed, roots=roots)
-    return factor and graded(
-        what, factor, rows, [g for g, keep in zip(gradients(), kept, strict=True) if keep], allowed
-    )
+    if factor is None:
+        return None
+    return graded(what, factor, rows, [g for g, keep in zip(gradients(), kept, strict=True) if keep], allowed)
 
 
 def graded(what, factor, rows, gradients, allowed):

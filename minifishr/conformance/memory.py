@@ -81,9 +81,8 @@ def gradient_with(found, case, decay):
     _, past = remembered(found, case, decay)
 
     def penalty(theta):
-        return MODULES["fishr"].distance(
-            WAYS[found.way](past, phi(case, theta, found.variant), decay), found.convention
-        )
+        together = WAYS[found.way](past, phi(case, theta, found.variant), decay)
+        return MODULES["fishr"].distance(together, found.convention)
 
     return grad(penalty)(walk(case)[-1].theta)
 

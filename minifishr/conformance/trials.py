@@ -32,27 +32,39 @@ class Trial(NamedTuple):
 def numpy_style(penalty, case, dtype):
     """penalty(model, theta, domains), with arrays: a number that autograd can differentiate, or (number, gradient)."""
     theta, domains = case.theta.astype(dtype), cast(case, dtype)
-    kept = theta.copy()
     more = {"critic": case.critic, "w": case.w.astype(dtype)} if takes(penalty, "critic") else {}
-    given = []
-
-    def traced(t):
-        found = penalty(case.model, t, domains, **more)
-        given.append(found)
-        return found[0] if isinstance(found, tuple) else found
-
-    with warnings.catch_warnings():  # what is detached gets a sentence of its own
-        warnings.filterwarnings("ignore", "Output seems independent of input")
-        pull, value = make_vjp(traced)(theta)
-    unchanged(case, theta, kept, domains)
+    value, gradient = differentiated(lambda t: penalty(case.model, t, domains, **more), theta, case)
+    unchanged(case, theta, domains)
     value, kind = number(value, case)
-    if isinstance(given[0], tuple):
-        gradient = np.asarray(getval(given[0][1]))
-    else:
-        gradient = pull(np.asarray(1, kind)) if np.shape(getval(given[0])) == () else None
     if np.shape(gradient) != theta.shape:
         raise Trouble(f"gave a gradient {np.shape(gradient)} on case {case}, expected ({len(theta)},)")
     return value, np.asarray(gradient, float), kind
+
+
+def differentiated(function, theta, case):
+    """The value and the gradient of what autograd can trace; what it cannot trace has to return both."""
+    given = []
+
+    def traced(t):
+        given.append(function(t))
+        return given[-1][0] if isinstance(given[-1], tuple) else given[-1]
+
+    try:
+        with warnings.catch_warnings():  # what is detached gets a sentence of its own
+            warnings.filterwarnings("ignore", "Output seems independent of input")
+            pull, value = make_vjp(traced)(theta)
+    except Exception as error:
+        given.append(function(theta))  # where this fails too, its error is the one to tell
+        if not isinstance(given[-1], tuple):
+            words = " ".join(str(error).split())[:80]
+            raise Trouble(
+                f"cannot be traced by autograd on case {case} ({type(error).__name__}: {words}): write it with "
+                "autograd.numpy, or return (value, gradient)"
+            ) from error
+    if isinstance(given[-1], tuple):
+        return [getval(part) for part in given[-1]]
+    _, kind = number(value, case)
+    return value, pull(np.ones(np.shape(value), kind))
 
 
 def takes(function, name):
@@ -68,9 +80,9 @@ def cast(case, dtype):
     return [domain._replace(x=domain.x.astype(dtype), y=domain.y.copy()) for domain in case.domains]
 
 
-def unchanged(case, theta, kept, domains):
+def unchanged(case, theta, domains):
     """Trouble where a call has written into what it was given."""
-    if not np.array_equal(theta, kept):
+    if not np.array_equal(theta, case.theta):
         raise Trouble(f"changes theta on case {case}")
     for domain, own in zip(domains, case.domains, strict=True):
         if not (np.array_equal(domain.x, own.x.astype(domain.x.dtype)) and np.array_equal(domain.y, own.y)):

@@ -3,6 +3,7 @@ from itertools import combinations
 
 import autograd.numpy as np
 import pytest
+from autograd import value_and_grad
 from autograd.tracer import getval
 from conformance import twenty as own
 
@@ -103,7 +104,7 @@ def test_every_penalty_of_the_package_follows_its_own_convention():
         (lambda m, d, n, h: 1 / (4 * d), "times 1/4 d^-1"),
         (lambda m, d, n, h: m * n, "times m n"),
         (lambda m, d, n, h: 1 / h**2, "times h^-2"),
-        (lambda m, d, n, h: 0.1234567, "times 0.123457"),
+        (lambda m, d, n, h: 0.1234567, "times 0.1234567"),
     ],
 )
 def test_factor_is_told_as_a_monomial(times, words):
@@ -256,12 +257,21 @@ def test_penalty_that_needs_three_domains_is_tried_on_those_that_have_them():
 
 
 def test_penalty_with_its_own_gradient_is_a_pair():
-    from autograd import value_and_grad
-
     def penalty(model, theta, domains):
         return value_and_grad(lambda t: own.irm_of_halves(model, t, domains))(theta)
 
+    def untraceable(model, theta, domains):
+        value, gradient = penalty(model, theta, domains)
+        return float(value), np.asarray(gradient, float)
+
     assert check("irm", penalty).follows
+    assert check("irm", untraceable).follows
+
+
+def test_penalty_that_autograd_cannot_trace_is_told_what_to_return():
+    found = check("irm", lambda *given: float(own.irm_of_halves(*given)))
+    assert str(found).startswith("the penalty cannot be traced by autograd on case one-2a (2 domains of 6, 6 rows, 1 l")
+    assert str(found).endswith("write it with autograd.numpy, or return (value, gradient)")
 
 
 def test_float32_has_a_tolerance_of_its_own_and_says_so():
@@ -308,7 +318,7 @@ def test_what_is_off_by_a_ten_millionth_follows_nobody():
     found = check("iga", near)
     assert not found.follows and str(found).startswith("no published convention; nearest: the paper convention")
     scaled = check("iga", lambda *given: (1 + 1e-6) * PENALTIES["iga"](*given))
-    assert not scaled.follows and str(scaled).startswith("the paper convention times 1 (")
+    assert not scaled.follows and str(scaled).startswith("the paper convention times 1.000001 (")
 
 
 def test_simplest_factor_is_told_and_others_as_simple_are_named():
@@ -320,3 +330,7 @@ def test_simplest_factor_is_told_and_others_as_simple_are_named():
     assert "(or n" not in str(found)
     said = str(check("fishr", lambda *given: len(given[2]) * PENALTIES["fishr"](*given), domains=2, logits="one"))
     assert said.startswith("the paper convention times 2 (")
+
+
+def test_array_of_one_number_is_a_number():
+    assert check("irm", lambda *given: np.reshape(own.irm_of_halves(*given), (1,)), domains=3).follows
