@@ -11,6 +11,7 @@ from minifishr import ALGORITHMS
 from minifishr.conformance import check, check_steps
 
 MARK = "domainbed/algorithms.py"
+UNLESS = "domainbed/calc_step_time.py"  # a fork whose updates take other batches
 NAME = "facebookresearch/DomainBed"
 METHODS = {
     "erm": "ERM", "irm": "IRM", "vrex": "VREx", "fish": "Fish", "and_mask": "ANDMask", "sand_mask": "SANDMask",
@@ -36,6 +37,7 @@ def hyper_parameters(settings):
         "lambda": "penalty_weight", "penalty_anneal_iters": "warm_up", "lr_g": "lr", "weight_decay_g": "weight_decay",
         "lr_d": "discriminator_lr", "weight_decay_d": "discriminator_weight_decay", "grad_penalty": "gradient_penalty",
         "d_steps_per_g_step": "discriminator_steps", "groupdro_eta": "eta", "sd_reg": "penalty_weight",
+        "penalty_alpha": "penalty_weight", "penalty_beta": "gradient_weight",
         "ib_lambda": "ib_weight" if "ib_weight" in settings else "penalty_weight",
         "ib_penalty_anneal_iters": "ib_warm_up" if "ib_warm_up" in settings else "warm_up",
     }  # fmt: skip

@@ -6,7 +6,10 @@ import sys
 import warnings
 from pathlib import Path
 
-ADAPTERS = ("domainbed", "fishr", "irm", "rex", "good", "flsuite", "wilds", "transferlearning", "deepcoral", "dgdr")
+ADAPTERS = (
+    "domainbed", "fishr", "irm", "rex", "good", "flsuite", "hessian", "cma", "wilds", "transferlearning",
+    "deepcoral", "dgdr",
+)  # fmt: skip
 
 
 def main(folders):
@@ -17,7 +20,7 @@ def main(folders):
     print("| code base | commit | method | what | sentence |\n|---|---|---|---|---|")
     unknown = []
     for folder in map(Path, folders):
-        found = [adapter for adapter in adapters if (folder / adapter.MARK).exists()]
+        found = [adapter for adapter in adapters if fits(adapter, folder)]
         unknown += [] if found else [folder]
         for adapter in found:
             for method, what, result in adapter.checks(folder):
@@ -27,6 +30,11 @@ def main(folders):
     for folder in unknown:
         print(f"{folder}: none of {', '.join(adapter.NAME for adapter in adapters)}", file=sys.stderr)
     return 1 if unknown else 0
+
+
+def fits(adapter, folder):
+    """Whether an adapter is for a checkout: its MARK is there, and what marks a fork with other calls is not."""
+    return (folder / adapter.MARK).exists() and not (folder / getattr(adapter, "UNLESS", "no such file")).exists()
 
 
 def commit(folder):
