@@ -12,7 +12,7 @@ from minifishr.conformance.vectors import FILES, HERE, arrays, cases, forms, ind
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 PAGE = (DOCS / "check_your_implementation.md").read_text(encoding="utf-8")
-CODE = re.findall(r"```python\n(.*?)```\n\n    ([^\n]*)\n", PAGE, re.DOTALL)
+CODE = re.findall(r"```python\n((?:(?!```).)*)```\n\n    ([^\n]*)\n", PAGE, re.DOTALL)
 
 
 def test_numpy_example_gives_the_sentence_that_the_page_shows(capsys):
