@@ -17,10 +17,11 @@ PLAIN = {"scope": "classifier", "centered": True, "ddof": 0, "covariance": "diag
 VARIANTS = {
     "fishr": [form for form in FISHR if form.get("centered") or not form.get("ddof")],  # no mean, no n - 1
     "dann": [{}, {"gradient_penalty": 0.5}],
+    **{name: [{}, {"gradient_weight": 0.0}] for name in ("hutchinson", "hgp", "cma")},  # the Hessians' term alone
 }
 
 
-NOT_MEASURED = ("gradient_penalty",)  # options of a distance
+NOT_MEASURED = ("gradient_penalty", "gradient_weight")  # options of a distance
 # each of them alone, in a trajectory
 SWITCHES = {"fishr": [{"scope": "all"}, {"centered": False}, {"ddof": 1}, {"covariance": "full"}]}
 
