@@ -183,12 +183,12 @@ def test_info_has_the_penalty_that_can_be_called(name, convention):
 @pytest.mark.parametrize(("name", "convention"), SCHEDULED)
 def test_the_penalty_pulls_once_it_has_weight(name, convention):
     model, theta, domains = problem(rows=(5, 3, 4))
-    same, weights = (
-        {"convention": convention, "lr": 0.01, "weight_decay": 0.0},
-        [weighed(name, convention, w) for w in (0, 1e3)],
+    same, penalty = {"convention": convention, "lr": 0.01, "weight_decay": 0.0}, MODULES[name].penalty
+    made = [ALGORITHMS[name](model, **same, **weighed(name, convention, w)) for w in (0, 1e3)]
+    light, heavy = (train(method, theta, domains, 60)[0] for method in made)
+    assert penalty(model, heavy, domains, convention=convention) < 0.5 * penalty(
+        model, light, domains, convention=convention
     )
-    light, heavy = (train(ALGORITHMS[name](model, **same, **chosen), theta, domains, 60)[2] for chosen in weights)
-    assert heavy["penalty"] < 0.5 * light["penalty"]
 
 
 @every_method
