@@ -44,13 +44,14 @@ from minifishr import (
     accuracies,
     checks,
     colored_mnist,
+    course,
     fit,
     full_batch,
     load_digits,
     plots,
     risks,
 )
-from minifishr.algorithms import ALGORITHMS, irm, vrex
+from minifishr.algorithms import ALGORITHMS, irm, protocol, vrex
 from minifishr.course import exercise, figure, panels, passed, recall, reveal, solution
 from minifishr.optimizers import adam
 
@@ -97,6 +98,7 @@ train, test = [counted("+80%", 0.8), counted("+90%", 0.9)], counted("-90%", 0.1)
 for domain, p in zip([*train, test], (0.8, 0.9, 0.1), strict=True):
     agree = np.sign(domain.x) == np.sign(domain.y - 0.5)[:, None]
     assert len(domain.y) == 80 and np.allclose(agree.mean(axis=0), [0.75, p])
+    assert np.array_equal(domain.x, course.counted("", p).x)  # as in lessons 6 and 9
 
 # %% [markdown]
 # **Guess first.** ERM minimizes the mean of both training risks. Which weight does it make larger? How accurate is it in each domain?
@@ -382,6 +384,7 @@ figure(
 # %%
 always = [counted("always", 1.0)]  # the color alone is right on every row
 assert irm.penalty(model, np.zeros(3), train) == 0
+assert protocol.DOMAINBED.warm_up_weight == 1 and protocol.DOMAINBED.restart
 assert irm.penalty(model, np.array([0, 20.0, 0]), always) < 1e-12
 for title, walked in walks.items():
     print(title, {w: walk[-1, :2].round(2).tolist() for w, walk in walked.items()})

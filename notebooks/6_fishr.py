@@ -53,7 +53,16 @@ from minifishr import (
     risks,
 )
 from minifishr.algorithms import ALGORITHMS, fishr, irm, protocol, vrex
-from minifishr.course import exercise, figure, panels, passed, recall, reveal, solution
+from minifishr.course import (
+    counted,
+    exercise,
+    figure,
+    panels,
+    passed,
+    recall,
+    reveal,
+    solution,
+)
 from minifishr.curvature import hessian
 from minifishr.gradients import (
     domain_gradients,
@@ -190,16 +199,6 @@ for found in checks.verified(DRAWS, names=CLAIM):
 # **Guess first.** At the invariant predictor V-REx and IRM are zero. Is Fishr's penalty?
 
 # %%
-bits = np.array([(y, a, c) for y in (-1, 1) for a in (-1, 1) for c in (-1, 1)])
-y, a, c = bits.T  # label, is the shape right, is the color right
-
-
-def counted(name, p):
-    shares = np.where(a > 0, 0.75, 0.25) * np.where(c > 0, p, 1 - p)
-    rows = np.repeat(np.arange(8), np.round(40 * shares).astype(int))
-    return Domain(name, np.stack([y * a, y * c], 1)[rows] * 1.0, (y[rows] > 0) * 1)
-
-
 toy, logistic = [counted("+80%", 0.8), counted("+90%", 0.9)], MLP((2, 1))
 invariant, erm = np.array([np.log(3), 0, 0]), np.array([np.log(3), np.log(17 / 3), 0])
 

@@ -1,7 +1,7 @@
 """The course: the exercises of the lessons in notebooks/, which try an answer on small inputs and say what is wrong.
 
 Read `draws` (the inputs), `calls` (one call of an answer), `judging` (is it right?), `exercise` (what is said then),
-`recall`, `progress` and `pages` (figures and solutions); then the exercises of each lesson with their solutions and
+`recall`, `progress`, `pages` (figures and solutions) and `toys`; then the exercises of each lesson with their solutions and
 known wrong answers: `lesson_0`, `lesson_1`, `lesson_2`, `lesson_3`, `lesson_4`, `lesson_5`, `lesson_6`, `lesson_7`,
 `lesson_8`, `lesson_9`.
 """
@@ -11,6 +11,7 @@ from .exercise import tried
 from .pages import figure, panels, reveal, solved
 from .progress import Progress, fingerprint, kept, noted
 from .recall import recalled
+from .toys import counted
 
 LESSONS = [lesson_0, lesson_1, lesson_2, lesson_3, lesson_4, lesson_5, lesson_6, lesson_7, lesson_8, lesson_9]
 EXERCISES = {name: one for lesson in LESSONS for name, one in lesson.EXERCISES.items()}
@@ -20,6 +21,7 @@ PASSED = {}  # name -> the function that passed in this session
 __all__ = [
     "EXERCISES",
     "RECALL",
+    "counted",
     "exercise",
     "figure",
     "panels",
