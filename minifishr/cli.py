@@ -1,4 +1,4 @@
-"""The command line: `minifishr compare`, `train`, `sweep`, `report`, `data` and `verify`.
+"""The command line: `minifishr compare`, `train`, `sweep`, `report`, `data`, `verify` and `course`.
 
 Exit codes: 0 done, 1 a run or an identity failed, 2 the request cannot be carried out (one sentence says why).
 """
@@ -7,7 +7,7 @@ import argparse
 import re
 import sys
 
-from .commands import TROUBLE, compare, data, one_sentence, report, sweep, verify
+from .commands import TROUBLE, compare, course, data, one_sentence, report, sweep, verify
 
 
 def main(arguments=None):
@@ -53,6 +53,6 @@ def parser():
     """The argument parser."""
     top = Parser("minifishr", description="Domain generalization by invariance, in NumPy.")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (compare, sweep, report, data, verify):
+    for command in (compare, sweep, report, data, verify, course):
         command.add(commands)
     return top

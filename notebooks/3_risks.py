@@ -297,11 +297,13 @@ figure(fig, f"Risk of each training domain against the scale; minima at s = {bes
 # for each domain, and not the many that a gradient of zero would be.
 
 # %%
-slopes = {
-    n: [irm.statistic(model, t, d.x, d.y) for d in train] for n, t in points.items()
-}
+slopes = {}
+for name, theta in points.items():
+    slopes[name] = [irm.statistic(model, theta, d.x, d.y) for d in train]
 assert slopes["ERM"][0] > 0.01 and slopes["ERM"][1] < -0.01
 assert np.allclose(slopes["invariant"], 0)
+
+# %%
 names = ["irm_is_eulers_identity_in_the_classifier"]
 names += ["vrex_is_the_mean_over_pairs_of_squared_differences"]
 verdicts = list(checks.verified(names=names))
@@ -309,8 +311,6 @@ with checks.broken("irm.penalty"):  # 0.1 % too large
     (broken,) = checks.verified(names=names[:1])
 for name, found in zip([*names, "the first, broken"], [*verdicts, broken], strict=True):
     print(f"{name}: largest relative error {found.error:.0e}, passed: {found.passed}")
-
-# %%
 assert all(verdict.passed for verdict in verdicts) and not broken.passed
 
 # %% [markdown]
@@ -439,7 +439,7 @@ labels = {"xlabel": "penalty weight lambda", "ylabel": "weight of the color"}
 fig, ax = panels(height=3.2)
 looks = dict(zip(curves, looks, strict=True))
 plots.lines(ax, powers, curves, looks, xscale="log", **labels)
-alt = f"Three curves fall from {paper[0]:.1f} to 0; the two of V-REx are one, shifted by 4."
+alt = f"Three curves fall from {paper[0]:.1f} to 0; V-REx's two are one, shifted by 4."
 figure(fig, alt, guess=True)
 
 # %% [markdown]
@@ -492,7 +492,7 @@ labels = {"xlabel": "rows n in a batch", "ylabel": "n times the estimated penalt
 estimates = {"square of the mean": square, "product of two halves": product}
 plots.intervals(ax, sizes, estimates, xscale="log", **labels)
 ax.axhline(s.var(), color="#777777", linewidth=0.8, linestyle=":")
-alt = f"n times the square of the mean stays at {s.var():.3f}, the variance of the slopes; "
+alt = f"n times the square of the mean is {s.var():.3f}, the variance of the slopes; "
 figure(fig, alt + "n times the product of two halves stays at 0.")
 
 # %% [markdown]

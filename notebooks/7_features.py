@@ -155,7 +155,7 @@ assert not found.passed
 
 # %%
 def coral_pair(a, b):
-    """The features of two domains, (n,h), (k,h) -> (2,): the paper's penalty, and domainbed's."""
+    """(n,h), (k,h) -> (2,): the paper's penalty, and domainbed's."""
     ...
 
 
@@ -288,7 +288,9 @@ plots.scatter(axes[0], shapes, title=title, **labels)
 axes[1].plot(losses, color="#0072B2")
 axes[1].set(xlabel="step", ylabel="cross-entropy of the domain", ylim=(0, None))
 axes[1].axhline(np.log(2), color="#777777", linestyle=":")
-alt = "A ring and a cloud with equal means and covariances. The loss of a network that names "
+alt = (
+    "A ring and a cloud with equal means and covariances. The loss of a net that names "
+)
 figure(fig, alt + f"the domain falls from log 2 to {losses[-1]:.2f}.", guess=True)
 
 # %% [markdown]
@@ -321,7 +323,7 @@ figure(fig, alt + f"the domain falls from log 2 to {losses[-1]:.2f}.", guess=Tru
 
 # %%
 def best_discriminator(counts):
-    """The smallest possible mean cross-entropy of the domain given the value, (m,v) -> ()."""
+    """The smallest mean cross-entropy of the domain given the value, (m,v) -> ()."""
     ...
 
 
@@ -386,7 +388,7 @@ plots.lines(axes[1], range(steps), losses, looks, ylabel="$L_D$", title="DANN")
 plots.lines(axes[2], range(steps), found["accuracy"], looks, ylabel="accuracy")
 axes[1].axhline(np.log(2), color="#777777", linestyle=":")
 axes[2].set_xlabel("step")
-alt = f"At once the game spirals outwards to a distance of {far['at once'][-1]:.1f}; in turns "
+alt = f"At once the game spirals to a distance of {far['at once'][-1]:.1f}; in turns "
 figure(
     fig,
     alt + "it stays near a circle. DANN's losses and accuracies over steps.",

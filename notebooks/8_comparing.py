@@ -233,6 +233,9 @@ from scipy.stats import t as student
 
 enough = student.ppf(0.975, len(seeds) - 1)
 assert enough > 2
+
+
+# %%
 print(f"{len(seeds)} seeds: more than {enough:.1f} standard errors")
 for a, b in combinations(test, 2):
     d, variances = test[b] - test[a], test[a].var(ddof=1) + test[b].var(ddof=1)
@@ -240,9 +243,8 @@ for a, b in combinations(test, 2):
     assert np.isclose(d.var(ddof=1), variances - 2 * both)
     alone, paired = (variances / len(d)) ** 0.5, standard_error(d)
     said = "shown" if abs(d.mean()) > enough * paired else "not shown"
-    print(
-        f"{b:5} - {a:5} {d.mean():+6.1f}, error {alone:4.1f}, in pairs {paired:4.1f}: {said}"
-    )
+    errors = f"error {alone:4.1f}, in pairs {paired:4.1f}"
+    print(f"{b:5} - {a:5} {d.mean():+6.1f}, {errors}: {said}")
 
 # %% [markdown]
 # Two warnings. *Not shown* does not mean equal: it means that more seeds are needed, four times as many for half the error. And six comparisons are six chances
@@ -323,7 +325,7 @@ for ax, name in zip(axes, ("erm", "fishr"), strict=True):
     chosen = [rule(first[0].history) for rule in rules.values()]
     ax.vlines(chosen, 0, 100, color="#777777", linestyle=["-", "--", ":"])
 axes[0].legend(fontsize=8, loc="center")
-alt = "Accuracies over steps of ERM and Fishr, with the steps that the three rules choose. "
+alt = "Accuracies over steps of ERM and Fishr, with the steps that three rules choose. "
 figure(fig, alt + "Test accuracy by rule: " + "; ".join(lines), guess=True)
 
 # %% [markdown]
@@ -385,6 +387,8 @@ for rule in RULES:
     found[rule] = {name: picked["own", name, "-90%", 0] for name in three}
 blind = [c.accuracy for rule in list(RULES)[:2] for c in found[rule].values()]
 assert SHORT or max(blind) < 0.15  # not the oracle
+
+# %%
 lines = []
 for rule, by_name in found.items():
     said = (f"{n} {c.accuracy:.0%} (draw {c.draw})" for n, c in by_name.items())
@@ -427,10 +431,7 @@ for name in three:
         by_step = evaluate.measured(run.history, "accuracy").values()
         scores = training_scores(run, others).values()
         pairs = zip(scores, (at["-90%"] for at in by_step), strict=True)
-        points[name] = [
-            *points.get(name, []),
-            *(100 * np.array(pair) for pair in pairs),
-        ]
+        points[name] = points.get(name, []) + [100 * np.array(pair) for pair in pairs]
     best = max(score for score, _ in points[name])
     chosen = found["training-domain validation"][name]
     assert np.isclose(best, 100 * chosen.score)
@@ -450,7 +451,9 @@ plots.scatter(ax, points, styles=styles, xlim=(42, 92), ylim=(0, 90))
 ax.plot([75, 85], [75, 10], color="#777777", linewidth=0.8)
 ax.set(xlabel="held-out rows of the training domains, percent")
 ax.set(ylabel="test domain, percent", title=f"{digits.name}, every draw and step")
-alt = "Test against training accuracy: no draw lies more than a few standard errors beyond the "
+alt = (
+    "Test against training accuracy: no draw lies much more than the noise beyond the "
+)
 figure(fig, alt + "line from shape (75, 75) to color (85, 10).")
 
 # %% [markdown]
@@ -482,7 +485,7 @@ fig, ax = panels()
 curves = {"on the rows that chose it": chosen, "on fresh rows": fresh}
 labels = {"xlabel": "k", "xticks": [1, 5, 10, 15, 20]}
 plots.lines(ax, np.arange(1, 21), curves, ylabel="accuracy in percent", **labels)
-alt = f"The best of k on the rows that chose it rises from 70 to {chosen[-1]:.1f} at k = 20 "
+alt = f"The best of k, on its own rows, rises from 70 to {chosen[-1]:.1f} at k = 20 "
 figure(fig, alt + f"({chosen[1]:.1f} at 2); on fresh rows it stays at 70.", guess=True)
 
 # %% [markdown]
