@@ -348,7 +348,7 @@ def descent(penalty, weight, warm_up=0):
     def J(t, w):
         return risks(model, t, train).mean() + w * penalty(model, t, train)
 
-    theta, walk, optimizer = np.array([0.1, 0.1, 0]), [], adam(0.03)
+    theta, walk, optimizer, state = np.array([0.1, 0.1, 0]), [], adam(0.03), ()
     for step in range(300):
         state = optimizer.init(theta) if step in (0, warm_up) else state
         g = grad(J)(theta, weight if step >= warm_up else 0.0) * [1, 1, 0]  # no bias

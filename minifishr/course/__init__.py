@@ -1,9 +1,9 @@
 """The course: the exercises of the lessons in notebooks/, which try an answer on small inputs and say what is wrong.
 
 Read `draws` (the inputs), `calls` (one call of an answer), `judging` (is it right?), `exercise` (what is said then),
-`recall`, `progress`, `pages` (figures and solutions) `toys` and `folder` (a copy of one's own); then the exercises of each lesson with their solutions and
-known wrong answers: `lesson_0`, `lesson_1`, `lesson_2`, `lesson_3`, `lesson_4`, `lesson_5`, `lesson_6`, `lesson_7`,
-`lesson_8`, `lesson_9`.
+`recall`, `progress`, `pages` (figures and solutions), `toys` and `folder` (a copy of one's own); then the exercises of
+each lesson with their solutions and known wrong answers: `lesson_0`, `lesson_1`, `lesson_2`, `lesson_3`, `lesson_4`,
+`lesson_5`, `lesson_6`, `lesson_7`, `lesson_8`, `lesson_9`.
 """
 
 from . import lesson_0, lesson_1, lesson_2, lesson_3, lesson_4, lesson_5, lesson_6, lesson_7, lesson_8, lesson_9
