@@ -5,7 +5,7 @@ Exit codes: 0 done, 1 a run or an identity failed, 2 the request cannot be carri
 
 import sys
 
-from .commands import TROUBLE, compare, course, data, one_sentence, report, sweep, verify
+from .commands import TROUBLE, Parser, compare, course, data, joined, one_sentence, report, sweep, verify
 
 
 def main(arguments=None):

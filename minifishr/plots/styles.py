@@ -23,6 +23,14 @@ METHODS = {
     "idgm": (DARK_SKY, "--"),
     "coral": (PURPLE, ":"),
     "dann": (DARK_YELLOW, "-"),
+    "hutchinson": (GREEN, "-"),
+    "hgp": (BLUE, "--"),
+    "cma": (DARK_ORANGE, "-"),
+    "ib_erm": (BLACK, ":"),
+    "ib_irm": (DARK_ORANGE, ":"),
+    "mmd": (PURPLE, "-."),
+    "sd": (DARK_YELLOW, "--"),
+    "group_dro": (BLACK, "-."),
 }
 TRAINING = [(DARK_BLUE, "--"), (DARK_SKY, "-."), (GREEN, (0, (1, 1))), (PURPLE, (0, (5, 1))), (DARK_YELLOW, "--")]
 TEST = [(RED, "-"), ("#777777", ":")]
