@@ -19,16 +19,30 @@ def predictions(model, theta, x):
 
 def accuracy(model, theta, domain):
     """The share of rows predicted right, in [0, 1]; ValueError for labels that the model's logits cannot mean."""
-    found = predictions(model, theta, domain.x)
-    return float(np.mean(found == checked_labels("accuracy", domain.y, len(found), model.sizes[-1])))
+    return share_right(model, predictions(model, theta, domain.x), domain.y)
+
+
+def share_right(model, found, y):
+    """The share of predictions found (n,) that are the labels y (n,), in [0, 1]."""
+    return float(np.mean(found == checked_labels("accuracy", y, len(found), model.sizes[-1])))
+
+
+def largest_share(found):
+    """The share of the most frequent of some predictions (n,): 1 where they are all the same."""
+    return float(np.unique(found, return_counts=True)[1].max() / len(found))
 
 
 def accuracies(model, theta, domains):
     """Domain name -> accuracy; ValueError for two domains of one name, of which only one would be told."""
+    check_names(domains)
+    return {domain.name: accuracy(model, theta, domain) for domain in domains}
+
+
+def check_names(domains):
+    """ValueError where two domains have one name."""
     names = [domain.name for domain in domains]
     if len(set(names)) < len(names):
         raise ValueError(f"accuracies: domain names repeat: {names}")
-    return {domain.name: accuracy(model, theta, domain) for domain in domains}
 
 
 def worst_domain(by_name):

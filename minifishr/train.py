@@ -7,10 +7,11 @@ import numpy as np
 
 from .algorithms import idgm
 from .checkpoints import Fit, Row, identity, reached, save_reached
-from .evaluate import accuracies, first_nonfinite
+from .evaluate import check_names, first_nonfinite, largest_share, predictions, share_right
 from .gradients import domain_gradients
 
 AGREEMENT = "mean inner product of domain gradients"
+MOST_PREDICTED = "share of the most frequent prediction"
 
 
 class Diverged(ArithmeticError):
@@ -61,16 +62,30 @@ def check_finite(name, step, info, theta, domains, model, reached):
     raise Diverged(f"{name}: {broken[0]} became non-finite at step {step} {where}".strip(), reached)
 
 
-def accuracy_rows(model, problem):
-    """A `measure` for fit: the accuracy on every domain of a problem, and on the held-out rows of either kind."""
+def accuracy_rows(model, problem, train=True):
+    """A `measure` for fit: the accuracy on every domain of a problem, and on the held-out rows of either kind; and on
+    each test domain the share of the most frequent prediction, which is 1 for a constant predictor.
+
+    Without `train` the rows that are trained on are left out: most of the work, and nothing that a rule looks at.
+    """
     parts = {
-        "accuracy": [*problem.train, *problem.test],
+        "accuracy": [*(problem.train if train else []), *problem.test],
         "validation accuracy": problem.validation,
         "oracle accuracy": problem.oracle,
     }
+    for part in parts.values():
+        check_names(part)
+
+    tested = [domain.name for domain in problem.test]
 
     def measure(theta):
-        return [(n, metric, v) for metric, part in parts.items() for n, v in accuracies(model, theta, part).items()]
+        rows = []
+        for metric, domain in ((metric, domain) for metric, part in parts.items() for domain in part):
+            found = predictions(model, theta, domain.x)
+            rows.append((domain.name, metric, share_right(model, found, domain.y)))
+            if domain.name in tested and metric == "accuracy":
+                rows.append((domain.name, MOST_PREDICTED, largest_share(found)))
+        return rows
 
     return measure
 

@@ -1,7 +1,5 @@
 # ---
 # jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -31,7 +29,10 @@ except ImportError:  # on Colab, say
     from pathlib import Path
 
     source = ".." if Path("../pyproject.toml").exists() else "minifishr"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", f"{source}[notebooks]"], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", f"{source}[notebooks]"],
+        check=True,
+    )
 
 # %%
 import os
@@ -39,8 +40,19 @@ import os
 import matplotlib.pyplot as plt
 import numpy as np
 
-from minifishr import ALGORITHMS, MLP, Domain, accuracies, checks, colored_mnist, fit, full_batch, load_digits, plots
-from minifishr.course import exercise
+from minifishr import (
+    ALGORITHMS,
+    MLP,
+    Domain,
+    accuracies,
+    checks,
+    colored_mnist,
+    fit,
+    full_batch,
+    load_digits,
+    plots,
+)
+from minifishr.course import exercise, figure, panels, passed, recall, reveal, solution
 from minifishr.data import colored, shrink
 from minifishr.gradients import domain_gradients, mean_gradient
 from minifishr.train import accuracy_rows
@@ -62,7 +74,9 @@ everything = [*problem.train, *problem.test]
 fig, axes = plt.subplots(4, 1, figsize=(9, 2.4), layout="constrained")
 for ax, one in zip(axes, everything, strict=True):
     rows = np.concatenate([np.flatnonzero(one.y == label)[:12] for label in (0, 1)])
-    plots.image_row(ax, one.x[rows], problem.shape).set_ylabel(one.name, rotation=0, ha="right", va="center")
+    plots.image_row(ax, one.x[rows], problem.shape).set_ylabel(
+        one.name, rotation=0, ha="right", va="center"
+    )
 axes[0].set_title("label 0", loc="left", fontsize=9)
 axes[0].set_title(f"{problem.name}: label 1", loc="right", fontsize=9)
 plt.show()
@@ -95,29 +109,36 @@ def coloring(images, y, flips):
 exercise("coloring", coloring)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def coloring(images, y, flips):
-    x = np.zeros((len(y), 2, *images.shape[1:]))
-    x[np.arange(len(y)), y ^ flips] = images
-    return x.reshape(len(y), -1)
+coloring = passed("coloring")  # yours if it passed, else the solution
+solution("coloring")
 
-
-feedback = exercise("coloring", coloring)
-assert feedback.passed
-feedback
 
 # %% [markdown]
 # With it, a domain from its three bits. The package draws the same bits in the same order, and makes the same domain.
 
 # %%
-images, s, rng = shrink(digits.images[:500], 14), digits.labels[:500] < 5, np.random.default_rng(1)
+images, s, rng = (
+    shrink(digits.images[:500], 14),
+    digits.labels[:500] < 5,
+    np.random.default_rng(1),
+)
 a = rng.random(500) < 0.25
 b = rng.random(500) < 0.2
 y = (s ^ a).astype(int)
 domain = colored(images, digits.labels[:500], 0.2, np.random.default_rng(1))
-assert np.array_equal(domain.y, y) and np.array_equal(domain.x, coloring(images / 255, y, b))
-print(domain.name, "holds", domain.x.shape, "pixels in [0, 1] and", domain.y.shape, "labels")
+assert np.array_equal(domain.y, y) and np.array_equal(
+    domain.x, coloring(images / 255, y, b)
+)
+print(
+    domain.name,
+    "holds",
+    domain.x.shape,
+    "pixels in [0, 1] and",
+    domain.y.shape,
+    "labels",
+)
 
 # %% [markdown]
 # ## What 75 %, 85 % and 10 % mean
@@ -143,11 +164,17 @@ def close(found, p, n):
     return abs(found - p) <= 4 * (p * (1 - p) / n) ** 0.5
 
 
-shape = (digits.labels[50_000 : 50_000 + tests] < 5).astype(int)  # the digits of the test domain
+shape = (digits.labels[50_000 : 50_000 + tests] < 5).astype(
+    int
+)  # the digits of the test domain
 assert close(np.mean(shape == problem.test[0].y), 0.75, tests)
-for one, agreement in zip(problem.train + problem.test[:1], (0.8, 0.9, 0.1), strict=True):
+for one, agreement in zip(
+    problem.train + problem.test[:1], (0.8, 0.9, 0.1), strict=True
+):
     found = np.mean(color_of(one.x) == one.y)
-    print(f"{one.name}: the color is the label in {100 * found:.1f} % of {len(one.y)} rows")
+    print(
+        f"{one.name}: the color is the label in {100 * found:.1f} % of {len(one.y)} rows"
+    )
     assert close(found, agreement, len(one.y))
 
 # %% [markdown]
@@ -165,15 +192,12 @@ def pooled_color(agreements):
 exercise("pooled_color", pooled_color)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def pooled_color(agreements):
-    return max(np.mean(agreements), 1 - np.mean(agreements))
+pooled_color = passed("pooled_color")  # yours if it passed, else the solution
+solution("pooled_color")
 
-
-feedback = exercise("pooled_color", pooled_color)
-assert feedback.passed and np.isclose(pooled_color(np.array([0.8, 0.9])), 0.85)
-feedback
+# EXTRA assert feedback.passed and np.isclose(pooled_color(np.array([0.8, 0.9])), 0.85)
 
 # %% [markdown]
 # ## Both together
@@ -207,18 +231,13 @@ def joint_table(share, noise, flip):
 exercise("joint_table", joint_table)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def joint_table(share, noise, flip):
-    same = np.eye(2)
-    y_given_s, c_given_y = ((1 - rate) * same + rate * (1 - same) for rate in (noise, flip))
-    return np.einsum("s,sy,yc->scy", [1 - share, share], y_given_s, c_given_y)
+joint_table = passed("joint_table")  # yours if it passed, else the solution
+solution("joint_table")
 
-
-table, feedback = joint_table(0.5, 0.25, 0.2), exercise("joint_table", joint_table)
-assert feedback.passed
-assert np.allclose([table[1, 0, 0] + table[0, 1, 1], table[0, 1, 0] + table[1, 0, 1]], [0.20, 0.15])
-feedback
+# EXTRA table, feedback = joint_table(0.5, 0.25, 0.2), exercise("joint_table", joint_table)
+# EXTRA assert np.allclose([table[1, 0, 0] + table[0, 1, 1], table[0, 1, 0] + table[1, 0, 1]], [0.20, 0.15])
 
 
 # %%
@@ -230,15 +249,11 @@ def bayes_accuracy(table):
 exercise("bayes_accuracy", bayes_accuracy)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def bayes_accuracy(table):
-    return table.max(axis=2).sum()
+bayes_accuracy = passed("bayes_accuracy")  # yours if it passed, else the solution
+solution("bayes_accuracy")
 
-
-feedback = exercise("bayes_accuracy", bayes_accuracy)
-assert feedback.passed
-feedback
 
 # %% [markdown]
 # With the two functions, the best accuracy at every agreement:
@@ -246,14 +261,23 @@ feedback
 # %%
 agreement = np.linspace(0, 1, 101)
 best = np.array([bayes_accuracy(joint_table(0.5, 0.25, 1 - a)) for a in agreement])
-curves = {"color alone": np.maximum(agreement, 1 - agreement), "shape alone": np.full(101, 0.75), "both": best}
-styles = {"color alone": {"color": "#E69F00"}, "shape alone": {"color": "#0072B2", "linestyle": "--"}}
+curves = {
+    "color alone": np.maximum(agreement, 1 - agreement),
+    "shape alone": np.full(101, 0.75),
+    "both": best,
+}
+styles = {
+    "color alone": {"color": "#E69F00"},
+    "shape alone": {"color": "#0072B2", "linestyle": "--"},
+}
 styles["both"] = {"color": "#000000", "linestyle": ":", "linewidth": 3}
 fig, ax = plt.subplots(figsize=(5.5, 3.2), layout="constrained")
 labels = {"xlabel": "share of rows whose color is the label", "ylabel": "best accuracy"}
 plots.lines(ax, agreement, curves, styles, **labels)
 plt.show()
-assert np.allclose(best, np.maximum(curves["color alone"], 0.75)) and np.isclose(best[80], 0.8)
+assert np.allclose(best, np.maximum(curves["color alone"], 0.75)) and np.isclose(
+    best[80], 0.8
+)
 
 # %% [markdown]
 # Between 25 % and 75 % the shape decides. Beyond, the color does, and the shape is of no use for the answer. Both training domains lie beyond. So the shortcut is no
@@ -272,28 +296,51 @@ def grey(domain):
 
 
 def trained(problem, seed=0, every=5):
-    theta, measure = model.init(np.random.default_rng(seed), np.float32), accuracy_rows(model, problem)
-    erm = ALGORITHMS["erm"](model, lr=0.002)  # fewer steps than published, and longer ones
-    return fit(erm, theta, full_batch(problem.train), steps, measure=measure, every=every)
+    theta, measure = (
+        model.init(np.random.default_rng(seed), np.float32),
+        accuracy_rows(model, problem),
+    )
+    erm = ALGORITHMS["erm"](
+        model, lr=0.002
+    )  # fewer steps than published, and longer ones
+    return fit(
+        erm, theta, full_batch(problem.train), steps, measure=measure, every=every
+    )
 
 
 model, steps = MLP((392, 64, 1)), 40 if SHORT else 150
-problem, held_out = problem._replace(validation=[]), problem.validation  # rows that training does not see
-colorless = problem._replace(train=[grey(d) for d in problem.train], test=problem.test[1:])
+problem, held_out = (
+    problem._replace(validation=[]),
+    problem.validation,
+)  # rows that training does not see
+colorless = problem._replace(
+    train=[grey(d) for d in problem.train], test=problem.test[1:]
+)
 # %%
-assert np.array_equal(grey(problem.test[0]).x, problem.test[1].x)  # the package's grey domain
+assert np.array_equal(
+    grey(problem.test[0]).x, problem.test[1].x
+)  # the package's grey domain
 fits = {"ERM": trained(problem), "ERM on grey images": trained(colorless)}
 percent = {"color alone": {"+80%": 80, "+90%": 90, "-90%": 10}}
 percent["shape alone"] = dict.fromkeys(("+80%", "+90%", "-90%", "grey"), 75)
-for (name, found), where in zip(fits.items(), (everything, colorless.train + colorless.test), strict=True):
-    percent[name] = {d: round(100 * v) for d, v in accuracies(model, found.theta, where).items()}
-assert all(abs(percent["ERM"][name] - best) <= 5 for name, best in percent["color alone"].items())
+for (name, found), where in zip(
+    fits.items(), (everything, colorless.train + colorless.test), strict=True
+):
+    percent[name] = {
+        d: round(100 * v) for d, v in accuracies(model, found.theta, where).items()
+    }
+assert all(
+    abs(percent["ERM"][name] - best) <= 5
+    for name, best in percent["color alone"].items()
+)
 assert 60 < percent["ERM on grey images"]["grey"] < 75
 
 # %%
 styles = plots.domain_styles(["+80%", "+90%"], ["-90%", "grey"])
 fig, ax = plt.subplots(figsize=(8, 3.2), layout="constrained")
-plots.bars(ax, percent, styles, ylabel="accuracy in percent", ylim=(0, 118), title=problem.name)
+plots.bars(
+    ax, percent, styles, ylabel="accuracy in percent", ylim=(0, 118), title=problem.name
+)
 ax.legend(ncols=4, loc="upper center", fontsize=8)
 plt.show()
 
@@ -307,10 +354,14 @@ plt.show()
 fig, axes = plt.subplots(1, 2, figsize=(8, 2.8), layout="constrained", sharey=True)
 for ax, (name, found) in zip(axes, fits.items(), strict=True):
     rows = [row for row in found.history if row.metric == "accuracy"]
-    curves = {d: [[row.value for row in rows if row.domain == d]] for d in styles if d in {row.domain for row in rows}}
-    plots.accuracy_curves(ax, sorted({row.step for row in rows}), curves, styles, level=75).set_title(
-        f"{name}, {digits.name}", fontsize=9
-    )
+    curves = {
+        d: [[row.value for row in rows if row.domain == d]]
+        for d in styles
+        if d in {row.domain for row in rows}
+    }
+    plots.accuracy_curves(
+        ax, sorted({row.step for row in rows}), curves, styles, level=75
+    ).set_title(f"{name}, {digits.name}", fontsize=9)
 axes[0].legend(fontsize=8, loc=(0.7, 0.17))
 axes[0].set_ylabel("accuracy in percent")
 plt.show()
@@ -334,16 +385,11 @@ def swapped(model, theta, x):
 exercise("swapped", swapped)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def swapped(model, theta, x):
-    other = x.reshape(len(x), 2, -1)[:, ::-1].reshape(len(x), -1)
-    return np.mean((model.logits(theta, x) > 0) != (model.logits(theta, other) > 0))
+swapped = passed("swapped")  # yours if it passed, else the solution
+solution("swapped")
 
-
-feedback = exercise("swapped", swapped)
-assert feedback.passed
-feedback
 
 # %% [markdown]
 # **Guess first.** In what share of the test rows does ERM's answer equal the color? In what share does it change when only the color changes? And for the network
@@ -353,9 +399,13 @@ feedback
 test, theta = problem.test[0], fits["ERM"].theta
 z, color = model.logits(theta, test.x)[:, 0], color_of(test.x)
 follows, changes = np.mean((z > 0) == color), swapped(model, theta, test.x)
-print(f"the answer is the color in {100 * follows:.1f} % of the rows, and changes with it in {100 * changes:.1f} %")
+print(
+    f"the answer is the color in {100 * follows:.1f} % of the rows, and changes with it in {100 * changes:.1f} %"
+)
 assert min(follows, changes) > 0.9
-assert swapped(model, fits["ERM on grey images"].theta, grey(test).x) == 0  # its two channels are equal
+assert (
+    swapped(model, fits["ERM on grey images"].theta, grey(test).x) == 0
+)  # its two channels are equal
 right = [accuracies(model, theta, [d]).popitem()[1] for d in held_out]
 print("held-out rows of the training domains:", *(f"{100 * v:.1f} %" for v in right))
 assert np.all(np.abs(np.array(right) - [0.8, 0.9]) < 0.05)
@@ -372,11 +422,16 @@ votes, style = {}, {"best": {"color": "#777777"}, "ERM": plots.method_style("erm
 assert np.round([np.log(0.75 / 0.25), np.log(0.85 / 0.15)], 2).tolist() == [1.10, 1.73]
 for s, c in ((0, 0), (1, 0), (0, 1), (1, 1)):
     best = (2 * s - 1) * np.log(0.75 / 0.25) + (2 * c - 1) * np.log(0.85 / 0.15)
-    votes[f"shape {s}, color {c}"] = {"best": best, "ERM": z[(shape == s) & (color == c)].mean()}
+    votes[f"shape {s}, color {c}"] = {
+        "best": best,
+        "ERM": z[(shape == s) & (color == c)].mean(),
+    }
 logits = [pair["ERM"] for pair in votes.values()]
 assert logits == sorted(logits) and logits[1] < 0 < logits[2]
 fig, ax = plt.subplots(figsize=(6, 3), layout="constrained")
-plots.bars(ax, votes, style, ylabel="mean logit", title=digits.name).axhline(0, color="black", linewidth=0.8)
+plots.bars(ax, votes, style, ylabel="mean logit", title=digits.name).axhline(
+    0, color="black", linewidth=0.8
+)
 plt.show()
 
 # %% [markdown]
@@ -389,20 +444,38 @@ plt.show()
 # **Guess first.** At 50 %? At 70 %, where the shape is still the better of the two?
 
 # %%
-shares, seeds, found = (0.5, 0.75, 0.9) if SHORT else (0.5, 0.6, 0.7, 0.75, 0.8, 0.9), (0,) if SHORT else (0, 1), {}
+shares, seeds, found = (
+    (0.5, 0.75, 0.9) if SHORT else (0.5, 0.6, 0.7, 0.75, 0.8, 0.9),
+    (0,) if SHORT else (0, 1),
+    {},
+)
 options = {"count": count, "test_count": tests, "dtype": np.float32}
 for share in shares:
-    other = colored_mnist(digits, flip_rates=(1 - share, 1 - share), **options)._replace(validation=[])
+    other = colored_mnist(
+        digits, flip_rates=(1 - share, 1 - share), **options
+    )._replace(validation=[])
     thetas = [trained(other, seed, every=steps).theta for seed in seeds]
-    found[share] = [100 * accuracies(model, theta, other.test)["-90%"] for theta in thetas]
+    found[share] = [
+        100 * accuracies(model, theta, other.test)["-90%"] for theta in thetas
+    ]
     print(f"{100 * share:.0f} %:", *(f"{v:.1f} %" for v in found[share]))
 assert min(found[0.5]) > 60 and max(found[0.9]) < 20 and max(found[0.75]) < 50
 assert abs(np.mean(found[0.5]) - percent["ERM on grey images"]["grey"]) < 5
 # %%
 fig, ax = plt.subplots(figsize=(5.5, 3.2), layout="constrained")
-ax.plot([0.5, 0.75, 0.75, 0.9], [75, 75, 10, 10], color="#777777", linestyle=":", label="best predictor in training")
+ax.plot(
+    [0.5, 0.75, 0.75, 0.9],
+    [75, 75, 10, 10],
+    color="#777777",
+    linestyle=":",
+    label="best predictor in training",
+)
 plots.points(ax, found, "ERM", **plots.method_style("erm"))
-ax.set(xlabel="share of rows whose color is the label", ylabel="test accuracy in percent", ylim=(0, 100))
+ax.set(
+    xlabel="share of rows whose color is the label",
+    ylabel="test accuracy in percent",
+    ylim=(0, 100),
+)
 ax.set_title(digits.name)
 ax.legend(fontsize=8)
 plt.show()
@@ -423,9 +496,13 @@ start = model.init(np.random.default_rng(0))
 g = domain_gradients(model, start, problem.train)[1]
 assert np.allclose(g.mean(axis=0), mean_gradient(model, start, x, y))
 poured = trained(problem._replace(train=[Domain("pooled", x, y)]), every=steps)
-assert np.mean((model.logits(poured.theta, test.x)[:, 0] > 0) == (z > 0)) > 0.99  # float32 rounds
+assert (
+    np.mean((model.logits(poured.theta, test.x)[:, 0] > 0) == (z > 0)) > 0.99
+)  # float32 rounds
 (verdict,) = checks.verified(names=["gradient_of_copied_rows_is_the_same"])
-print(verdict.identity.statement, f"largest relative error {verdict.error:.0e}", sep="\n")
+print(
+    verdict.identity.statement, f"largest relative error {verdict.error:.0e}", sep="\n"
+)
 assert verdict.passed
 
 # %% [markdown]

@@ -1,7 +1,5 @@
 # ---
 # jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -31,7 +29,10 @@ except ImportError:  # on Colab, say
     from pathlib import Path
 
     source = ".." if Path("../pyproject.toml").exists() else "minifishr"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", f"{source}[notebooks]"], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", f"{source}[notebooks]"],
+        check=True,
+    )
 
 # %%
 import os
@@ -42,7 +43,7 @@ import numpy as onp  # for constants, as in the package
 from autograd import core, grad, tracer, value_and_grad
 
 from minifishr import MLP, Domain, accuracy, checks, per_sample_losses, plots, risk
-from minifishr.course import exercise
+from minifishr.course import exercise, figure, panels, passed, recall, reveal, solution
 from minifishr.gradients import mean_gradient
 from minifishr.losses import losses, sigmoid
 
@@ -59,28 +60,55 @@ SHORT = "MINIFISHR_FAST" in os.environ  # smaller sizes, for the tests
 # %%
 rng, n = onp.random.default_rng(0), 200
 y, t = onp.arange(n) % 2, onp.pi * rng.random(n)
-x = onp.stack([onp.cos(t) * (1 - 2 * y) + y - 0.5, onp.sin(t) * (1 - 2 * y) + y / 2 - 0.25], axis=1)
+x = onp.stack(
+    [onp.cos(t) * (1 - 2 * y) + y - 0.5, onp.sin(t) * (1 - 2 * y) + y / 2 - 0.25],
+    axis=1,
+)
 x = x + 0.15 * rng.normal(size=(n, 2))
 model = MLP((2, 16, 1))
 theta, line = 2 * model.init(rng), onp.linspace(-2, 2, 401)
-theta[model.blocks["b1"]] = rng.normal(size=16)  # so that not all kinks go through the origin
+theta[model.blocks["b1"]] = rng.normal(
+    size=16
+)  # so that not all kinks go through the origin
 z = model.logits(theta, onp.stack([line, 0 * line], axis=1))[:, 0]
 kinks = onp.abs(onp.diff(z, 2)) > 1e-9
-assert 0 < kinks.sum() <= 2 * 16  # a kink between two points of the grid changes the slope twice
+assert (
+    0 < kinks.sum() <= 2 * 16
+)  # a kink between two points of the grid changes the slope twice
 
 
 # %%
 def show(ax, theta):
     grid = onp.linspace(-2, 2, 61)
-    p = sigmoid(model.logits(theta, onp.stack(onp.meshgrid(grid, grid), axis=-1).reshape(-1, 2))).reshape(61, 61)
-    plots.contours(ax, grid, grid, p, onp.linspace(0, 1, 11), xlabel="$x_1$", ylabel="$x_2$")
-    for label, style in ((0, {"marker": "o", "color": "black"}), (1, {"marker": "s", "color": "white"})):
-        ax.plot(*x[y == label].T, linestyle="", markersize=3.5, markeredgecolor="#777777", **style)
+    p = sigmoid(
+        model.logits(theta, onp.stack(onp.meshgrid(grid, grid), axis=-1).reshape(-1, 2))
+    ).reshape(61, 61)
+    plots.contours(
+        ax, grid, grid, p, onp.linspace(0, 1, 11), xlabel="$x_1$", ylabel="$x_2$"
+    )
+    for label, style in (
+        (0, {"marker": "o", "color": "black"}),
+        (1, {"marker": "s", "color": "white"}),
+    ):
+        ax.plot(
+            *x[y == label].T,
+            linestyle="",
+            markersize=3.5,
+            markeredgecolor="#777777",
+            **style,
+        )
 
 
 fig, axes = plt.subplots(1, 2, figsize=(8.5, 3.4), layout="constrained")
 show(axes[0], theta)
-plots.lines(axes[1], line, {"logit": z}, {"logit": {}}, xlabel="$x_1$, with $x_2 = 0$", ylabel="logit")
+plots.lines(
+    axes[1],
+    line,
+    {"logit": z},
+    {"logit": {}},
+    xlabel="$x_1$, with $x_2 = 0$",
+    ylabel="logit",
+)
 plt.show()
 
 # %% [markdown]
@@ -98,7 +126,10 @@ plt.show()
 # what a layer is. The network by hand:
 
 # %%
-parts = {name: theta[block].reshape(model.shapes[name]) for name, block in model.blocks.items()}
+parts = {
+    name: theta[block].reshape(model.shapes[name])
+    for name, block in model.blocks.items()
+}
 print({name: part.shape for name, part in parts.items()}, "d =", model.d)
 W1, b1, W2, b2 = parts.values()
 by_hand = np.maximum(x @ W1 + b1, 0) @ W2 + b2
@@ -117,17 +148,13 @@ def parameter_count(sizes):
 exercise("parameter_count", parameter_count)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def parameter_count(sizes):
-    sizes = onp.array(sizes)
-    return onp.sum((sizes[:-1] + 1) * sizes[1:])
+parameter_count = passed("parameter_count")  # yours if it passed, else the solution
+solution("parameter_count")
 
-
-feedback = exercise("parameter_count", parameter_count)
-assert feedback.passed and parameter_count((2, 16, 1)) == 65
-assert parameter_count((392, 390, 390, 1)) == 306_151
-feedback
+# EXTRA assert feedback.passed and parameter_count((2, 16, 1)) == 65
+# EXTRA assert parameter_count((392, 390, 390, 1)) == 306_151
 
 # %% [markdown]
 # The network here has 65 parameters. That of the Colored MNIST experiments, with two hidden layers of 390 units, has 306 151.
@@ -150,17 +177,31 @@ formulas = {
     "stable": lambda z: onp.maximum(z, 0) + onp.log1p(onp.exp(-abs(z))),
 }
 with onp.errstate(all="ignore"):
-    values = {z: [float(formula(onp.float64(z))) for formula in formulas.values()] for z in (36, 40, 700, 710, -40)}
+    values = {
+        z: [float(formula(onp.float64(z))) for formula in formulas.values()]
+        for z in (36, 40, 700, 710, -40)
+    }
 assert onp.isfinite(values[36]).all() and values[40] == [onp.inf, 40, 40]
 assert values[700] == [onp.inf, 700, 700] and values[710] == [onp.inf, onp.inf, 710]
-assert values[-40][:2] == [0, 0] and onp.isclose(values[-40][2], onp.exp(-40.0), rtol=1e-12, atol=0)
+assert values[-40][:2] == [0, 0] and onp.isclose(
+    values[-40][2], onp.exp(-40.0), rtol=1e-12, atol=0
+)
 # %%
 sizes, logs = onp.logspace(0, 3, 61), {"xscale": "log", "yscale": "log"}
 fig, axes = plt.subplots(1, 2, figsize=(8.5, 3), layout="constrained", sharey=True)
-for ax, z, title in ((axes[0], sizes, "z > 0"), (axes[1], -sizes[sizes < 700], "z < 0")):
+for ax, z, title in (
+    (axes[0], sizes, "z > 0"),
+    (axes[1], -sizes[sizes < 700], "z < 0"),
+):
     with onp.errstate(all="ignore"):
-        off = {name: abs(formula(z) / onp.logaddexp(0, z) - 1) for name, formula in formulas.items()}
-    off = {name: onp.clip(onp.nan_to_num(error, nan=1, posinf=1), 1e-17, 1) for name, error in off.items()}
+        off = {
+            name: abs(formula(z) / onp.logaddexp(0, z) - 1)
+            for name, formula in formulas.items()
+        }
+    off = {
+        name: onp.clip(onp.nan_to_num(error, nan=1, posinf=1), 1e-17, 1)
+        for name, error in off.items()
+    }
     plots.lines(ax, abs(z), off, title=title, xlabel="size of z", **logs)
 axes[0].set_ylabel("relative error, at most 1")
 plt.show()
@@ -186,16 +227,11 @@ def stable_loss(z, y):
 exercise("stable_loss", stable_loss)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def stable_loss(z, y):
-    z = onp.where(y == 1, -z, z)
-    return onp.maximum(z, 0) + onp.log1p(onp.exp(-onp.abs(z)))
+stable_loss = passed("stable_loss")  # yours if it passed, else the solution
+solution("stable_loss")
 
-
-feedback = exercise("stable_loss", stable_loss)
-assert feedback.passed
-feedback
 
 # %% [markdown]
 # ## Softmax, for k classes
@@ -205,11 +241,18 @@ feedback
 
 # %%
 with onp.errstate(all="ignore"):
-    assert onp.isinf([formulas["-log(1 - p)"](onp.float32(18)), formulas["log(1 + exp(z))"](onp.float32(89))]).all()
+    assert onp.isinf(
+        [
+            formulas["-log(1 - p)"](onp.float32(18)),
+            formulas["log(1 + exp(z))"](onp.float32(89)),
+        ]
+    ).all()
 z, labels = rng.normal(size=(5, 2)), onp.array([0, 1, 1, 0, 1])
 assert onp.allclose(losses(z, labels), losses(z[:, 1:] - z[:, :1], labels))
 assert onp.allclose(losses(z + 700, labels), losses(z, labels))
-assert onp.isclose(risk(model, theta, x, y), onp.mean(per_sample_losses(model, theta, x, y)))
+assert onp.isclose(
+    risk(model, theta, x, y), onp.mean(per_sample_losses(model, theta, x, y))
+)
 
 # %% [markdown]
 # The last line is the *risk*: $R(\theta) = \frac1n \sum_i \ell_i$, the mean of the losses of a domain's $n$ samples.
@@ -228,16 +271,11 @@ def softmax_delta(z, y):
 exercise("softmax_delta", softmax_delta)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def softmax_delta(z, y):
-    e = onp.exp(z - z.max(axis=1, keepdims=True))
-    return e / e.sum(axis=1, keepdims=True) - onp.eye(z.shape[1])[y]
+softmax_delta = passed("softmax_delta")  # yours if it passed, else the solution
+solution("softmax_delta")
 
-
-feedback = exercise("softmax_delta", softmax_delta)
-assert feedback.passed
-feedback
 
 # %% [markdown]
 # ## The reverse pass, by hand
@@ -261,16 +299,11 @@ def backward(x, W, b, above):
 exercise("backward", backward)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def backward(x, W, b, above):
-    delta = above * (x @ W + b > 0)
-    return onp.concatenate([(delta @ W.T).ravel(), (x.T @ delta).ravel(), delta.sum(axis=0)])
+backward = passed("backward")  # yours if it passed, else the solution
+solution("backward")
 
-
-feedback = exercise("backward", backward)
-assert feedback.passed
-feedback
 
 # %% [markdown]
 # Two layers, with that function for the first one. The result is as long as $\theta$, and equals what autograd finds.
@@ -280,7 +313,9 @@ a = onp.maximum(x @ W1 + b1, 0)
 delta = (sigmoid(a @ W2 + b2) - y[:, None]) / n
 first = backward(x, W1, b1, delta @ W2.T)[x.size :]  # the gradient in x is not needed
 g = onp.concatenate([first, (a.T @ delta).ravel(), delta.sum(axis=0)])
-assert g.shape == theta.shape and onp.allclose(g, mean_gradient(model, theta, x, y), rtol=1e-10, atol=1e-14)
+assert g.shape == theta.shape and onp.allclose(
+    g, mean_gradient(model, theta, x, y), rtol=1e-10, atol=1e-14
+)
 
 # %% [markdown]
 # ## What autograd records
@@ -307,12 +342,19 @@ _, end = tracer.trace(Recorded.new_root(), expression, 0.5)
 tape, slopes = list(tracer.toposort(end)), {end: 1.0}  # from the result back to t
 for node in tape:
     for parent, part in zip(node.parents, node.vjp(slopes[node]), strict=True):
-        slopes[parent] = slopes.get(parent, 0.0) + part  # t is used twice: its parts add up
-print("forward ", *(f"{node.name} {node.value:.3f}" for node in reversed(tape)), sep="   ")
+        slopes[parent] = (
+            slopes.get(parent, 0.0) + part
+        )  # t is used twice: its parts add up
+print(
+    "forward ", *(f"{node.name} {node.value:.3f}" for node in reversed(tape)), sep="   "
+)
 print("backward", *(f"{node.name} {slopes[node]:.3f}" for node in tape), sep="   ")
 assert onp.isclose(slopes[tape[-1]], grad(expression)(0.5), rtol=1e-14)
 _, end = tracer.trace(Recorded.new_root(), lambda t: risk(model, t, x, y), theta)
-print("the risk of the network:", *(node.name for node in reversed(list(tracer.toposort(end)))))
+print(
+    "the risk of the network:",
+    *(node.name for node in reversed(list(tracer.toposort(end)))),
+)
 
 # %% [markdown]
 # The first line shows each value, the second one the derivative of the result in each value. The loop is the whole of reverse-mode differentiation. On the network's tape `unpack`
@@ -330,16 +372,32 @@ print("the risk of the network:", *(node.name for node in reversed(list(tracer.t
 # **Guess first.** Which $h$ is best for each of the two, and how many digits are then right?
 
 # %%
-guides = {n: {"color": "#777777", "linestyle": s} for n, s in {"h": "--", "h squared": ":", "1e-16 / h": "-."}.items()}
+guides = {
+    n: {"color": "#777777", "linestyle": s}
+    for n, s in {"h": "--", "h squared": ":", "1e-16 / h": "-."}.items()
+}
 h, u = onp.logspace(-14, -1, 53), rng.normal(size=model.d) / model.d**0.5
-plus, minus, here = (onp.array([risk(model, theta + s * u, x, y) for s in sign * h]) for sign in (1, -1, 0))
-errors = {"forward": abs((plus - here) / h - g @ u), "central": abs((plus - minus) / (2 * h) - g @ u)}
-switch = next(s for s in h if not checks.same_pattern(model, [theta + s * u, theta - s * u], x))
+plus, minus, here = (
+    onp.array([risk(model, theta + s * u, x, y) for s in sign * h])
+    for sign in (1, -1, 0)
+)
+errors = {
+    "forward": abs((plus - here) / h - g @ u),
+    "central": abs((plus - minus) / (2 * h) - g @ u),
+}
+switch = next(
+    s for s in h if not checks.same_pattern(model, [theta + s * u, theta - s * u], x)
+)
 fig, ax = plt.subplots(figsize=(6, 3.6), layout="constrained")
-plots.lines(ax, h, errors | {"h": h, "h squared": h**2, "1e-16 / h": 1e-16 / h}, guides, **logs).axvline(switch, c="k")
+plots.lines(
+    ax, h, errors | {"h": h, "h squared": h**2, "1e-16 / h": 1e-16 / h}, guides, **logs
+).axvline(switch, c="k")
 ax.set(xlabel="step h", ylabel="error", ylim=(1e-14, 1))
 plt.show()
-assert errors["central"][35] < 1e-9 < errors["forward"][35] and errors["forward"][24] < 1e-7  # h = 6e-6 and 1e-8
+assert (
+    errors["central"][35] < 1e-9 < errors["forward"][35]
+    and errors["forward"][24] < 1e-7
+)  # h = 6e-6 and 1e-8
 
 # %% [markdown]
 # A V in both cases. The truncation error falls with $h$, the rounding error grows. They are equal at about $h = \sqrt{10^{-16}} = 10^{-8}$ for the forward difference, and at
@@ -358,16 +416,14 @@ def numerical_gradient(model, theta, x, y):
 exercise("numerical_gradient", numerical_gradient)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def numerical_gradient(model, theta, x, y, h=1e-5):
-    steps = h * onp.eye(model.d)
-    return [(risk(model, theta + s, x, y) - risk(model, theta - s, x, y)) / (2 * h) for s in steps]
+numerical_gradient = passed(
+    "numerical_gradient"
+)  # yours if it passed, else the solution
+solution("numerical_gradient")
 
-
-feedback = exercise("numerical_gradient", numerical_gradient)
-assert feedback.passed and onp.allclose(numerical_gradient(model, theta, x, y), g, atol=1e-6)
-feedback
+# EXTRA assert feedback.passed and onp.allclose(numerical_gradient(model, theta, x, y), g, atol=1e-6)
 
 # %% [markdown]
 # It takes $2 d$ evaluations. So it is a check, and no way to train.
@@ -380,13 +436,18 @@ feedback
 # **Guess first.** Which of the two checks notices which mistake?
 
 # %%
-names = ["per_sample_gradients_are_finite_differences", "classifier_gradient_is_features_times_residual"]
+names = [
+    "per_sample_gradients_are_finite_differences",
+    "classifier_gradient_is_features_times_residual",
+]
 assert all(verdict.passed for verdict in checks.verified(names=names))
 noticed = {}
 for part in ("taps", "losses"):  # the taps give the deltas
     with checks.broken(part):
         noticed[part] = [not verdict.passed for verdict in checks.verified(names=names)]
-    print(f"{part} wrong: noticed by differences: {noticed[part][0]}, by the formula: {noticed[part][1]}")
+    print(
+        f"{part} wrong: noticed by differences: {noticed[part][0]}, by the formula: {noticed[part][1]}"
+    )
 assert noticed == {"taps": [True, True], "losses": [False, True]}
 
 # %% [markdown]
@@ -405,12 +466,26 @@ assert noticed == {"taps": [True, True], "losses": [False, True]}
 # | `np.log(1 + np.exp(t))` at 710 | the gradient is NaN | the stable formula |
 
 # %%
-relu, t, kept = minifishr.mlp.relu, onp.array([3.0, 4.0, 6.0]), onp.array([True, False, True])
-assert [grad(relu)(0.0), grad(lambda z: np.maximum(z, 0.0))(0.0), (relu(1e-5) - relu(-1e-5)) / 2e-5] == [0, 0.5, 0.5]
+relu, t, kept = (
+    minifishr.mlp.relu,
+    onp.array([3.0, 4.0, 6.0]),
+    onp.array([True, False, True]),
+)
+assert [
+    grad(relu)(0.0),
+    grad(lambda z: np.maximum(z, 0.0))(0.0),
+    (relu(1e-5) - relu(-1e-5)) / 2e-5,
+] == [0, 0.5, 0.5]
 black = mean_gradient(model, model.init(rng), onp.zeros((1, 2)), onp.array([1]))
 assert onp.all(black[model.blocks["b1"]] == 0)  # with 1/2 it would not be
-assert grad(lambda t: np.sum(t, where=kept))(t).tolist() == [1, 1, 1] != grad(lambda t: np.sum(t * kept))(t).tolist()
-assert onp.allclose(grad(lambda t: np.var(t, correction=1))(t), grad(lambda t: np.var(t, ddof=0))(t))
+assert (
+    grad(lambda t: np.sum(t, where=kept))(t).tolist()
+    == [1, 1, 1]
+    != grad(lambda t: np.sum(t * kept))(t).tolist()
+)
+assert onp.allclose(
+    grad(lambda t: np.var(t, correction=1))(t), grad(lambda t: np.var(t, ddof=0))(t)
+)
 with onp.errstate(all="ignore"):
     assert onp.isnan(grad(lambda t: np.linalg.norm(t) ** 2)(0 * t)).all()
     assert onp.isnan(grad(lambda t: np.log(1 + np.exp(t)))(710.0))
@@ -428,7 +503,15 @@ for _ in range(steps):
 assert accuracy(model, trained, Domain("arcs", x, y)) > 0.85 and path[-1] < path[0] / 2
 fig, axes = plt.subplots(1, 2, figsize=(8.5, 3.4), layout="constrained")
 show(axes[0], trained)
-plots.lines(axes[1], range(1, steps + 1), {"risk": path}, {"risk": {}}, xlabel="step", ylabel="risk", yscale="log")
+plots.lines(
+    axes[1],
+    range(1, steps + 1),
+    {"risk": path},
+    {"risk": {}},
+    xlabel="step",
+    ylabel="risk",
+    yscale="log",
+)
 plt.show()
 
 # %% [markdown]

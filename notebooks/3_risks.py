@@ -1,7 +1,5 @@
 # ---
 # jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -30,7 +28,10 @@ except ImportError:  # on Colab, say
     from pathlib import Path
 
     source = ".." if Path("../pyproject.toml").exists() else "minifishr"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", f"{source}[notebooks]"], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", f"{source}[notebooks]"],
+        check=True,
+    )
 
 # %%
 import os
@@ -40,9 +41,20 @@ import numpy as np
 from autograd import grad, value_and_grad
 from scipy.optimize import minimize
 
-from minifishr import MLP, Domain, accuracies, checks, colored_mnist, fit, full_batch, load_digits, plots, risks
+from minifishr import (
+    MLP,
+    Domain,
+    accuracies,
+    checks,
+    colored_mnist,
+    fit,
+    full_batch,
+    load_digits,
+    plots,
+    risks,
+)
 from minifishr.algorithms import ALGORITHMS, irm, vrex
-from minifishr.course import exercise
+from minifishr.course import exercise, figure, panels, passed, recall, reveal, solution
 from minifishr.optimizers import adam
 
 SHORT = "MINIFISHR_FAST" in os.environ  # smaller sizes, for the tests
@@ -58,13 +70,22 @@ SHORT = "MINIFISHR_FAST" in os.environ  # smaller sizes, for the tests
 # is a point in a plane.
 
 # %%
-kinds = [(sign, a, c) for sign in (-1, 1) for a in (-1, 1) for c in (-1, 1)]  # label, shape agrees, color agrees
+kinds = [
+    (sign, a, c) for sign in (-1, 1) for a in (-1, 1) for c in (-1, 1)
+]  # label, shape agrees, color agrees
 
 
 def counted(name, p):
-    counts = [round(40 * (0.75 if a > 0 else 0.25) * (p if c > 0 else 1 - p)) for _, a, c in kinds]
-    x = np.repeat([[sign * a, sign * c] for sign, a, c in kinds], counts, axis=0).astype(float)
-    return Domain(name, x, np.repeat([sign > 0 for sign, _, _ in kinds], counts).astype(int))
+    counts = [
+        round(40 * (0.75 if a > 0 else 0.25) * (p if c > 0 else 1 - p))
+        for _, a, c in kinds
+    ]
+    x = np.repeat(
+        [[sign * a, sign * c] for sign, a, c in kinds], counts, axis=0
+    ).astype(float)
+    return Domain(
+        name, x, np.repeat([sign > 0 for sign, _, _ in kinds], counts).astype(int)
+    )
 
 
 model, styles = MLP((2, 1)), plots.domain_styles(["+80%", "+90%"], ["-90%"])
@@ -84,8 +105,13 @@ for domain, p in zip([*train, test], (0.8, 0.9, 0.1), strict=True):
 # %%
 erm, invariant = np.array([np.log(3), np.log(17 / 3), 0]), np.array([np.log(3), 0, 0])
 assert np.allclose(grad(lambda t: risks(model, t, train).mean())(erm), 0)
-found = {n: accuracies(model, t, [*train, test]) for n, t in (("ERM", erm), ("invariant", invariant))}
-assert list(found["ERM"].values()) == [0.8, 0.9, 0.1] and set(found["invariant"].values()) == {0.75}
+found = {
+    n: accuracies(model, t, [*train, test])
+    for n, t in (("ERM", erm), ("invariant", invariant))
+}
+assert list(found["ERM"].values()) == [0.8, 0.9, 0.1] and set(
+    found["invariant"].values()
+) == {0.75}
 fig, ax = plt.subplots(figsize=(5, 2.8), layout="constrained")
 plots.bars(ax, found, styles=styles, ylabel="accuracy", ylim=(0, 1.15))
 ax.legend(ncols=3, fontsize=8)
@@ -105,14 +131,36 @@ plt.show()
 # **Guess first.** In the plane of the two weights, where is each penalty zero: at a point, on a line, on a curve?
 
 # %%
-a, methods, logs = np.linspace(-0.6, 2.4, 31 if SHORT else 61), {"V-REx": vrex, "IRM": irm}, {}
-plane, levels = [[np.array([u, v, 0]) for u in a] for v in a], [-4.5, *np.arange(-3.5, 0.1, 0.5)]
+a, methods, logs = (
+    np.linspace(-0.6, 2.4, 31 if SHORT else 61),
+    {"V-REx": vrex, "IRM": irm},
+    {},
+)
+plane, levels = (
+    [[np.array([u, v, 0]) for u in a] for v in a],
+    [-4.5, *np.arange(-3.5, 0.1, 0.5)],
+)
 fig, axes = plt.subplots(1, 2, figsize=(8.5, 3.8), layout="constrained")
 for ax, (name, module) in zip(axes, methods.items(), strict=True):
-    logs[name] = np.log10([[max(module.penalty(model, t, train), 5e-5) for t in row] for row in plane])
-    plots.contours(ax, a, a, logs[name], levels, title=f"log10 P of {name}", xlabel="shape", ylabel="color")
-    ax.plot(*erm[:2], "X", color="white", markeredgecolor="black", markersize=9, label="ERM")
-    ax.plot(*invariant[:2], "o", color="white", markeredgecolor="black", label="invariant")
+    logs[name] = np.log10(
+        [[max(module.penalty(model, t, train), 5e-5) for t in row] for row in plane]
+    )
+    plots.contours(
+        ax,
+        a,
+        a,
+        logs[name],
+        levels,
+        title=f"log10 P of {name}",
+        xlabel="shape",
+        ylabel="color",
+    )
+    ax.plot(
+        *erm[:2], "X", color="white", markeredgecolor="black", markersize=9, label="ERM"
+    )
+    ax.plot(
+        *invariant[:2], "o", color="white", markeredgecolor="black", label="invariant"
+    )
 axes[1].legend(fontsize=8, loc="lower left")
 plt.show()
 # %% [markdown]
@@ -138,10 +186,16 @@ for w in np.random.default_rng(0).normal(size=(20, 2)):
     R = risks(model, np.array([*w, 0]), train)
     assert np.isclose(R[0] - R[1], (0.8 - 0.9) * (h(w[0] + w[1]) - h(w[0] - w[1])))
 on_line = [risks(model, np.array([w, 0, 0]), train) for w in a]
-assert np.allclose(np.ptp(on_line, axis=1), 0) and np.argmin(np.mean(on_line, axis=1)) == np.argmin(abs(a - np.log(3)))
-paper, domainbed = (vrex.penalty(model, erm, train, convention=name) for name in ("paper", "domainbed"))
+assert np.allclose(np.ptp(on_line, axis=1), 0) and np.argmin(
+    np.mean(on_line, axis=1)
+) == np.argmin(abs(a - np.log(3)))
+paper, domainbed = (
+    vrex.penalty(model, erm, train, convention=name) for name in ("paper", "domainbed")
+)
 R = risks(model, erm, train)
-assert np.allclose([paper, domainbed], [(R[0] - R[1]) ** 2, R.var()]) and np.isclose(paper, 4 * domainbed)
+assert np.allclose([paper, domainbed], [(R[0] - R[1]) ** 2, R.var()]) and np.isclose(
+    paper, 4 * domainbed
+)
 
 # %% [markdown]
 # ## V-REx: what $\lambda$ multiplies
@@ -171,15 +225,11 @@ def vrex_conventions(R):
 exercise("vrex_conventions", vrex_conventions)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def vrex_conventions(R):
-    return np.array([4, 1]) * np.mean((R - R.mean()) ** 2)
+vrex_conventions = passed("vrex_conventions")  # yours if it passed, else the solution
+solution("vrex_conventions")
 
-
-feedback = exercise("vrex_conventions", vrex_conventions)
-assert feedback.passed
-feedback
 
 # %% [markdown]
 # ### Exercise 3.2: where V-REx pushes
@@ -196,15 +246,11 @@ def vrex_gradient(R, g):
 exercise("vrex_gradient", vrex_gradient)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def vrex_gradient(R, g):
-    return 2 * np.mean((R - R.mean())[:, None] * g, axis=0)
+vrex_gradient = passed("vrex_gradient")  # yours if it passed, else the solution
+solution("vrex_gradient")
 
-
-feedback = exercise("vrex_gradient", vrex_gradient)
-assert feedback.passed
-feedback
 
 # %% [markdown]
 # ## IRM: a number that nobody uses
@@ -215,12 +261,18 @@ feedback
 # %%
 scales = np.linspace(0, 2.5, 126)
 fig, axes = plt.subplots(1, 2, figsize=(8, 3), layout="constrained", sharey=True)
-for ax, (name, theta) in zip(axes, {"ERM": erm, "invariant": invariant}.items(), strict=True):
+for ax, (name, theta) in zip(
+    axes, {"ERM": erm, "invariant": invariant}.items(), strict=True
+):
     values = np.array([risks(model, s * theta, train) for s in scales])
     plots.risk_curves(ax, scales, values, {d.name: styles[d.name] for d in train})
     ax.plot(scales[values.argmin(axis=0)], values.min(axis=0), "kv", markersize=4)
     ax.axvline(1, color="#777777", linewidth=0.8, linestyle=":")
-    ax.set(title=name, xlabel="scale s of the logits", ylabel="risk" if name == "ERM" else None)
+    ax.set(
+        title=name,
+        xlabel="scale s of the logits",
+        ylabel="risk" if name == "ERM" else None,
+    )
 axes[0].legend(fontsize=8)
 plt.show()
 # %% [markdown]
@@ -240,14 +292,21 @@ plt.show()
 # for each domain, and not the many that a gradient of zero would be.
 
 # %%
-at_erm, at_invariant = ([irm.statistic(model, t, d.x, d.y) for d in train] for t in (erm, invariant))
+at_erm, at_invariant = (
+    [irm.statistic(model, t, d.x, d.y) for d in train] for t in (erm, invariant)
+)
 assert at_erm[0] > 0.01 and at_erm[1] < -0.01 and np.allclose(at_invariant, 0)
-names = ["irm_is_eulers_identity_in_the_classifier", "vrex_is_the_mean_over_pairs_of_squared_differences"]
+names = [
+    "irm_is_eulers_identity_in_the_classifier",
+    "vrex_is_the_mean_over_pairs_of_squared_differences",
+]
 verdicts = list(checks.verified(names=names))
 with checks.broken("irm.penalty"):  # 0.1 % too large
     (broken,) = checks.verified(names=names[:1])
 for verdict in [*verdicts, broken]:
-    print(f"{verdict.identity.name}: largest relative error {verdict.error:.0e}, passed: {verdict.passed}")
+    print(
+        f"{verdict.identity.name}: largest relative error {verdict.error:.0e}, passed: {verdict.passed}"
+    )
 assert all(verdict.passed for verdict in verdicts) and not broken.passed
 
 # %% [markdown]
@@ -263,16 +322,11 @@ def irm_slope(model, theta, x, y):
 exercise("irm_slope", irm_slope)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def irm_slope(model, theta, x, y):
-    z = model.logits(theta, x)[:, 0]
-    return np.mean((1 / (1 + np.exp(-z)) - y) * z)
+irm_slope = passed("irm_slope")  # yours if it passed, else the solution
+solution("irm_slope")
 
-
-feedback = exercise("irm_slope", irm_slope)
-assert feedback.passed
-feedback
 
 # %% [markdown]
 # ## Break it: a penalty of zero and no invariance
@@ -291,31 +345,55 @@ def descent(penalty, weight, warm_up=0):
     for step in range(300):
         w = weight if step >= warm_up else 0.0
         state = optimizer.init(theta) if step in (0, warm_up) else state
-        gradient = grad(lambda t, w=w: risks(model, t, train).mean() + w * penalty(model, t, train))(theta)
-        theta, state = optimizer.update(theta, gradient * [1, 1, 0], state)  # rounding would move the bias
+        gradient = grad(
+            lambda t, w=w: risks(model, t, train).mean() + w * penalty(model, t, train)
+        )(theta)
+        theta, state = optimizer.update(
+            theta, gradient * [1, 1, 0], state
+        )  # rounding would move the bias
         walk.append(theta)
     return np.array(walk)
 
 
 # %%
-panels = {"V-REx": ("V-REx", 0), "IRM": ("IRM", 0), "IRM after 100 steps of ERM": ("IRM", 100)}
+panels = {
+    "V-REx": ("V-REx", 0),
+    "IRM": ("IRM", 0),
+    "IRM after 100 steps of ERM": ("IRM", 100),
+}
 weights = {10: ("black", "."), 1e3: ("#D55E00", "x"), 1e5: ("#E69F00", "+")}
-walks = {title: {w: descent(methods[n].penalty, w, steps) for w in weights} for title, (n, steps) in panels.items()}
-fig, axes = plt.subplots(1, 3, figsize=(9.5, 3.4), layout="constrained", sharex=True, sharey=True)
+walks = {
+    title: {w: descent(methods[n].penalty, w, steps) for w in weights}
+    for title, (n, steps) in panels.items()
+}
+fig, axes = plt.subplots(
+    1, 3, figsize=(9.5, 3.4), layout="constrained", sharex=True, sharey=True
+)
 for ax, (title, (name, _)) in zip(axes, panels.items(), strict=True):
     plots.contours(ax, a, a, logs[name], levels, title=title)
     for w, (color, marker) in weights.items():
         plots.path(ax, walks[title][w][::5, :2], f"lambda = {w:g}", color, marker)
-fig.legend(*axes[0].get_legend_handles_labels(), ncols=3, fontsize=8, loc="outside lower center")
+fig.legend(
+    *axes[0].get_legend_handles_labels(),
+    ncols=3,
+    fontsize=8,
+    loc="outside lower center",
+)
 plt.show()
 # %%
 for title, walked in walks.items():
     print(title, {w: walk[-1, :2].round(2).tolist() for w, walk in walked.items()})
-off = {title: np.linalg.norm(walked[1e5][-1] - invariant) for title, walked in walks.items()}
+off = {
+    title: np.linalg.norm(walked[1e5][-1] - invariant)
+    for title, walked in walks.items()
+}
 assert off["V-REx"] < 0.1 and off["IRM after 100 steps of ERM"] < 0.1
 assert np.linalg.norm(walks["IRM"][1e5][-1]) < 0.1  # trapped at the origin
 always = [counted("always", 1.0)]  # the color alone is right on every row
-assert irm.penalty(model, np.zeros(3), train) == 0 and irm.penalty(model, np.array([0, 20.0, 0]), always) < 1e-12
+assert (
+    irm.penalty(model, np.zeros(3), train) == 0
+    and irm.penalty(model, np.array([0, 20.0, 0]), always) < 1e-12
+)
 
 # %% [markdown]
 # From near 0, IRM with a huge weight walks straight into the zero at the origin, and the risk is too weak to pull it out. After a warm-up with ERM
@@ -337,8 +415,17 @@ powers, bounds = 4.0 ** np.arange(-1, 9), [(None, None), (None, None), (0, 0)]
 def color_weights(penalty, **convention):
     theta, found = erm, []
     for w in powers:
-        J = lambda t, w=w: (risks(model, t, train).mean() + w * penalty(model, t, train, **convention)) / (1 + w)  # noqa: E731
-        theta = minimize(value_and_grad(J), theta, jac=True, bounds=bounds, options={"ftol": 1e-15, "gtol": 1e-10}).x
+        J = lambda t, w=w: (
+            (risks(model, t, train).mean() + w * penalty(model, t, train, **convention))
+            / (1 + w)
+        )
+        theta = minimize(
+            value_and_grad(J),
+            theta,
+            jac=True,
+            bounds=bounds,
+            options={"ftol": 1e-15, "gtol": 1e-10},
+        ).x
         found.append(theta[1])
     return np.array(found)
 
@@ -348,12 +435,31 @@ curves = {"V-REx, paper": color_weights(vrex.penalty)}
 curves["V-REx, domainbed"] = color_weights(vrex.penalty, convention="domainbed")
 curves["IRM, paper"] = color_weights(irm.penalty)
 sky = plots.method_style("vrex")
-looks = dict(zip(curves, (sky | {"marker": "o"}, sky | {"marker": "s"}, plots.method_style("irm")), strict=True))
+looks = dict(
+    zip(
+        curves,
+        (sky | {"marker": "o"}, sky | {"marker": "s"}, plots.method_style("irm")),
+        strict=True,
+    )
+)
 fig, ax = plt.subplots(figsize=(5.5, 3.2), layout="constrained")
-plots.lines(ax, powers, curves, looks, xlabel="penalty weight lambda", ylabel="weight of the color", xscale="log")
+plots.lines(
+    ax,
+    powers,
+    curves,
+    looks,
+    xlabel="penalty weight lambda",
+    ylabel="weight of the color",
+    xscale="log",
+)
 plt.show()
-assert np.allclose(curves["V-REx, paper"][:-1], curves["V-REx, domainbed"][1:], atol=1e-3)
-assert all(np.all(np.diff(values) < 0) and values[0] > 1.6 and values[-1] < 0.01 for values in curves.values())
+assert np.allclose(
+    curves["V-REx, paper"][:-1], curves["V-REx, domainbed"][1:], atol=1e-3
+)
+assert all(
+    np.all(np.diff(values) < 0) and values[0] > 1.6 and values[-1] < 0.01
+    for values in curves.values()
+)
 
 # %% [markdown]
 # Every curve goes from ERM's weight to 0, and the two of V-REx are one curve, shifted by the factor 4. The $\lambda$ of the published Colored
@@ -376,21 +482,35 @@ x, y = train[0].x, train[0].y
 z = model.logits(invariant, x)[:, 0]
 s = (1 / (1 + np.exp(-z)) - y) * z  # one slope a row
 assert np.isclose(s.mean(), 0)
-sizes, estimates = np.array([8, 16, 32, 64, 128, 256]), {"square of the mean": [], "product of two halves": []}
+sizes, estimates = (
+    np.array([8, 16, 32, 64, 128, 256]),
+    {"square of the mean": [], "product of two halves": []},
+)
 for n in sizes:
     drawn = s[rng.integers(0, len(s), (repeats, n))]
     estimates["square of the mean"].append(n * drawn.mean(axis=1) ** 2)
-    estimates["product of two halves"].append(n * drawn[:, ::2].mean(axis=1) * drawn[:, 1::2].mean(axis=1))
+    estimates["product of two halves"].append(
+        n * drawn[:, ::2].mean(axis=1) * drawn[:, 1::2].mean(axis=1)
+    )
 # %%
 fig, ax = plt.subplots(figsize=(5.5, 3.2), layout="constrained")
-labels = {"xlabel": "rows n in a batch", "ylabel": "n times the estimated penalty", "xscale": "log"}
+labels = {
+    "xlabel": "rows n in a batch",
+    "ylabel": "n times the estimated penalty",
+    "xscale": "log",
+}
 plots.intervals(ax, sizes, estimates, **labels)
 ax.axhline(s.var(), color="#777777", linewidth=0.8, linestyle=":")
 plt.show()
 for name, bias in (("square of the mean", s.var()), ("product of two halves", 0)):
-    off = [(values.mean() - bias) / (values.std() / repeats**0.5) for values in estimates[name]]
+    off = [
+        (values.mean() - bias) / (values.std() / repeats**0.5)
+        for values in estimates[name]
+    ]
     assert np.abs(off).max() < 4  # standard errors
-(verdict,) = checks.verified(names=["square_of_irm_is_too_large_by_the_variance_over_n"])
+(verdict,) = checks.verified(
+    names=["square_of_irm_is_too_large_by_the_variance_over_n"]
+)
 assert verdict.passed and 0.8 < s.var() / 64 / irm.penalty(model, erm, train) < 1.2
 
 # %% [markdown]
@@ -412,15 +532,11 @@ def irm_halvings(s):
 exercise("irm_halvings", irm_halvings)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def irm_halvings(s):
-    return (s.sum() ** 2 - np.sum(s**2)) / (len(s) * (len(s) - 1))
+irm_halvings = passed("irm_halvings")  # yours if it passed, else the solution
+solution("irm_halvings")
 
-
-feedback = exercise("irm_halvings", irm_halvings)
-assert feedback.passed
-feedback
 
 # %% [markdown]
 # ## Colored MNIST
@@ -430,26 +546,49 @@ feedback
 # **Guess first.** What happens to the training accuracy when the warm-up ends?
 
 # %%
-digits, (count, hidden, steps, warm_up) = load_digits(), (1_500, 48, 160, 60) if SHORT else (4_000, 96, 240, 100)
+digits, (count, hidden, steps, warm_up) = (
+    load_digits(),
+    (1_500, 48, 160, 60) if SHORT else (4_000, 96, 240, 100),
+)
 task = colored_mnist(digits, count=count, test_count=1_000, dtype=np.float32)
 net, domains = MLP((392, hidden, hidden, 1)), [*task.train, task.test[0]]
 start, histories = net.init(np.random.default_rng(0), np.float32), {}
 for name in ("erm", "irm", "vrex"):
-    method = ALGORITHMS[name](net, lr=0.001 if SHORT else 0.0007, **({} if name == "erm" else {"warm_up": warm_up}))
-    measure = lambda t: [(d, "accuracy", value) for d, value in accuracies(net, t, domains).items()]  # noqa: E731
-    rows = fit(method, start, full_batch(task.train), steps, measure=measure, every=10).history
-    histories[name] = {d.name: [r.value for r in rows if r.domain == d.name] for d in domains}
+    method = ALGORITHMS[name](
+        net,
+        lr=0.001 if SHORT else 0.0007,
+        **({} if name == "erm" else {"warm_up": warm_up}),
+    )
+    measure = lambda t: [
+        (d, "accuracy", value) for d, value in accuracies(net, t, domains).items()
+    ]
+    rows = fit(
+        method, start, full_batch(task.train), steps, measure=measure, every=10
+    ).history
+    histories[name] = {
+        d.name: [r.value for r in rows if r.domain == d.name] for d in domains
+    }
 # %%
 fig, axes = plt.subplots(1, 3, figsize=(9, 3), layout="constrained", sharey=True)
 for ax, (name, history) in zip(axes, histories.items(), strict=True):
     shown = {domain: [values] for domain, values in history.items()}
-    plots.accuracy_curves(ax, range(0, steps + 1, 10), shown, styles, level=75).set_title(name)
-    print(f"{name:5}", {domain: f"{values[-1]:.0%}" for domain, values in history.items()})
+    plots.accuracy_curves(
+        ax, range(0, steps + 1, 10), shown, styles, level=75
+    ).set_title(name)
+    print(
+        f"{name:5}", {domain: f"{values[-1]:.0%}" for domain, values in history.items()}
+    )
 axes[0].legend(fontsize=8, title=f"% right, {digits.name}", title_fontsize=8)
 plt.show()
-drop = {name: history["+90%"][-1] - history["-90%"][-1] for name, history in histories.items()}
+drop = {
+    name: history["+90%"][-1] - history["-90%"][-1]
+    for name, history in histories.items()
+}
 assert drop["erm"] > 0.5 and max(drop["irm"], drop["vrex"]) < drop["erm"] - 0.2
-assert all(histories[n]["-90%"][-1] > histories["erm"]["-90%"][-1] + 0.05 for n in ("irm", "vrex"))
+assert all(
+    histories[n]["-90%"][-1] > histories["erm"]["-90%"][-1] + 0.05
+    for n in ("irm", "vrex")
+)
 
 # %% [markdown]
 # Until the warm-up ends, all three learn the color. Then both penalties pay for the test domain with training accuracy: what they give up was right in

@@ -1,7 +1,5 @@
 # ---
 # jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -30,7 +28,10 @@ except ImportError:  # on Colab, say
     from pathlib import Path
 
     source = ".." if Path("../pyproject.toml").exists() else "minifishr"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", f"{source}[notebooks]"], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", f"{source}[notebooks]"],
+        check=True,
+    )
 
 # %%
 import os
@@ -39,9 +40,19 @@ import matplotlib.pyplot as plt
 import numpy as np
 from autograd import grad
 
-from minifishr import ALGORITHMS, MLP, accuracies, checks, domain_gradients, experiments, fit, full_batch, plots
+from minifishr import (
+    ALGORITHMS,
+    MLP,
+    accuracies,
+    checks,
+    domain_gradients,
+    experiments,
+    fit,
+    full_batch,
+    plots,
+)
 from minifishr.algorithms import and_mask, fish, idgm, iga, sand_mask
-from minifishr.course import exercise
+from minifishr.course import exercise, figure, panels, passed, recall, reveal, solution
 from minifishr.data import linear_toy
 from minifishr.optimizers import sgd
 
@@ -67,14 +78,33 @@ SHORT = "MINIFISHR_FAST" in os.environ  # smaller sizes, for the tests
 # - **both shortcuts**: $y = 1$ where the first input is 1 and the second or the third.
 
 # %%
-task, model = linear_toy(100), MLP((4, 1))  # 100 rows a domain have these shares exactly
-domains, styles = [*task.train, *task.test], plots.domain_styles(["domain 1", "domain 2"], ["test"])
-rules = {"invariant": [2, 0, 0, 0, -1], "one shortcut": [1, 2, 0, 0, -2], "both shortcuts": [1, 2, 2, 0, -2]}
-right = {name: accuracies(model, np.array(rule, float), domains) for name, rule in rules.items()}
+task, model = (
+    linear_toy(100),
+    MLP((4, 1)),
+)  # 100 rows a domain have these shares exactly
+domains, styles = (
+    [*task.train, *task.test],
+    plots.domain_styles(["domain 1", "domain 2"], ["test"]),
+)
+rules = {
+    "invariant": [2, 0, 0, 0, -1],
+    "one shortcut": [1, 2, 0, 0, -2],
+    "both shortcuts": [1, 2, 2, 0, -2],
+}
+right = {
+    name: accuracies(model, np.array(rule, float), domains)
+    for name, rule in rules.items()
+}
 fig, ax = plt.subplots(figsize=(6, 2.8), layout="constrained")
-plots.bars(ax, right, styles=styles, ylabel="accuracy", ylim=(0, 1.3)).legend(ncols=3, fontsize=8)
+plots.bars(ax, right, styles=styles, ylabel="accuracy", ylim=(0, 1.3)).legend(
+    ncols=3, fontsize=8
+)
 plt.show()
-assert [[*r.values()] for r in right.values()] == [[0.93, 0.93, 0.93], [0.97, 0.57, 0.57], [0.97, 0.97, 0.57]]
+assert [[*r.values()] for r in right.values()] == [
+    [0.93, 0.93, 0.93],
+    [0.97, 0.57, 0.57],
+    [0.97, 0.97, 0.57],
+]
 
 # %% [markdown]
 # By counting: the invariant rule is wrong in 7 % of the rows, everywhere. A shortcut also gets the 7 % right and loses the 3 %. But where it is
@@ -88,14 +118,30 @@ assert [[*r.values()] for r in right.values()] == [[0.93, 0.93, 0.93], [0.97, 0.
 
 # %%
 _, g = domain_gradients(model, np.zeros(5), task.train)
-fig, axes = plt.subplots(1, 2, figsize=(8.5, 3), layout="constrained", width_ratios=[2, 1])
-bars = {w: {f"domain {e}": g[e - 1, j] for e in (1, 2)} for j, w in enumerate(["w1", "w2", "w3", "w4", "b"])}
-plots.bars(axes[0], bars, styles=styles, title="gradient of each domain").legend(loc="lower right", fontsize=8)
+fig, axes = plt.subplots(
+    1, 2, figsize=(8.5, 3), layout="constrained", width_ratios=[2, 1]
+)
+bars = {
+    w: {f"domain {e}": g[e - 1, j] for e in (1, 2)}
+    for j, w in enumerate(["w1", "w2", "w3", "w4", "b"])
+}
+plots.bars(axes[0], bars, styles=styles, title="gradient of each domain").legend(
+    loc="lower right", fontsize=8
+)
 for e, name in enumerate(("domain 1", "domain 2")):
     plots.path(axes[1], [[0, 0], -g[e, 1:3]], color=styles[name]["color"], marker="")
-axes[1].set(title="downhill", xlabel="w2", ylabel="w3", aspect="equal", xlim=(-0.05, 0.25), ylim=(-0.05, 0.25))
+axes[1].set(
+    title="downhill",
+    xlabel="w2",
+    ylabel="w3",
+    aspect="equal",
+    xlim=(-0.05, 0.25),
+    ylim=(-0.05, 0.25),
+)
 plt.show()
-assert np.isclose(g[0] @ g[1], g[0, 0] * g[1, 0] + g[0, 4] * g[1, 4]) and g[0] @ g[1] > 0  # w1 and b alone
+assert (
+    np.isclose(g[0] @ g[1], g[0, 0] * g[1, 0] + g[0, 4] * g[1, 4]) and g[0] @ g[1] > 0
+)  # w1 and b alone
 # %% [markdown]
 # In $w_1$ and $b$ the two gradients are equal. In $w_2$ and $w_3$ they are orthogonal: what one domain learns there means nothing to the other. So
 # the inner product $\langle g_1, g_2 \rangle$ only counts what both want.
@@ -125,12 +171,23 @@ assert np.isclose(g[0] @ g[1], g[0, 0] * g[1, 0] + g[0, 4] * g[1, 4]) and g[0] @
 
 # %%
 V, inner = iga.distance(g), -idgm.distance(g)
-assert np.isclose(inner, g[0] @ g[1]) and np.isclose(inner, np.sum(g.mean(axis=0) ** 2) - V / (2 - 1))
-assert np.isclose(iga.distance(g, "domainbed"), 2 * V) and np.isclose(V, np.sum((g[0] - g[1]) ** 2) / 4)
-names = ["iga_is_the_trace_of_the_gradients_covariance", "idgm_is_the_mean_inner_product_over_pairs"]
+assert np.isclose(inner, g[0] @ g[1]) and np.isclose(
+    inner, np.sum(g.mean(axis=0) ** 2) - V / (2 - 1)
+)
+assert np.isclose(iga.distance(g, "domainbed"), 2 * V) and np.isclose(
+    V, np.sum((g[0] - g[1]) ** 2) / 4
+)
+names = [
+    "iga_is_the_trace_of_the_gradients_covariance",
+    "idgm_is_the_mean_inner_product_over_pairs",
+]
 for verdict in checks.verified(names=names):
     assert verdict.passed
-    print(verdict.identity.statement, f"largest relative error {verdict.error:.0e}\n", sep="\n")
+    print(
+        verdict.identity.statement,
+        f"largest relative error {verdict.error:.0e}\n",
+        sep="\n",
+    )
 
 # %% [markdown]
 # ### Exercise 4.1: agreement
@@ -147,16 +204,11 @@ def agreement(g):
 exercise("agreement", agreement)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def agreement(g):
-    m = len(g)
-    return (np.sum(g.sum(axis=0) ** 2) - np.sum(g**2)) / (m * (m - 1))
+agreement = passed("agreement")  # yours if it passed, else the solution
+solution("agreement")
 
-
-feedback = exercise("agreement", agreement)
-assert feedback.passed
-feedback
 
 # %% [markdown]
 # ## Fish: walk instead of differentiating
@@ -183,18 +235,40 @@ def walk(theta, *order):
 # %%
 fished, straight = [start], start - a * np.einsum("eij,ej->i", H, start - c)
 for _ in range(60):  # both orders, averaged, and a quarter of the way
-    fished.append(0.75 * fished[-1] + 0.25 * (walk(fished[-1], 0, 1)[-1] + walk(fished[-1], 1, 0)[-1]) / 2)
-u, minimum = np.linspace(-1.8, 1.5, 61), np.linalg.solve(H.sum(axis=0), np.einsum("eij,ej->i", H, c))
-values = [[sum((t - c[e]) @ H[e] @ (t - c[e]) for e in (0, 1)) / 4 for t in np.stack([u, 0 * u + w], 1)] for w in u]
+    fished.append(
+        0.75 * fished[-1]
+        + 0.25 * (walk(fished[-1], 0, 1)[-1] + walk(fished[-1], 1, 0)[-1]) / 2
+    )
+u, minimum = (
+    np.linspace(-1.8, 1.5, 61),
+    np.linalg.solve(H.sum(axis=0), np.einsum("eij,ej->i", H, c)),
+)
+values = [
+    [
+        sum((t - c[e]) @ H[e] @ (t - c[e]) for e in (0, 1)) / 4
+        for t in np.stack([u, 0 * u + w], 1)
+    ]
+    for w in u
+]
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(8, 3.8), layout="constrained")
 for ax in axes:
     plots.contours(ax, u, u, values, xlabel="theta 1", ylabel="theta 2")
-    ax.plot(*minimum, "X", color="white", markeredgecolor="black", label="minimum of the mean risk")
+    ax.plot(
+        *minimum,
+        "X",
+        color="white",
+        markeredgecolor="black",
+        label="minimum of the mean risk",
+    )
 plots.path(axes[0], walk(start, 0, 1), "domain 1 first", "#D55E00", "o")
 plots.path(axes[0], walk(start, 1, 0), "domain 2 first", "#E69F00", "s")
-plots.path(axes[0], [start, straight], "both from the start", "black", "").legend(loc="upper right", fontsize=8)
-plots.path(axes[1], fished, "Fish", plots.method_style("fish")["color"]).legend(loc="upper right", fontsize=8)
+plots.path(axes[0], [start, straight], "both from the start", "black", "").legend(
+    loc="upper right", fontsize=8
+)
+plots.path(axes[1], fished, "Fish", plots.method_style("fish")["color"]).legend(
+    loc="upper right", fontsize=8
+)
 plt.show()
 # %% [markdown]
 # Walks start at the circle and end at a star. On the right, 60 updates of Fish. The order matters. And Fish does not end at the minimum.
@@ -213,13 +287,20 @@ plt.show()
 
 # %%
 g1, g2 = (H[e] @ (fished[-1] - c[e]) for e in (0, 1))
-assert np.allclose(g1 + g2 - a / 2 * (H[0] @ g2 + H[1] @ g1), 0, atol=1e-4) and np.linalg.norm(g1 + g2) > 0.1
+assert (
+    np.allclose(g1 + g2 - a / 2 * (H[0] @ g2 + H[1] @ g1), 0, atol=1e-4)
+    and np.linalg.norm(g1 + g2) > 0.1
+)
 middle = (walk(start, 0, 1)[-1] + walk(start, 1, 0)[-1]) / 2
 g1, g2 = (H[e] @ (start - c[e]) for e in (0, 1))
 assert np.allclose(middle - straight, a**2 / 2 * (H[0] @ g2 + H[1] @ g1))
 with checks.broken("fish.walk"):  # 0.1 % too long
-    (broken,) = checks.verified(names=["fish_climbs_the_inner_product_of_the_gradients"])
-verdicts = list(checks.verified(names=[broken.identity.name, "walk_is_exact_on_quadratics"]))
+    (broken,) = checks.verified(
+        names=["fish_climbs_the_inner_product_of_the_gradients"]
+    )
+verdicts = list(
+    checks.verified(names=[broken.identity.name, "walk_is_exact_on_quadratics"])
+)
 assert not broken.passed and all(verdict.passed for verdict in verdicts)
 
 # %% [markdown]
@@ -237,16 +318,11 @@ def fish_bend(theta, H, c, a):
 exercise("fish_bend", fish_bend)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def fish_bend(theta, H, c, a):
-    g1, g2 = H[0] @ (theta - c[0]), H[1] @ (theta - c[1])
-    return a**2 / 2 * (H[0] @ g2 + H[1] @ g1)
+fish_bend = passed("fish_bend")  # yours if it passed, else the solution
+solution("fish_bend")
 
-
-feedback = exercise("fish_bend", fish_bend)
-assert feedback.passed
-feedback
 
 # %% [markdown]
 # ## The order of the error
@@ -258,7 +334,9 @@ feedback
 rng = np.random.default_rng(0)
 theta, steps = model.init(rng), 2.0 ** -np.arange(9)
 _, g = domain_gradients(model, theta, task.train)
-climb = grad(lambda t: -idgm.penalty(model, t, task.train))(theta)  # of the inner product
+climb = grad(lambda t: -idgm.penalty(model, t, task.train))(
+    theta
+)  # of the inner product
 left = {"ERM's step alone": [], "with the second term": []}
 for a in steps:
     ends = [fish.walk(model, theta, (), task.train[::o], sgd(a))[0] for o in (1, -1)]
@@ -267,12 +345,25 @@ for a in steps:
     left["with the second term"].append(np.linalg.norm(bend - a**2 / 2 * climb))
 # %%
 fig, ax = plt.subplots(figsize=(5.5, 3.4), layout="constrained")
-plots.lines(ax, steps, left, xlabel="step a of the walk", ylabel="error of the mean walk", xscale="log", yscale="log")
+plots.lines(
+    ax,
+    steps,
+    left,
+    xlabel="step a of the walk",
+    ylabel="error of the mean walk",
+    xscale="log",
+    yscale="log",
+)
 plt.show()
-orders = {name: np.polyfit(np.log(steps[3:]), np.log(errors[3:]), 1)[0] for name, errors in left.items()}
+orders = {
+    name: np.polyfit(np.log(steps[3:]), np.log(errors[3:]), 1)[0]
+    for name, errors in left.items()
+}
 print({name: round(float(order), 2) for name, order in orders.items()})
 assert np.allclose(list(orders.values()), [2, 3], atol=0.05)
-assert bend @ climb > 0.9999 * np.linalg.norm(bend) * np.linalg.norm(climb)  # the direction, at the smallest step
+assert bend @ climb > 0.9999 * np.linalg.norm(bend) * np.linalg.norm(
+    climb
+)  # the direction, at the smallest step
 
 # %% [markdown]
 # The last line is the theorem of the paper: as $a \to 0$, what the mean walk does beyond ERM's step points along the gradient of the
@@ -284,11 +375,17 @@ assert bend @ climb > 0.9999 * np.linalg.norm(bend) * np.linalg.norm(climb)  # t
 # IDGM and Fish have at the end? And after 100 steps?
 
 # %%
-start, settings = 0.1 * model.init(np.random.default_rng(0)), experiments.PRESETS["linear"]["hyper_parameters"]
+start, settings = (
+    0.1 * model.init(np.random.default_rng(0)),
+    experiments.PRESETS["linear"]["hyper_parameters"],
+)
 
 
 def measure(theta):
-    found = [(name, "right", 100 * value) for name, value in accuracies(model, theta, domains).items()]
+    found = [
+        (name, "right", 100 * value)
+        for name, value in accuracies(model, theta, domains).items()
+    ]
     return [*found, ("", "logit", float(model.logits(theta, np.eye(4)[:1])[0, 0]))]
 
 
@@ -301,22 +398,50 @@ def trained(name, steps, train=task.train, **changes):
 steps = 800 if SHORT else 2_000
 fits = {name: trained(name, steps) for name in ("erm", "idgm", "fish")}
 fig, axes = plt.subplots(1, 3, figsize=(9.5, 3), layout="constrained")
-for ax, (where, metric) in zip(axes, [("domain 1", "right"), ("test", "right"), ("", "logit")], strict=True):
-    curves = {n: [r.value for r in f.history if r[1:3] == (where, metric)] for n, f in fits.items()}
-    plots.lines(ax, range(0, steps + 1, 20), curves, {n: plots.method_style(n) for n in fits}, xlabel="step")
-    ax.set_title(f"% right, {where}" if where else "logit of the input 1 0 0 0", fontsize=10)
+for ax, (where, metric) in zip(
+    axes, [("domain 1", "right"), ("test", "right"), ("", "logit")], strict=True
+):
+    curves = {
+        n: [r.value for r in f.history if r[1:3] == (where, metric)]
+        for n, f in fits.items()
+    }
+    plots.lines(
+        ax,
+        range(0, steps + 1, 20),
+        curves,
+        {n: plots.method_style(n) for n in fits},
+        xlabel="step",
+    )
+    ax.set_title(
+        f"% right, {where}" if where else "logit of the input 1 0 0 0", fontsize=10
+    )
 axes[2].axhline(0, color="#999999", linewidth=0.8, linestyle=":")
 plt.show()
 # %%
-percent = {name: [round(v, 9) for v in accuracies(model, f.theta, domains).values()] for name, f in fits.items()}
-assert percent["erm"] == percent["fish"] == [0.97, 0.97, 0.57] and percent["idgm"] == [0.93] * 3
+percent = {
+    name: [round(v, 9) for v in accuracies(model, f.theta, domains).values()]
+    for name, f in fits.items()
+}
+assert (
+    percent["erm"] == percent["fish"] == [0.97, 0.97, 0.57]
+    and percent["idgm"] == [0.93] * 3
+)
 at = {(r.step, r.domain): r.value for r in fits["fish"].history if r.metric == "right"}
 assert np.allclose([at[100, d.name] for d in domains], 93)  # Fish passes through
 weights = np.array([f.theta for f in fits.values()])
-print("w1 w2 w3 w4 b", *(f"{name:5} {w.round(2)}" for name, w in zip(fits, weights, strict=True)), sep="\n")
+print(
+    "w1 w2 w3 w4 b",
+    *(f"{name:5} {w.round(2)}" for name, w in zip(fits, weights, strict=True)),
+    sep="\n",
+)
 assert np.all(weights[:, 1:3] > 2) and np.ptp(weights, axis=0).max() < 0.2
-assert np.all(np.abs(weights[:, 0] + weights[:, 4]) < 0.1)  # the logit of the input 1 0 0 0
-length = {n: np.linalg.norm(domain_gradients(model, f.theta, task.train)[1].mean(axis=0)) for n, f in fits.items()}
+assert np.all(
+    np.abs(weights[:, 0] + weights[:, 4]) < 0.1
+)  # the logit of the input 1 0 0 0
+length = {
+    n: np.linalg.norm(domain_gradients(model, f.theta, task.train)[1].mean(axis=0))
+    for n, f in fits.items()
+}
 assert length["idgm"] > length["erm"]
 
 # %% [markdown]
@@ -339,13 +464,29 @@ assert length["idgm"] > length["erm"]
 # smaller?
 
 # %%
-other, sizes, dashes = np.linspace(-4, 4, 801), np.geomspace(1e-3, 10, 201), {0.1: "-", 1: "--", 10: ":"}
-look = {f"SAND-mask, k = {k}": {"color": "#CC79A7", "linestyle": line} for k, line in dashes.items()}
+other, sizes, dashes = (
+    np.linspace(-4, 4, 801),
+    np.geomspace(1e-3, 10, 201),
+    {0.1: "-", 1: "--", 10: ":"},
+)
+look = {
+    f"SAND-mask, k = {k}": {"color": "#CC79A7", "linestyle": line}
+    for k, line in dashes.items()
+}
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
-for ax, x, g in ((axes[0], other, np.array([0 * other + 1, other])), (axes[1], sizes, np.array([sizes, 3 * sizes]))):
+for ax, x, g in (
+    (axes[0], other, np.array([0 * other + 1, other])),
+    (axes[1], sizes, np.array([sizes, 3 * sizes])),
+):
     curves = {f"SAND-mask, k = {k}": sand_mask.mask(g, tau=0.5, k=k) for k in dashes}
     curves["AND-mask"] = and_mask.mask(g, tau=0.5)
-    plots.lines(ax, x, curves, {**look, "AND-mask": plots.method_style("and_mask")}, ylabel="mask, tau = 0.5")
+    plots.lines(
+        ax,
+        x,
+        curves,
+        {**look, "AND-mask": plots.method_style("and_mask")},
+        ylabel="mask, tau = 0.5",
+    )
 axes[0].set_xlabel("gradient of domain 2; that of domain 1 is 1")
 axes[1].set(xlabel="r, the gradients being r and 3 r", xscale="log")
 plt.show()
@@ -377,16 +518,10 @@ def and_step(g, tau):
 exercise("and_step", and_step)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def and_step(g, tau):
-    mask = np.abs(np.sign(g).mean(axis=0)) >= tau
-    return mask * g.mean(axis=0) / (1e-10 + mask.mean())
-
-
-feedback = exercise("and_step", and_step)
-assert feedback.passed
-feedback
+and_step = passed("and_step")  # yours if it passed, else the solution
+solution("and_step")
 
 
 # %%
@@ -398,16 +533,11 @@ def soft_mask(g, tau, k):
 exercise("soft_mask", soft_mask)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def soft_mask(g, tau, k):
-    q = np.abs(np.sign(g).mean(axis=0))
-    return np.maximum(0, np.tanh(k / g.var(axis=0, ddof=1) * (q - tau)))
+soft_mask = passed("soft_mask")  # yours if it passed, else the solution
+solution("soft_mask")
 
-
-feedback = exercise("soft_mask", soft_mask)
-assert feedback.passed
-feedback
 
 # %% [markdown]
 # ## Break it: other coordinates
@@ -422,12 +552,27 @@ Q = np.array([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]]) / 2
 turned, learned = [d._replace(x=d.x @ Q) for d in task.train], {}
 for name in ("erm", "idgm", "and_mask"):
     learned[name] = trained(name, 300).theta[:4]
-    learned[f"{name}, rotated"] = Q @ trained(name, 300, turned).theta[:4]  # back in the old coordinates
+    learned[f"{name}, rotated"] = (
+        Q @ trained(name, 300, turned).theta[:4]
+    )  # back in the old coordinates
 fig, ax = plt.subplots(figsize=(8.5, 3.2), layout="constrained")
-plots.bars(ax, {n: {f"w{j + 1}": round(w[j], 1) + 0.0 for j in range(4)} for n, w in learned.items()}, ylabel="weight")
+plots.bars(
+    ax,
+    {
+        n: {f"w{j + 1}": round(w[j], 1) + 0.0 for j in range(4)}
+        for n, w in learned.items()
+    },
+    ylabel="weight",
+)
 plt.show()
-assert all(np.allclose(learned[n], learned[f"{n}, rotated"], atol=0.02) for n in ("erm", "idgm"))
-assert np.abs(learned["and_mask"][1:]).max() < 0.01 and learned["and_mask, rotated"].min() > 1
+assert all(
+    np.allclose(learned[n], learned[f"{n}, rotated"], atol=0.02)
+    for n in ("erm", "idgm")
+)
+assert (
+    np.abs(learned["and_mask"][1:]).max() < 0.01
+    and learned["and_mask, rotated"].min() > 1
+)
 
 # %% [markdown]
 # In the given coordinates, AND-mask is the only one of the three that really drops the shortcuts. In others it takes them again, and

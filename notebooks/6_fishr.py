@@ -1,7 +1,5 @@
 # ---
 # jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -31,7 +29,10 @@ except ImportError:  # on Colab, say
     from pathlib import Path
 
     source = ".." if Path("../pyproject.toml").exists() else "minifishr"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", f"{source}[notebooks]"], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", f"{source}[notebooks]"],
+        check=True,
+    )
 
 # %%
 import os
@@ -40,10 +41,25 @@ import matplotlib.pyplot as plt
 import numpy as np
 from autograd import grad
 
-from minifishr import MLP, Domain, accuracy, checks, colored_mnist, fit, full_batch, load_digits, plots, risk
+from minifishr import (
+    MLP,
+    Domain,
+    accuracy,
+    checks,
+    colored_mnist,
+    fit,
+    full_batch,
+    load_digits,
+    plots,
+    risk,
+)
 from minifishr.algorithms import ALGORITHMS, fishr, protocol
-from minifishr.course import exercise
-from minifishr.gradients import gradient_variance, inputs_and_deltas, per_sample_gradients
+from minifishr.course import exercise, figure, panels, passed, recall, reveal, solution
+from minifishr.gradients import (
+    gradient_variance,
+    inputs_and_deltas,
+    per_sample_gradients,
+)
 from minifishr.invariance import classifier_hessian, dispersion
 
 SHORT = "MINIFISHR_FAST" in os.environ  # smaller sizes, for the tests
@@ -58,22 +74,39 @@ SHORT = "MINIFISHR_FAST" in os.environ  # smaller sizes, for the tests
 # %%
 digits, net = load_digits(), MLP((392, 64, 64, 1))
 SEEDS, STEPS, DRAWS = (1, 120, 6) if SHORT else (3, 160, 20)
-METHODS = {"erm": ("erm", {}), "fishr": ("fishr", {"warm_up": 60}), "no warm-up": ("fishr", {"warm_up": 0})}
-tasks = [colored_mnist(digits, count=2_000, test_count=2_000, seed=s, dtype=np.float32) for s in range(SEEDS)]
+METHODS = {
+    "erm": ("erm", {}),
+    "fishr": ("fishr", {"warm_up": 60}),
+    "no warm-up": ("fishr", {"warm_up": 0}),
+}
+tasks = [
+    colored_mnist(digits, count=2_000, test_count=2_000, seed=s, dtype=np.float32)
+    for s in range(SEEDS)
+]
 starts = [net.init(np.random.default_rng(seed), np.float32) for seed in range(SEEDS)]
 
 
 # %%
 def trained(name, seed, steps=STEPS):
     (method, options), task = METHODS[name], tasks[seed]
-    algorithm, batches = ALGORITHMS[method](net, lr=0.002, **options), full_batch(task.train)
+    algorithm, batches = (
+        ALGORITHMS[method](net, lr=0.002, **options),
+        full_batch(task.train),
+    )
     return fit(
-        algorithm, starts[seed], batches, steps, measure=lambda t: [("", "test", accuracy(net, t, task.test[0]))]
+        algorithm,
+        starts[seed],
+        batches,
+        steps,
+        measure=lambda t: [("", "test", accuracy(net, t, task.test[0]))],
     )
 
 
 runs = {name: [trained(name, seed) for seed in range(SEEDS)] for name in METHODS}
-ends = {"start": starts, **{name: [run.theta for run in found] for name, found in runs.items()}}
+ends = {
+    "start": starts,
+    **{name: [run.theta for run in found] for name, found in runs.items()},
+}
 
 # %% [markdown]
 # Each point below is one parameter of the classifier (the last layer), with its gradient variance in the two training domains. **Guess first.** In which of
@@ -82,16 +115,26 @@ ends = {"start": starts, **{name: [run.theta for run in found] for name, found i
 
 # %%
 def variances(name, seed):
-    return np.array([gradient_variance(net, ends[name][seed], d.x, d.y) for d in tasks[seed].train])
+    return np.array(
+        [gradient_variance(net, ends[name][seed], d.x, d.y) for d in tasks[seed].train]
+    )
 
 
 fig, axes = plt.subplots(1, 3, figsize=(9.5, 3.4), layout="constrained")
-for ax, (name, title) in zip(axes, {"start": "before training", "erm": "ERM", "fishr": "Fishr"}.items(), strict=True):
-    plots.variance_scatter(ax, *variances(name, 0), [d.name for d in tasks[0].train], (1e-5, 1))
+for ax, (name, title) in zip(
+    axes,
+    {"start": "before training", "erm": "ERM", "fishr": "Fishr"}.items(),
+    strict=True,
+):
+    plots.variance_scatter(
+        ax, *variances(name, 0), [d.name for d in tasks[0].train], (1e-5, 1)
+    )
     ax.set_title(f"{title}, Colored {digits.name}", fontsize=9)
 plt.show()
 for seed in range(SEEDS):
-    before, erm, after = (dispersion(variances(name, seed)) for name in ("start", "erm", "fishr"))
+    before, erm, after = (
+        dispersion(variances(name, seed)) for name in ("start", "erm", "fishr")
+    )
     assert max(before, after) < 0.1 * erm
 
 # %% [markdown]
@@ -122,7 +165,12 @@ for seed in range(SEEDS):
 CLAIM = """risks_stay_close_where_gradients_and_hessians_agree diagonal_of_the_covariance_is_fishrs_variance_of_all_layers
 true_fisher_is_the_hessian_of_linear_models classifier_variance_is_that_of_features_times_residual"""
 for verdict in checks.verified(DRAWS, names=CLAIM.split()):
-    print(verdict.identity.statement, f"    Assumes {verdict.identity.assumes.rstrip('.')}.", "", sep="\n")
+    print(
+        verdict.identity.statement,
+        f"    Assumes {verdict.identity.assumes.rstrip('.')}.",
+        "",
+        sep="\n",
+    )
     assert verdict.passed
 
 # %% [markdown]
@@ -143,8 +191,13 @@ for verdict in checks.verified(DRAWS, names=CLAIM.split()):
 # %%
 rng, model = np.random.default_rng(0), MLP((5, 8, 6, 1))
 theta = model.init(rng) + 0.3 * rng.normal(size=model.d)
-domains = [Domain(n_e, rng.normal(size=(n_e, 5)), rng.integers(0, 2, n_e)) for n_e in (20, 30, 25)]
-pairs = [inputs_and_deltas(model, theta, d.x, d.y)[-1] for d in domains]  # features and residuals
+domains = [
+    Domain(n_e, rng.normal(size=(n_e, 5)), rng.integers(0, 2, n_e))
+    for n_e in (20, 30, 25)
+]
+pairs = [
+    inputs_and_deltas(model, theta, d.x, d.y)[-1] for d in domains
+]  # features and residuals
 
 
 def variance(a, r):
@@ -154,7 +207,11 @@ def variance(a, r):
 v = np.array([variance(np.column_stack([a, np.ones(len(a))]), r) for a, r in pairs])
 deviations = v - v.mean(axis=0)
 assert np.isclose(np.sum(deviations**2), fishr.penalty(model, theta, domains), atol=0)
-assert np.isclose(np.mean(deviations**2), fishr.penalty(model, theta, domains, convention="domainbed"), atol=0)
+assert np.isclose(
+    np.mean(deviations**2),
+    fishr.penalty(model, theta, domains, convention="domainbed"),
+    atol=0,
+)
 
 # %% [markdown]
 # ### Exercise 6.1: from gradients
@@ -169,16 +226,11 @@ def fishr_paper(G):
 exercise("fishr_paper", fishr_paper)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def fishr_paper(G):
-    v = np.array([one.var(axis=0) for one in G])
-    return np.sum((v - v.mean(axis=0)) ** 2)
+fishr_paper = passed("fishr_paper")  # yours if it passed, else the solution
+solution("fishr_paper")
 
-
-feedback = exercise("fishr_paper", fishr_paper)
-assert feedback.passed
-feedback
 
 # %% [markdown]
 # ## The switches
@@ -200,12 +252,19 @@ G, c = [per_sample_gradients(model, theta, d.x, d.y) for d in domains], model.cl
 SWITCHES = [
     ({"scope": "all"}, lambda g: g.var(axis=0)),
     ({"centered": False}, lambda g: (g[:, c] ** 2).mean(axis=0)),
-    ({"covariance": "full"}, lambda g: np.append(np.cov(g[:, c][:, :-1].T, ddof=0) / 6, g[:, -1].var())),
+    (
+        {"covariance": "full"},
+        lambda g: np.append(np.cov(g[:, c][:, :-1].T, ddof=0) / 6, g[:, -1].var()),
+    ),
     ({"ddof": 1}, lambda g: g[:, c].var(axis=0, ddof=1)),
 ]
 for switch, phi in SWITCHES:
     values = np.array([phi(g) for g in G])
-    assert np.isclose(fishr.penalty(model, theta, domains, **switch), 3 * values.var(axis=0).sum(), atol=0)
+    assert np.isclose(
+        fishr.penalty(model, theta, domains, **switch),
+        3 * values.var(axis=0).sum(),
+        atol=0,
+    )
 
 # %% [markdown]
 # ### Exercise 6.2: must the mean be differentiated?
@@ -223,15 +282,11 @@ def fishr_gradient(v, J):
 exercise("fishr_gradient", fishr_gradient)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def fishr_gradient(v, J):
-    return 2 * np.einsum("es,esd->d", v - v.mean(axis=0), J)
+fishr_gradient = passed("fishr_gradient")  # yours if it passed, else the solution
+solution("fishr_gradient")
 
-
-feedback = exercise("fishr_gradient", fishr_gradient)
-assert feedback.passed
-feedback
 
 # %% [markdown]
 # It is exact, because the deviations sum to zero: $\sum_e (v_e - \bar v)^\top \partial \bar v = 0$. A code that detaches the mean does not have another penalty.
@@ -246,7 +301,9 @@ feedback
 # default of 0.95. **Guess first.** By what factor does the penalty grow, and by what factor its gradient?
 
 # %%
-method = ALGORITHMS["fishr"](model, convention="domainbed", ema=0.95, lr=0.0)  # theta stays, and so does v
+method = ALGORITHMS["fishr"](
+    model, convention="domainbed", ema=0.95, lr=0.0
+)  # theta stays, and so does v
 state = method.init(theta)
 for _ in range(300):
     _, state, info = method.update(theta, state, domains)
@@ -257,10 +314,15 @@ def plain(t):
 
 
 def remembered(t):
-    return fishr.distance(0.95 * state.memory + protocol.statistics(fishr.statistic, model, t, domains), "domainbed")
+    return fishr.distance(
+        0.95 * state.memory + protocol.statistics(fishr.statistic, model, t, domains),
+        "domainbed",
+    )
 
 
-assert np.allclose(state.memory, 20 * v) and np.isclose(info["penalty"], 400 * plain(theta), atol=0)
+assert np.allclose(state.memory, 20 * v) and np.isclose(
+    info["penalty"], 400 * plain(theta), atol=0
+)
 assert np.allclose(grad(remembered)(theta), 20 * grad(plain)(theta), atol=1e-12)
 
 # %% [markdown]
@@ -279,17 +341,11 @@ def fishr_domainbed(v, ema):
 exercise("fishr_domainbed", fishr_domainbed)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def fishr_domainbed(v, ema):
-    age = np.arange(len(v))[::-1]
-    M = np.einsum("t,tms->ms", ema**age, v)
-    return np.mean((M - M.mean(axis=0)) ** 2)
+fishr_domainbed = passed("fishr_domainbed")  # yours if it passed, else the solution
+solution("fishr_domainbed")
 
-
-feedback = exercise("fishr_domainbed", fishr_domainbed)
-assert feedback.passed
-feedback
 
 # %% [markdown]
 # ## What lambda means
@@ -310,27 +366,55 @@ feedback
 # %%
 published = fishr.DEFAULTS["paper"]["penalty_weight"]
 for name, factor in {"without memory": 1, "ema = 0.95": 1 - 0.95}.items():
-    print(f"paper's {published:.0f} = domainbed's {2 * 391 * factor * published:.3g}, {name}")
-_, w, seen = model.head(theta, [d.x for d in domains])  # the classifier alone: its inputs are the features
+    print(
+        f"paper's {published:.0f} = domainbed's {2 * 391 * factor * published:.3g}, {name}"
+    )
+_, w, seen = model.head(
+    theta, [d.x for d in domains]
+)  # the classifier alone: its inputs are the features
 heads = [d._replace(x=a) for d, a in zip(domains, seen, strict=True)]
-cases = (MLP((6, 1)), w), (MLP((6, 2)), np.stack([0 * w, w], axis=1).ravel())  # one logit; two, with z_0 = 0
-sums, means = ([fishr.penalty(*case, heads, convention=c) for case in cases] for c in ("paper", "domainbed"))
-assert np.isclose(sums[1], 2 * sums[0], atol=0) and np.isclose(means[1], means[0], atol=0)
-assert np.isclose(sums[0], 3 * 7 * means[0], atol=0)  # m = 3 domains, 6 weights and a bias
+cases = (
+    (MLP((6, 1)), w),
+    (MLP((6, 2)), np.stack([0 * w, w], axis=1).ravel()),
+)  # one logit; two, with z_0 = 0
+sums, means = (
+    [fishr.penalty(*case, heads, convention=c) for case in cases]
+    for c in ("paper", "domainbed")
+)
+assert np.isclose(sums[1], 2 * sums[0], atol=0) and np.isclose(
+    means[1], means[0], atol=0
+)
+assert np.isclose(
+    sums[0], 3 * 7 * means[0], atol=0
+)  # m = 3 domains, 6 weights and a bias
 
 # %% [markdown]
 # **Guess first.** The penalty against $c$, with both axes logarithmic: how steep is it, and is it a straight line?
 
 # %%
 head, scales, is_W = MLP((6, 1)), np.logspace(-1.5, 1.5, 7), np.arange(7) < 6
-scaled = [(w / np.where(is_W, c, 1), [d._replace(x=c * d.x) for d in heads]) for c in scales]
-assert all(np.allclose(head.logits(t, ds[0].x), head.logits(w, heads[0].x)) for t, ds in scaled)
+scaled = [
+    (w / np.where(is_W, c, 1), [d._replace(x=c * d.x) for d in heads]) for c in scales
+]
+assert all(
+    np.allclose(head.logits(t, ds[0].x), head.logits(w, heads[0].x)) for t, ds in scaled
+)
 found = [fishr.penalty(head, t, ds) for t, ds in scaled]
 fig, ax = plt.subplots(figsize=(5.2, 3.1), layout="constrained")
 curves = {"penalty": found, "slope 4": found[-1] * (scales / scales[-1]) ** 4}
-plots.lines(ax, scales, curves, xlabel="scale c of the features", ylabel="penalty", xscale="log", yscale="log")
+plots.lines(
+    ax,
+    scales,
+    curves,
+    xlabel="scale c of the features",
+    ylabel="penalty",
+    xscale="log",
+    yscale="log",
+)
 plt.show()
-(verdict,) = checks.verified(DRAWS, names=["fishr_grows_with_the_fourth_power_of_the_features"])
+(verdict,) = checks.verified(
+    DRAWS, names=["fishr_grows_with_the_fourth_power_of_the_features"]
+)
 assert verdict.passed
 
 # %% [markdown]
@@ -348,15 +432,11 @@ def translated_lambda(penalty_weight, m, h, k, ema):
 exercise("translated_lambda", translated_lambda)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def translated_lambda(penalty_weight, m, h, k, ema):
-    return penalty_weight * m * (h + 1) * k * (1 - ema)
+translated_lambda = passed("translated_lambda")  # yours if it passed, else the solution
+solution("translated_lambda")
 
-
-feedback = exercise("translated_lambda", translated_lambda)
-assert feedback.passed
-feedback
 
 # %% [markdown]
 # ## The end of the warm-up
@@ -370,10 +450,15 @@ feedback
 # %%
 fitted, lengths = trained("fishr", 0, steps=60), {}  # just before the jump
 options = {"penalty_weight": published, "warm_up": 60, "lr": 0.002, "weight_decay": 0.0}
-recipes = {"divided": protocol.PAPER, "not divided": protocol.PAPER._replace(rescale=False)}
+recipes = {
+    "divided": protocol.PAPER,
+    "not divided": protocol.PAPER._replace(rescale=False),
+}
 recipes["new Adam"] = protocol.PAPER._replace(rescale=False, restart=True)
 for name, recipe in recipes.items():
-    method = protocol.penalized("fishr", net, fishr.statistic, fishr.distance, recipe, **options)
+    method = protocol.penalized(
+        "fishr", net, fishr.statistic, fishr.distance, recipe, **options
+    )
     after, _, _ = method.update(fitted.theta, fitted.state, tasks[0].train)
     lengths[name] = np.linalg.norm(after - fitted.theta)
 print({name: f"{length:.2f}" for name, length in lengths.items()})
@@ -389,17 +474,29 @@ assert lengths["divided"] < 0.7 * lengths["not divided"] < 0.7 * lengths["new Ad
 
 # %%
 def series(name, metric):
-    return np.array([[row.value for row in run.history if row.metric == metric] for run in runs[name]])
+    return np.array(
+        [
+            [row.value for row in run.history if row.metric == metric]
+            for run in runs[name]
+        ]
+    )
 
 
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
 tests = {name: 100 * series(name, "test") for name in ("no warm-up", "fishr", "erm")}
 penalties = {name: series(name, "penalty") for name in ("no warm-up", "fishr")}
-plots.metric_curves(axes[0], dict.fromkeys(METHODS, range(0, STEPS + 1, 10)), tests, "accuracy on -90%, in %")
+plots.metric_curves(
+    axes[0],
+    dict.fromkeys(METHODS, range(0, STEPS + 1, 10)),
+    tests,
+    "accuracy on -90%, in %",
+)
 plots.metric_curves(axes[1], dict.fromkeys(METHODS, range(STEPS)), penalties, "penalty")
 axes[0].legend(fontsize=8, title=f"Colored {digits.name}", title_fontsize=8)
 plt.show()
-assert tests["fishr"][:, -1].min() > 20 + max(tests[name][:, -1].max() for name in ("erm", "no warm-up"))
+assert tests["fishr"][:, -1].min() > 20 + max(
+    tests[name][:, -1].max() for name in ("erm", "no warm-up")
+)
 
 # %% [markdown]
 # Fishr ends more than 20 points above ERM on the test domain, and as much above Fishr without the warm-up. The right picture is the surprise: without the warm-up
@@ -411,15 +508,31 @@ assert tests["fishr"][:, -1].min() > 20 + max(tests[name][:, -1].max() for name 
 def dispersions(name, seed):
     theta, train = ends[name][seed], tasks[seed].train
     H = [np.diag(classifier_hessian(net, theta, d.x, d.y)) for d in train]
-    return [dispersion(phi) for phi in ([risk(net, theta, d.x, d.y) for d in train], variances(name, seed), H)]
+    return [
+        dispersion(phi)
+        for phi in (
+            [risk(net, theta, d.x, d.y) for d in train],
+            variances(name, seed),
+            H,
+        )
+    ]
 
 
-table = {name: np.array([dispersions(name, seed) for seed in range(SEEDS)]) for name in ends}
+table = {
+    name: np.array([dispersions(name, seed) for seed in range(SEEDS)]) for name in ends
+}
 fig, ax = plt.subplots(figsize=(5.6, 2.6), layout="constrained")
-plots.heat_map(ax, [found.mean(axis=0) for found in table.values()], list(table), ["risk", "variance", "Hessian"])
+plots.heat_map(
+    ax,
+    [found.mean(axis=0) for found in table.values()],
+    list(table),
+    ["risk", "variance", "Hessian"],
+)
 ax.set_title(f"dispersion over the training domains, Colored {digits.name}", fontsize=9)
 plt.show()
-assert all(np.all(found < table["erm"] / 3) for name, found in table.items() if name != "erm")
+assert all(
+    np.all(found < table["erm"] / 3) for name, found in table.items() if name != "erm"
+)
 
 # %% [markdown]
 # As claimed: where Fishr has made variances equal, the diagonals of the classifier's Hessians and the risks are closer to each other as well, each by a factor of more than
@@ -430,12 +543,19 @@ assert all(np.all(found < table["erm"] / 3) for name, found in table.items() if 
 # %%
 away = {}
 for name, thetas in ends.items():
-    z = [net.logits(theta, task.train[0].x) for theta, task in zip(thetas, tasks, strict=True)]
+    z = [
+        net.logits(theta, task.train[0].x)
+        for theta, task in zip(thetas, tasks, strict=True)
+    ]
     away[name] = {"mean": np.mean(np.abs(1 / (1 + np.exp(-np.array(z))) - 0.5))}
 fig, ax = plt.subplots(figsize=(5.2, 2.9), layout="constrained")
-plots.bars(ax, away, ylabel="mean distance of p from 1/2", title=f"Colored {digits.name}")
+plots.bars(
+    ax, away, ylabel="mean distance of p from 1/2", title=f"Colored {digits.name}"
+)
 plt.show()
-assert away["no warm-up"]["mean"] < 0.8 * away["fishr"]["mean"] < 0.8 * away["erm"]["mean"]
+assert (
+    away["no warm-up"]["mean"] < 0.8 * away["fishr"]["mean"] < 0.8 * away["erm"]["mean"]
+)
 assert np.all(penalties["no warm-up"][:, 60:] < 0.5 * penalties["fishr"][:, 60:])
 
 # %% [markdown]
@@ -451,7 +571,11 @@ FISHR = """fishr_is_the_squared_differences_over_pairs fishr_grows_with_the_four
 mean_of_fishr_can_be_detached memory_of_fishr_is_a_discounted_sum"""
 for wrong in ("fishr.distance", "fishr.distance.power"):
     with checks.broken(wrong):
-        missed = [found.identity.name for found in checks.verified(DRAWS, names=FISHR.split()) if found.passed]
+        missed = [
+            found.identity.name
+            for found in checks.verified(DRAWS, names=FISHR.split())
+            if found.passed
+        ]
     print(f"{wrong} is not noticed by {missed}")
     assert missed == ([FISHR.split()[1]] if wrong == "fishr.distance" else [])
 assert all(found.passed for found in checks.verified(DRAWS, names=FISHR.split()))
@@ -465,7 +589,9 @@ assert all(found.passed for found in checks.verified(DRAWS, names=FISHR.split())
 # %%
 n = 20
 right, divided = ([(g[:n] / f).var(axis=0) for g in G] for f in (1, n))
-ratio = np.sum((right - np.mean(right, axis=0)) ** 2) / np.sum((divided - np.mean(divided, axis=0)) ** 2)
+ratio = np.sum((right - np.mean(right, axis=0)) ** 2) / np.sum(
+    (divided - np.mean(divided, axis=0)) ** 2
+)
 print(f"with {n} rows a domain, lambda is off by a factor of {ratio:.0f}")
 assert np.isclose(ratio, n**4)
 
@@ -478,7 +604,7 @@ assert np.isclose(ratio, n**4)
 #
 # ## Read on
 #
-# - The method: Rame, Dancette and Cord 2022, *Fishr: Invariant Gradient Variances for Out-of-Distribution Generalization*,
+# - The method: Ramé, Dancette and Cord 2022, *Fishr: Invariant Gradient Variances for Out-of-Distribution Generalization*,
 #   [arXiv:2109.02934](https://arxiv.org/abs/2109.02934), section 3; the experiments on Colored MNIST come after it.
 # - The data and the schedule with a warm-up: Arjovsky and others 2019, *Invariant Risk Minimization*, [arXiv:1907.02893](https://arxiv.org/abs/1907.02893).
 # - How methods are compared with DomainBed: Gulrajani and Lopez-Paz 2020, *In Search of Lost Domain Generalization*,

@@ -1,7 +1,5 @@
 # ---
 # jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -31,7 +29,10 @@ except ImportError:  # on Colab, say
     from pathlib import Path
 
     source = ".." if Path("../pyproject.toml").exists() else "minifishr"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", f"{source}[notebooks]"], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", f"{source}[notebooks]"],
+        check=True,
+    )
 
 # %%
 import os
@@ -39,9 +40,20 @@ import os
 import matplotlib.pyplot as plt
 import numpy as np
 
-from minifishr import ALGORITHMS, MLP, Domain, accuracies, checks, colored_mnist, fit, full_batch, load_digits, plots
+from minifishr import (
+    ALGORITHMS,
+    MLP,
+    Domain,
+    accuracies,
+    checks,
+    colored_mnist,
+    fit,
+    full_batch,
+    load_digits,
+    plots,
+)
 from minifishr.algorithms import coral
-from minifishr.course import exercise
+from minifishr.course import exercise, figure, panels, passed, recall, reveal, solution
 from minifishr.data import take
 
 SHORT = "MINIFISHR_FAST" in os.environ  # smaller sizes, for the tests
@@ -66,19 +78,28 @@ def domain(name, turn=0.0, scale=1.0, shift=(0, 0), share=0.5, n=200):
 
 
 rng = np.random.default_rng(0)
-train, model = [domain("one"), domain("two", turn=0.8, scale=1.5, shift=(2, 1))], MLP((2, 16, 2, 1))
+train, model = (
+    [domain("one"), domain("two", turn=0.8, scale=1.5, shift=(2, 1))],
+    MLP((2, 16, 2, 1)),
+)
 theta = model.init(rng, np.float32)
 theta[model.blocks["b2"]], ends = 3, {}
 
 # %%
-fig, axes = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained", sharex=True, sharey=True)
+fig, axes = plt.subplots(
+    1, 2, figsize=(8, 3.6), layout="constrained", sharex=True, sharey=True
+)
 for ax, name in zip(axes, ("erm", "coral"), strict=True):
     algorithm = ALGORITHMS[name](model, convention="domainbed", lr=0.005)
     ends[name] = fit(algorithm, theta, full_batch(train), 200 if SHORT else 400).theta
     value = coral.penalty(model, ends[name], train, convention="domainbed")
     clouds = {f"domain {d.name}": model.features(ends[name], d.x) for d in train}
-    plots.scatter(ax, clouds, title=f"{name}: CORAL's penalty {value:.2g}", xlabel="feature 1")
-    assert min(accuracies(model, ends[name], train).values()) > 0.95 and (value < 0.1) == (name == "coral")
+    plots.scatter(
+        ax, clouds, title=f"{name}: CORAL's penalty {value:.2g}", xlabel="feature 1"
+    )
+    assert min(accuracies(model, ends[name], train).values()) > 0.95 and (
+        value < 0.1
+    ) == (name == "coral")
 axes[0].set_ylabel("feature 2")
 plt.show()
 # %% [markdown]
@@ -103,11 +124,18 @@ plt.show()
 # %%
 names = ["coral_is_the_mean_over_pairs", "coral_ignores_rotations_and_shifts"]
 for verdict in checks.verified(names=names):
-    print(verdict.identity.statement, f"largest relative error {verdict.error:.0e}", sep="\n", end="\n\n")
+    print(
+        verdict.identity.statement,
+        f"largest relative error {verdict.error:.0e}",
+        sep="\n",
+        end="\n\n",
+    )
     assert verdict.passed
 with checks.broken("coral.distance"):  # 0.1 % too large
     verdict, _ = checks.verified(names=names)
-print(f"broken on purpose: largest relative error {verdict.error:.0e}, passed: {verdict.passed}")
+print(
+    f"broken on purpose: largest relative error {verdict.error:.0e}, passed: {verdict.passed}"
+)
 assert not verdict.passed
 
 # %% [markdown]
@@ -123,17 +151,11 @@ def coral_pair(a, b):
 exercise("coral_pair", coral_pair)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def coral_pair(a, b):
-    h, (C, D) = a.shape[1], (np.cov(a.T), np.cov(b.T))
-    covariances, means = np.sum((C - D) ** 2), np.sum((a.mean(axis=0) - b.mean(axis=0)) ** 2)
-    return [covariances / (4 * h**2), means / h + covariances / h**2]
+coral_pair = passed("coral_pair")  # yours if it passed, else the solution
+solution("coral_pair")
 
-
-feedback = exercise("coral_pair", coral_pair)
-assert feedback.passed
-feedback
 
 # %% [markdown]
 # ## What it cannot see
@@ -149,7 +171,10 @@ whole = np.array(coral_pair(a, b))
 moved = coral_pair(np.add(a, [5, 0]), b)
 assert np.isclose(moved[0], whole[0]) and not np.isclose(moved[1], whole[1])
 for c in (0.5, 0.1):
-    print(f"features times {c}: penalties times", (coral_pair(c * a, c * b) / whole).round(6))
+    print(
+        f"features times {c}: penalties times",
+        (coral_pair(c * a, c * b) / whole).round(6),
+    )
     assert np.isclose(coral_pair(c * a, c * b)[0], c**4 * whole[0])
 
 # %% [markdown]
@@ -181,17 +206,11 @@ def coral_pull(a, b):
 exercise("coral_pull", coral_pull)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def coral_pull(a, b):
-    n, h = a.shape
-    centered, apart = a - a.mean(axis=0), np.atleast_2d(np.cov(a.T) - np.cov(b.T))
-    return -4 / (h**2 * (n - 1)) * centered @ apart - 2 / (h * n) * (a.mean(axis=0) - b.mean(axis=0))
+coral_pull = passed("coral_pull")  # yours if it passed, else the solution
+solution("coral_pull")
 
-
-feedback = exercise("coral_pull", coral_pull)
-assert feedback.passed
-feedback
 
 # %% [markdown]
 # The pull is a matrix times the deviation, plus the same shift for all. So every step maps the whole cloud by one *affine map*, and so do all
@@ -201,9 +220,17 @@ feedback
 start = a, b = [d.x.astype(float) for d in train]
 for _ in range(300):
     a, b = a + 0.1 * len(a) * coral_pull(a, b), b + 0.1 * len(b) * coral_pull(b, a)
-fig, axes = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained", sharex=True, sharey=True)
-for ax, title, clouds in zip(axes, ("before", "after 300 steps"), (start, (a, b)), strict=True):
-    points = {f"{d.name}, y = {y}": c[d.y == y] for d, c in zip(train, clouds, strict=True) for y in (0, 1)}
+fig, axes = plt.subplots(
+    1, 2, figsize=(8, 3.6), layout="constrained", sharex=True, sharey=True
+)
+for ax, title, clouds in zip(
+    axes, ("before", "after 300 steps"), (start, (a, b)), strict=True
+):
+    points = {
+        f"{d.name}, y = {y}": c[d.y == y]
+        for d, c in zip(train, clouds, strict=True)
+        for y in (0, 1)
+    }
     plots.scatter(ax, points, title=title, xlabel="$a_1$", ylabel="$a_2$")
 plt.show()
 residue = np.linalg.lstsq(np.hstack([start[1], np.ones((len(b), 1))]), b, rcond=None)[1]
@@ -222,7 +249,10 @@ assert np.allclose(residue, 0) and coral_pair(a, b)[1] < 1e-6
 
 # %%
 angle, n = rng.uniform(0, 2 * np.pi, 300), 300
-shapes = {"ring": np.stack([np.cos(angle), np.sin(angle)], axis=1), "Gaussian": rng.normal(size=(n, 2))}
+shapes = {
+    "ring": np.stack([np.cos(angle), np.sin(angle)], axis=1),
+    "Gaussian": rng.normal(size=(n, 2)),
+}
 for name, points in shapes.items():
     centered = points + 0.05 * rng.normal(size=(n, 2))
     centered = centered - centered.mean(axis=0)
@@ -231,11 +261,23 @@ print(f"penalty {coral_pair(*shapes.values())[1]:.0e}")
 assert coral_pair(*shapes.values())[1] < 1e-20
 
 # %%
-critic, both = MLP((2, 32, 32, 1)), Domain("both", np.concatenate([*shapes.values()]), np.repeat([0, 1], n))
-named = fit(ALGORITHMS["erm"](critic, lr=0.01), critic.init(rng), full_batch([both]), 150)
+critic, both = (
+    MLP((2, 32, 32, 1)),
+    Domain("both", np.concatenate([*shapes.values()]), np.repeat([0, 1], n)),
+)
+named = fit(
+    ALGORITHMS["erm"](critic, lr=0.01), critic.init(rng), full_batch([both]), 150
+)
 losses = np.array([row.value for row in named.history])
 fig, axes = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained")
-plots.scatter(axes[0], shapes, title="equal means and covariances", xlabel="$a_1$", ylabel="$a_2$", aspect="equal")
+plots.scatter(
+    axes[0],
+    shapes,
+    title="equal means and covariances",
+    xlabel="$a_1$",
+    ylabel="$a_2$",
+    aspect="equal",
+)
 axes[1].plot(losses, color="#0072B2")
 axes[1].set(xlabel="step", ylabel="cross-entropy of the domain", ylim=(0, None))
 axes[1].axhline(np.log(2), color="#777777", linestyle=":")
@@ -275,16 +317,14 @@ def best_discriminator(counts):
 exercise("best_discriminator", best_discriminator)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def best_discriminator(counts):
-    return -np.sum(counts / counts.sum() * np.log(counts / counts.sum(axis=0)))
+best_discriminator = passed(
+    "best_discriminator"
+)  # yours if it passed, else the solution
+solution("best_discriminator")
 
-
-assert np.isclose(best_discriminator(np.ones((3, 4))), np.log(3))  # equal domains: log m
-feedback = exercise("best_discriminator", best_discriminator)
-assert feedback.passed
-feedback
+# EXTRA assert np.isclose(best_discriminator(np.ones((3, 4))), np.log(3))  # equal domains: log m
 
 # %% [markdown]
 # ### In turns, or both at once?
@@ -302,18 +342,31 @@ for name, walk in walks.items():
         y_next = y + rate * x
         walk.append((x - rate * (y_next if name == "in turns" else y), y_next))
 distances = {name: np.linalg.norm(walk, axis=1) for name, walk in walks.items()}
-assert np.isclose(distances["at once"][-1], (1 + rate**2) ** 30) and distances["in turns"].max() < 1.2
+assert (
+    np.isclose(distances["at once"][-1], (1 + rate**2) ** 30)
+    and distances["in turns"].max() < 1.2
+)
 # %%
-looks = {"at once": {"color": "#0072B2"}, "in turns": {"color": "#D55E00", "linestyle": "--"}}
+looks = {
+    "at once": {"color": "#0072B2"},
+    "in turns": {"color": "#D55E00", "linestyle": "--"},
+}
 steps, histories = 300 if SHORT else 600, {}
 for name, convention in {"at once": "paper", "in turns": "domainbed"}.items():
     algorithm = ALGORITHMS["dann"](model, convention=convention, lr=0.005, width=32)
-    measure = lambda t: [("", "accuracy", np.mean([*accuracies(model, t, train).values()]))]  # noqa: E731
-    histories[name] = fit(algorithm, theta, full_batch(train), steps, measure=measure, every=1).history
+    measure = lambda t: [
+        ("", "accuracy", np.mean([*accuracies(model, t, train).values()]))
+    ]
+    histories[name] = fit(
+        algorithm, theta, full_batch(train), steps, measure=measure, every=1
+    ).history
 
 
 def curves(metric, sign=1):
-    return {n: sign * np.array([r.value for r in h if r.metric == metric])[:steps] for n, h in histories.items()}
+    return {
+        n: sign * np.array([r.value for r in h if r.metric == metric])[:steps]
+        for n, h in histories.items()
+    }
 
 
 # %%
@@ -322,8 +375,24 @@ for (name, walk), marker in zip(walks.items(), ".x", strict=True):
     plots.path(axes[0], walk, name, looks[name]["color"], marker)
 axes[0].set(title="the game xy", xlabel="x", ylabel="y", ylim=(-3.4, 3.4))
 axes[0].legend(fontsize=8, loc="upper center", ncols=2)
-plots.lines(axes[1], range(steps), curves("penalty", -1), looks, xlabel="step", ylabel="$L_D$", title="DANN")
-plots.lines(axes[2], range(steps), curves("accuracy"), looks, xlabel="step", ylabel="accuracy", title="DANN")
+plots.lines(
+    axes[1],
+    range(steps),
+    curves("penalty", -1),
+    looks,
+    xlabel="step",
+    ylabel="$L_D$",
+    title="DANN",
+)
+plots.lines(
+    axes[2],
+    range(steps),
+    curves("accuracy"),
+    looks,
+    xlabel="step",
+    ylabel="accuracy",
+    title="DANN",
+)
 axes[1].axhline(np.log(2), color="#777777", linestyle=":")
 plt.show()
 
@@ -346,11 +415,16 @@ plt.show()
 # %%
 flips = np.array([0.2, 0.1, 0.9])
 as_shape = 0.75 * (1 - flips) + 0.25 * flips
-tables = {"color": np.full((3, 2), 0.5), "color and shape": np.stack([as_shape, 1 - as_shape], axis=1)}
+tables = {
+    "color": np.full((3, 2), 0.5),
+    "color and shape": np.stack([as_shape, 1 - as_shape], axis=1),
+}
 print("color = label:", 1 - flips, "  color = shape:", as_shape.round(2))
 for name, counts in tables.items():
     below = [np.log(m) - best_discriminator(counts[:m]) for m in (2, 3)]
-    print(f"{name}: below log m by {below[0]:.4f} (two training domains), {below[1]:.4f} (all three)")
+    print(
+        f"{name}: below log m by {below[0]:.4f} (two training domains), {below[1]:.4f} (all three)"
+    )
 assert np.isclose(best_discriminator(tables["color"]), np.log(3))
 assert np.log(2) - best_discriminator(tables["color and shape"][:2]) < 0.002
 
@@ -364,19 +438,38 @@ assert np.log(2) - best_discriminator(tables["color and shape"][:2]) < 0.002
 
 # %%
 digits = load_digits()
-task, net = colored_mnist(digits, count=1_000, test_count=1_000, dtype=np.float32), MLP((392, 32, 16, 1))
+task, net = (
+    colored_mnist(digits, count=1_000, test_count=1_000, dtype=np.float32),
+    MLP((392, 32, 16, 1)),
+)
 second, start, found = task.train[1], net.init(np.random.default_rng(1), np.float32), {}
-groups = {"train": task.train, "halves": [take(second, np.s_[k::2]) for k in (0, 1)], "test": [second, task.test[0]]}
-for name, more in {"erm": {}, "coral": {"penalty_weight": 100.0}, "dann": {"width": 32}}.items():
+groups = {
+    "train": task.train,
+    "halves": [take(second, np.s_[k::2]) for k in (0, 1)],
+    "test": [second, task.test[0]],
+}
+for name, more in {
+    "erm": {},
+    "coral": {"penalty_weight": 100.0},
+    "dann": {"width": 32},
+}.items():
     algorithm = ALGORITHMS[name](net, convention="domainbed", lr=0.002, **more)
     end = fit(algorithm, start, full_batch(task.train), 60).theta
-    penalties = {key: float(coral.penalty(net, end, pair, convention="domainbed")) for key, pair in groups.items()}
+    penalties = {
+        key: float(coral.penalty(net, end, pair, convention="domainbed"))
+        for key, pair in groups.items()
+    }
     found[name] = accuracies(net, end, [*task.train, *task.test]), penalties
-    print(f"{name:6}", "  ".join(f"{key} {value:.1e}" for key, value in penalties.items()))
+    print(
+        f"{name:6}", "  ".join(f"{key} {value:.1e}" for key, value in penalties.items())
+    )
 
 # %%
 fig, ax = plt.subplots(figsize=(7.5, 3.2), layout="constrained")
-by_domain = {d.name: {n: 100 * float(a[d.name]) for n, (a, _) in found.items()} for d in [*task.train, *task.test]}
+by_domain = {
+    d.name: {n: 100 * float(a[d.name]) for n, (a, _) in found.items()}
+    for d in [*task.train, *task.test]
+}
 looks = {n: plots.method_style(n) for n in found}
 plots.bars(ax, by_domain, looks, ylabel="accuracy in %", title=task.name, ylim=(0, 118))
 plt.show()
@@ -414,22 +507,24 @@ def error_floor(shares):
 exercise("error_floor", error_floor)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def error_floor(shares):
-    return np.mean(np.abs(shares - np.median(shares)))
+error_floor = passed("error_floor")  # yours if it passed, else the solution
+solution("error_floor")
 
-
-feedback = exercise("error_floor", error_floor)
-assert feedback.passed
-feedback
 
 # %%
 unequal, wide = [domain("one", share=0.8), domain("two", share=0.2)], MLP((2, 16, 8, 1))
-p, begin, weights = np.array([d.y.mean() for d in unequal]), wide.init(rng, np.float32), [0.0, 1.0, 10.0, 100.0]
+p, begin, weights = (
+    np.array([d.y.mean() for d in unequal]),
+    wide.init(rng, np.float32),
+    [0.0, 1.0, 10.0, 100.0],
+)
 results = {"coral": [], "dann": []}
 for name, weight in ((name, weight) for name in results for weight in weights):
-    algorithm = ALGORITHMS[name](wide, convention="domainbed", lr=0.005, penalty_weight=weight)
+    algorithm = ALGORITHMS[name](
+        wide, convention="domainbed", lr=0.005, penalty_weight=weight
+    )
     end = fit(algorithm, begin, full_batch(unequal), 200 if SHORT else 400).theta
     ones = np.array([wide.logits(end, d.x)[:, 0] > 0 for d in unequal])
     q, error = ones.mean(axis=1), np.mean(ones != [d.y for d in unequal], axis=1)
@@ -438,12 +533,27 @@ for name, weight in ((name, weight) for name in results for weight in weights):
 
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(8, 3.3), layout="constrained", sharey=True)
-errors, looks = {n: [e for _, e in pairs] for n, pairs in results.items()}, {n: plots.method_style(n) for n in results}
-plots.lines(axes[0], weights, errors, looks, xscale="symlog", xlabel="penalty weight", ylabel="mean error")
+errors, looks = (
+    {n: [e for _, e in pairs] for n, pairs in results.items()},
+    {n: plots.method_style(n) for n in results},
+)
+plots.lines(
+    axes[0],
+    weights,
+    errors,
+    looks,
+    xscale="symlog",
+    xlabel="penalty weight",
+    ylabel="mean error",
+)
 axes[0].axhline(error_floor(p), color="#777777", linestyle=":")
 for (n, pairs), marker in zip(results.items(), "os", strict=True):
-    axes[1].plot(*np.transpose(pairs), marker, color=looks[n]["color"], markeredgecolor="#777777")
-axes[1].axline((0, error_floor(p)), (2 * error_floor(p), 0), color="#777777", linestyle=":")
+    axes[1].plot(
+        *np.transpose(pairs), marker, color=looks[n]["color"], markeredgecolor="#777777"
+    )
+axes[1].axline(
+    (0, error_floor(p)), (2 * error_floor(p), 0), color="#777777", linestyle=":"
+)
 axes[1].set(xlabel="difference of the shares of predicted ones", ylim=(-0.02, 0.6))
 plt.show()
 assert all(max(values[:2]) < 0.05 and values[3] > 0.1 for values in errors.values())
@@ -469,4 +579,4 @@ assert all(max(values[:2]) < 0.05 and values[3] > 0.1 for values in errors.value
 # - CORAL: Sun and Saenko 2016, *Deep CORAL*, [arXiv:1607.01719](https://arxiv.org/abs/1607.01719), on the loss and its gradient.
 # - DANN: Ganin et al. 2016, *Domain-Adversarial Training of Neural Networks*, [arXiv:1505.07818](https://arxiv.org/abs/1505.07818), on the
 #   gradient reversal layer.
-# - Gradients, which see labels, instead: Rame, Dancette and Cord 2022, [arXiv:2109.02934](https://arxiv.org/abs/2109.02934). That is lesson 6.
+# - Gradients, which see labels, instead: Ramé, Dancette and Cord 2022, [arXiv:2109.02934](https://arxiv.org/abs/2109.02934). That is lesson 6.

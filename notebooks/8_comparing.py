@@ -1,7 +1,5 @@
 # ---
 # jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -31,7 +29,10 @@ except ImportError:  # on Colab, say
     from pathlib import Path
 
     source = ".." if Path("../pyproject.toml").exists() else "minifishr"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", f"{source}[notebooks]"], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", f"{source}[notebooks]"],
+        check=True,
+    )
 
 # %%
 import os
@@ -42,9 +43,17 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from minifishr import checks, data, evaluate, experiments, load_digits, plots
-from minifishr.course import exercise
+from minifishr.course import exercise, figure, panels, passed, recall, reveal, solution
 from minifishr.invariance import random_direction, risks_along
-from minifishr.sweeps import RULES, choices, expected_best, grid, searches, sweep, training_scores
+from minifishr.sweeps import (
+    RULES,
+    choices,
+    expected_best,
+    grid,
+    searches,
+    sweep,
+    training_scores,
+)
 
 SHORT = "MINIFISHR_FAST" in os.environ  # smaller sizes, for the tests
 
@@ -56,18 +65,27 @@ SHORT = "MINIFISHR_FAST" in os.environ  # smaller sizes, for the tests
 
 # %%
 methods, seeds = ("erm", "irm", "vrex", "fishr"), range(3 if SHORT else 5)
-small = {"count": 400, "hidden": [16], "steps": 100} if SHORT else {"count": 2_500, "hidden": [64, 64], "every": 20}
+small = (
+    {"count": 400, "hidden": [16], "steps": 100}
+    if SHORT
+    else {"count": 2_500, "hidden": [64, 64], "every": 20}
+)
 changes = [(None, "warm_up", 60)] if SHORT else []
-digits, runs = load_digits(), experiments.plan("quick", methods, seeds, changes=changes, invariances=True)
+digits, runs = (
+    load_digits(),
+    experiments.plan("quick", methods, seeds, changes=changes, invariances=True),
+)
 configs = [config._replace(**small) for config in runs]
-results = list(experiments.compare(configs, digits, jobs=2))  # in the order in which they finish
+results = list(
+    experiments.compare(configs, digits, jobs=2)
+)  # in the order in which they finish
 results.sort(key=lambda r: (methods.index(r.config.algorithm), r.config.seed))
 groups, task = experiments.by_method(results), experiments.problem(configs[0], digits)
 assert all(len(group) == len(seeds) for group in groups.values())
 assert [experiments.PRESETS["irm"][key] for key in ("count", "steps")] == [25_000, 501]
 
 # %% [markdown]
-# Beside it, what Rame, Dancette and Cord published (table 2 of [arXiv:2109.02934](https://arxiv.org/abs/2109.02934), ten runs, percent):
+# Beside it, what Ramé, Dancette and Cord published (table 2 of [arXiv:2109.02934](https://arxiv.org/abs/2109.02934), ten runs, percent):
 #
 # | method | train | test (-90%) | grey test |
 # |---|---|---|---|
@@ -81,11 +99,27 @@ assert [experiments.PRESETS["irm"][key] for key in ("count", "steps")] == [25_00
 # %%
 print(experiments.table(results, task, seconds=False))
 print("", *experiments.caption(configs, task).split(". "), sep="\n")
-test = {name: np.array(experiments.accuracies(group, ["-90%"])) for name, group in groups.items()}
-published = {"erm": (14.0, 0.7), "irm": (65.6, 1.8), "vrex": (67.2, 1.5), "fishr": (69.5, 1.0)}
+test = {
+    name: np.array(experiments.accuracies(group, ["-90%"]))
+    for name, group in groups.items()
+}
+published = {
+    "erm": (14.0, 0.7),
+    "irm": (65.6, 1.8),
+    "vrex": (67.2, 1.5),
+    "fishr": (69.5, 1.0),
+}
 fig, ax = plt.subplots(figsize=(5.5, 3.2), layout="constrained")
-plots.strips(ax, test, {name: plots.method_style(name) for name in test}).set(ylim=(0, 80), title=task.name)
-ax.plot([mean for mean, _ in published.values()], "D", color="#777777", markersize=7, fillstyle="none")
+plots.strips(ax, test, {name: plots.method_style(name) for name in test}).set(
+    ylim=(0, 80), title=task.name
+)
+ax.plot(
+    [mean for mean, _ in published.values()],
+    "D",
+    color="#777777",
+    markersize=7,
+    fillstyle="none",
+)
 ax.set_ylabel("test accuracy in percent")
 plt.show()
 
@@ -100,13 +134,20 @@ plt.show()
 # **Guess first.** In what share of them is the ranking that of the means?
 
 # %%
-names, picks = list(test), np.array(list(product(*test.values())))  # (s^4, 4): one seed for each method
+names, picks = (
+    list(test),
+    np.array(list(product(*test.values()))),
+)  # (s^4, 4): one seed for each method
 assert len(picks) == len(seeds) ** 4
 orders, counts = np.unique(np.argsort(-picks, axis=1), axis=0, return_counts=True)
 by_mean = np.argsort([-test[name].mean() for name in names])
-for order, count in sorted(zip(orders.tolist(), counts, strict=True), key=lambda pair: -pair[1]):
+for order, count in sorted(
+    zip(orders.tolist(), counts, strict=True), key=lambda pair: -pair[1]
+):
     note = "   <- that of the means" if order == by_mean.tolist() else ""
-    print(f"{100 * count / len(picks):5.1f} %  {' > '.join(names[k] for k in order)}{note}")
+    print(
+        f"{100 * count / len(picks):5.1f} %  {' > '.join(names[k] for k in order)}{note}"
+    )
 if not SHORT:
     assert len(orders) > 1 and all(names[order[-1]] == "erm" for order in orders)
 
@@ -134,15 +175,11 @@ def standard_error(values):
 exercise("standard_error", standard_error)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def standard_error(values):
-    return np.std(values, ddof=1) / len(values) ** 0.5
+standard_error = passed("standard_error")  # yours if it passed, else the solution
+solution("standard_error")
 
-
-feedback = exercise("standard_error", standard_error)
-assert feedback.passed
-feedback
 
 # %% [markdown]
 # The formula can be checked without any approximation. Let the $s$ measured numbers *be* the distribution, and draw $s$ times from it, with replacement. There are $s^s$ equally
@@ -155,9 +192,14 @@ for name, values in test.items():
     resampled = np.mean(list(product(values, repeat=len(values))), axis=1)
     assert np.isclose(resampled.std(), values.std() / len(values) ** 0.5)
     error = standard_error(values)
-    print(f"{name:5} {values.mean():.1f}, standard deviation {values.std(ddof=1):.1f}, standard error {error:.1f}")
+    print(
+        f"{name:5} {values.mean():.1f}, standard deviation {values.std(ddof=1):.1f}, standard error {error:.1f}"
+    )
 (fishr, a), (vrex, b) = published["fishr"], published["vrex"]
-as_deviations, as_errors = (fishr - vrex) / (np.hypot(a, b) / 10**0.5), (fishr - vrex) / np.hypot(a, b)
+as_deviations, as_errors = (
+    (fishr - vrex) / (np.hypot(a, b) / 10**0.5),
+    (fishr - vrex) / np.hypot(a, b),
+)
 assert np.isclose(fishr - vrex, 2.3)
 print(f"a lead of {as_deviations:.1f} standard errors, or of {as_errors:.1f}")
 assert np.isclose(as_deviations, 4.0, atol=0.1) and np.isclose(as_errors, 1.3, atol=0.1)
@@ -185,9 +227,14 @@ print(f"{len(seeds)} seeds: more than {enough:.1f} standard errors")
 for a, b in combinations(test, 2):
     d, variances = test[b] - test[a], [test[n].var(ddof=1) for n in (a, b)]
     alone, paired = (sum(variances) / len(d)) ** 0.5, standard_error(d)
-    assert np.isclose(d.var(ddof=1), sum(variances) - 2 * np.cov(test[a], test[b])[0, 1]) and enough > 2
+    assert (
+        np.isclose(d.var(ddof=1), sum(variances) - 2 * np.cov(test[a], test[b])[0, 1])
+        and enough > 2
+    )
     verdict = "shown" if abs(d.mean()) > enough * paired else "not shown"
-    print(f"{b:5} - {a:5} {d.mean():+6.1f}, standard error {alone:4.1f}, in pairs {paired:4.1f}: {verdict}")
+    print(
+        f"{b:5} - {a:5} {d.mean():+6.1f}, standard error {alone:4.1f}, in pairs {paired:4.1f}: {verdict}"
+    )
 
 # %% [markdown]
 # Two warnings. *Not shown* does not mean equal: it means that more seeds are needed, four times as many for half the error. And six comparisons are six chances
@@ -207,15 +254,11 @@ def tied_ranks(means):
 exercise("tied_ranks", tied_ranks)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def tied_ranks(means):
-    return 1 + np.sum(means[None, :] > means[:, None], axis=1)
+tied_ranks = passed("tied_ranks")  # yours if it passed, else the solution
+solution("tied_ranks")
 
-
-feedback = exercise("tied_ranks", tied_ranks)
-assert feedback.passed
-feedback
 
 # %% [markdown]
 # ## Break it: which step?
@@ -233,25 +276,59 @@ feedback
 
 # %%
 def peeking(history):
-    return max((row.value, row.step) for row in history if (row.metric, row.domain) == ("accuracy", "-90%"))[1]
+    return max(
+        (row.value, row.step)
+        for row in history
+        if (row.metric, row.domain) == ("accuracy", "-90%")
+    )[1]
 
 
 rules, by_rule = {**evaluate.SELECTION, "test": peeking}, {}
 for rule, step in rules.items():
-    at = {n: [evaluate.measured(r.history, "accuracy")[step(r.history)]["-90%"] for r in g] for n, g in groups.items()}
+    at = {
+        n: [
+            evaluate.measured(r.history, "accuracy")[step(r.history)]["-90%"] for r in g
+        ]
+        for n, g in groups.items()
+    }
     by_rule[rule] = {name: 100 * np.array(values) for name, values in at.items()}
-    print(f"{rule:12}", *(f"{n} {experiments.spread([*v])}, best {v.max():.0f};" for n, v in by_rule[rule].items()))
+    print(
+        f"{rule:12}",
+        *(
+            f"{n} {experiments.spread([*v])}, best {v.max():.0f};"
+            for n, v in by_rule[rule].items()
+        ),
+    )
 assert all(np.all(by_rule["test"][name] >= values) for name, values in test.items())
-untrained = 100 * max(evaluate.measured(r.history, "accuracy")[0]["-90%"] for r in results)
-assert SHORT or all(np.isclose(v.max(), untrained) and untrained > test[n].mean() for n, v in by_rule["test"].items())
+untrained = 100 * max(
+    evaluate.measured(r.history, "accuracy")[0]["-90%"] for r in results
+)
+assert SHORT or all(
+    np.isclose(v.max(), untrained) and untrained > test[n].mean()
+    for n, v in by_rule["test"].items()
+)
 # %%
 styles = plots.domain_styles(["+80%", "+90%"], ["-90%"])
 fig, axes = plt.subplots(1, 2, figsize=(8, 3.3), layout="constrained", sharey=True)
 for ax, name in zip(axes, ("erm", "fishr"), strict=True):
-    history, (steps, _) = groups[name][0].history, experiments.series(groups[name][:1], "accuracy", "-90%")
-    curves = {domain: experiments.series(groups[name][:1], "accuracy", domain)[1] for domain in styles}
-    plots.accuracy_curves(ax, steps, curves, styles).set(title=f"{name}, seed 0", ylabel="percent right")
-    ax.vlines([rule(history) for rule in rules.values()], 0, 100, color="#777777", linestyle=["-", "--", ":"])
+    history, (steps, _) = (
+        groups[name][0].history,
+        experiments.series(groups[name][:1], "accuracy", "-90%"),
+    )
+    curves = {
+        domain: experiments.series(groups[name][:1], "accuracy", domain)[1]
+        for domain in styles
+    }
+    plots.accuracy_curves(ax, steps, curves, styles).set(
+        title=f"{name}, seed 0", ylabel="percent right"
+    )
+    ax.vlines(
+        [rule(history) for rule in rules.values()],
+        0,
+        100,
+        color="#777777",
+        linestyle=["-", "--", ":"],
+    )
 axes[0].legend(fontsize=8, loc="center")
 plt.show()
 assert SHORT or max(values.max() for values in by_rule["validation"].values()) < 15
@@ -278,16 +355,11 @@ def chosen_step(steps, held_out, test):
 exercise("chosen_step", chosen_step)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def chosen_step(steps, held_out, test):
-    best = np.mean(held_out, axis=1).argmax()
-    return np.array([steps[best], test[best]])
+chosen_step = passed("chosen_step")  # yours if it passed, else the solution
+solution("chosen_step")
 
-
-feedback = exercise("chosen_step", chosen_step)
-assert feedback.passed
-feedback
 
 # %% [markdown]
 # ## Which hyper-parameters?
@@ -303,16 +375,39 @@ feedback
 # **Guess first.** Leave-one-domain-out never looks at a domain that it was trained on. Does it find the draws that do without the color?
 
 # %%
-rates, steps, three = (0.1, 0.15, 0.2, 0.9), 40 if SHORT else 400, ("erm", "vrex", "fishr")
-source = data.colored_mnist_domains(digits, flip_rates=rates, size=14, count=1_500, dtype=np.float32)
-search = grid.grid(source, three, ["own"], ["-90%"], 2 if SHORT else 4, steps=steps, leave_two_out=True)
+rates, steps, three = (
+    (0.1, 0.15, 0.2, 0.9),
+    40 if SHORT else 400,
+    ("erm", "vrex", "fishr"),
+)
+source = data.colored_mnist_domains(
+    digits, flip_rates=rates, size=14, count=1_500, dtype=np.float32
+)
+search = grid.grid(
+    source, three, ["own"], ["-90%"], 2 if SHORT else 4, steps=steps, leave_two_out=True
+)
 with TemporaryDirectory() as folder:
-    records = list(sweep([run._replace(hidden=[64], every=steps // 10) for run in search], source, folder, jobs=2))
-found = {rule: {name: choices(records, rule)["own", name, "-90%", 0] for name in three} for rule in RULES}
+    records = list(
+        sweep(
+            [run._replace(hidden=[64], every=steps // 10) for run in search],
+            source,
+            folder,
+            jobs=2,
+        )
+    )
+found = {
+    rule: {name: choices(records, rule)["own", name, "-90%", 0] for name in three}
+    for rule in RULES
+}
 for rule, by_name in found.items():
-    lines = [f"  {n:6} draw {c.draw}, step {c.step:3}: {100 * c.accuracy:.0f} %" for n, c in by_name.items()]
+    lines = [
+        f"  {n:6} draw {c.draw}, step {c.step:3}: {100 * c.accuracy:.0f} %"
+        for n, c in by_name.items()
+    ]
     print(rule, *lines, sep="\n")
-assert SHORT or all(c.accuracy < 0.15 for rule in list(RULES)[:2] for c in found[rule].values())  # not the oracle
+assert SHORT or all(
+    c.accuracy < 0.15 for rule in list(RULES)[:2] for c in found[rule].values()
+)  # not the oracle
 
 # %% [markdown]
 # Leave-one-domain-out does not help. Whichever training domain one leaves out, the color is right there too. Only the oracle finds draws of V-REx and Fishr that are better in the test, and it is not what one has in practice.
@@ -330,27 +425,47 @@ assert SHORT or all(c.accuracy < 0.15 for rule in list(RULES)[:2] for c in found
 # Check all 16. Then look where the draws are, each at each of its steps.
 
 # %%
-one = [50 * np.outer((0.25, 0.75), (1 - a, a)) for a in (0.85, 0.1)]  # P(s, c, y = 1) in percent; turned round, y = 0
+one = [
+    50 * np.outer((0.25, 0.75), (1 - a, a)) for a in (0.85, 0.1)
+]  # P(s, c, y = 1) in percent; turned round, y = 0
 answers = np.reshape(list(product((0, 1), repeat=4)), (16, 2, 2))
-points = {"the 16 rules": np.array([[np.where(f, P, P[::-1, ::-1]).sum() for P in one] for f in answers])}
-assert np.all(6.5 * (points["the 16 rules"][:, 0] - 75) + points["the 16 rules"][:, 1] - 75 < 1e-9)
+points = {
+    "the 16 rules": np.array(
+        [[np.where(f, P, P[::-1, ::-1]).sum() for P in one] for f in answers]
+    )
+}
+assert np.all(
+    6.5 * (points["the 16 rules"][:, 0] - 75) + points["the 16 rules"][:, 1] - 75 < 1e-9
+)
 for name in three:
     for run, others in searches(records)["own", name, "-90%", 0].values():
-        test_curve = [100 * at["-90%"] for at in evaluate.measured(run.history, "accuracy").values()]
+        test_curve = [
+            100 * at["-90%"]
+            for at in evaluate.measured(run.history, "accuracy").values()
+        ]
         scores = [100 * score for score in training_scores(run, others).values()]
         points[name] = [*points.get(name, []), *zip(scores, test_curve, strict=True)]
-    assert np.isclose(max(points[name])[0], 100 * found["training-domain validation"][name].score)
+    assert np.isclose(
+        max(points[name])[0], 100 * found["training-domain validation"][name].score
+    )
 # %%
 fig, ax = plt.subplots(figsize=(5.5, 3.6), layout="constrained")
-styles = {name: plots.method_style(name) for name in three} | {"the 16 rules": {"color": "#777777", "marker": "+"}}
-labels = {"xlabel": "held-out rows of the training domains, percent", "ylabel": "test domain, percent"}
+styles = {name: plots.method_style(name) for name in three} | {
+    "the 16 rules": {"color": "#777777", "marker": "+"}
+}
+labels = {
+    "xlabel": "held-out rows of the training domains, percent",
+    "ylabel": "test domain, percent",
+}
 plots.scatter(ax, points, styles=styles, xlim=(42, 92), ylim=(0, 90), **labels)
 ax.plot([75, 85], [75, 10], color="#777777", linewidth=0.8)
 ax.set_title(f"Colored {digits.name}, every draw and step", fontsize=10)
 plt.show()
 assert SHORT or min(found["oracle"][name].accuracy for name in ("vrex", "fishr")) > 0.15
 beyond = max(A - 75 + (B - 75) / 6.5 for name in three for A, B in points[name])
-assert beyond < 4 * 100 * (0.85 * 0.15 / 900) ** 0.5  # four standard errors of 900 held-out rows
+assert (
+    beyond < 4 * 100 * (0.85 * 0.15 / 900) ** 0.5
+)  # four standard errors of 900 held-out rows
 
 # %% [markdown]
 # The rule wants to go to the right, and to the right it goes down. That is no weakness of one method. It is the arithmetic of this problem: a rule that only sees the training domains cannot
@@ -368,15 +483,28 @@ assert beyond < 4 * 100 * (0.85 * 0.15 / 900) ** 0.5  # four standard errors of 
 
 # %%
 rng, sigma = np.random.default_rng(0), 100 * (0.7 * 0.3 / 1_000) ** 0.5
-shares = rng.binomial(1_000, 0.7, size=(200 if SHORT else 2_000, 2, 20)) / 10  # repeats, two sets of rows, draws
-chosen, fresh = np.mean([[expected_best(a, a), expected_best(a, b)] for a, b in shares], axis=0)
+shares = (
+    rng.binomial(1_000, 0.7, size=(200 if SHORT else 2_000, 2, 20)) / 10
+)  # repeats, two sets of rows, draws
+chosen, fresh = np.mean(
+    [[expected_best(a, a), expected_best(a, b)] for a, b in shares], axis=0
+)
 assert abs(chosen[1] - 70 - sigma / np.pi**0.5) < 4 * sigma / len(shares) ** 0.5
 assert np.all(np.abs(fresh - 70) < 4 * sigma / len(shares) ** 0.5)
 fig, ax = plt.subplots(figsize=(5.5, 3), layout="constrained")
 curves = {"on the rows that chose it": chosen, "on fresh rows": fresh}
-plots.lines(ax, np.arange(1, 21), curves, xlabel="k", xticks=[1, 5, 10, 15, 20], ylabel="accuracy in percent")
+plots.lines(
+    ax,
+    np.arange(1, 21),
+    curves,
+    xlabel="k",
+    xticks=[1, 5, 10, 15, 20],
+    ylabel="accuracy in percent",
+)
 plt.show()
-print(f"sigma {sigma:.2f}; the best of 2 reports {chosen[1]:.2f}, the best of 20 {chosen[-1]:.2f}")
+print(
+    f"sigma {sigma:.2f}; the best of 2 reports {chosen[1]:.2f}, the best of 20 {chosen[-1]:.2f}"
+)
 
 # %% [markdown]
 # The gain is imaginary: nothing was there to find. A paper that gives its own method 20 draws and the others one has this gain for free. Two cures: report on rows that chose nothing, and give
@@ -399,16 +527,11 @@ def best_of_draws(scores, accuracies, k):
 exercise("best_of_draws", best_of_draws)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def best_of_draws(scores, accuracies, k):
-    sets = combinations(range(len(scores)), k)
-    return np.mean([accuracies[max(one, key=lambda i: scores[i])] for one in sets])
+best_of_draws = passed("best_of_draws")  # yours if it passed, else the solution
+solution("best_of_draws")
 
-
-feedback = exercise("best_of_draws", best_of_draws)
-assert feedback.passed
-feedback
 
 # %% [markdown]
 # ## What has a method made equal?
@@ -433,17 +556,12 @@ def dispersion(phi):
 exercise("dispersion", dispersion)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def dispersion(phi):
-    total = np.sum(phi**2)
-    return np.sum((phi - phi.mean(axis=0)) ** 2) / total if total else 0.0
+dispersion = passed("dispersion")  # yours if it passed, else the solution
+solution("dispersion")
 
-
-feedback = exercise("dispersion", dispersion)
-assert feedback.passed
-assert np.isclose(dispersion(np.array([3.0, 1.0])), (3 - 1) ** 2 / (2 * (3**2 + 1**2)))  # two risks, by hand
-feedback
+# EXTRA assert np.isclose(dispersion(np.array([3.0, 1.0])), (3 - 1) ** 2 / (2 * (3**2 + 1**2)))  # two risks, by hand
 
 # %% [markdown]
 # **Guess first.** V-REx only asks for equal risks, Fishr only for equal gradient variances in the classifier. Which of the two has the more equal gradient variances? And where in the table is a network that was never trained?
@@ -451,14 +569,32 @@ feedback
 # %%
 matrix = experiments.invariance_matrix(results)
 fig, ax = plt.subplots(figsize=(10, 2.8), layout="constrained")
-plots.heat_map(ax, [[*row.values()] for row in matrix.values()], [*matrix], [*matrix["erm"]]).set(title=task.name)
+plots.heat_map(
+    ax, [[*row.values()] for row in matrix.values()], [*matrix], [*matrix["erm"]]
+).set(title=task.name)
 plt.show()
 if not SHORT:
-    for one in ("risk", "gradient variance, classifier", "gradient variance, all layers"):
-        assert max(matrix[name][one] for name in ("irm", "vrex", "fishr", "untrained")) < matrix["erm"][one] / 4
-    order = [matrix[name]["gradient variance, classifier"] for name in ("untrained", "fishr", "vrex", "erm")]
-    assert order == sorted(order) and min(matrix, key=lambda name: matrix[name]["risk"]) == "vrex"
-    assert matrix["erm"]["mean gradient"] > 0.9 and max(row["mean of features"] for row in matrix.values()) < 0.01
+    for one in (
+        "risk",
+        "gradient variance, classifier",
+        "gradient variance, all layers",
+    ):
+        assert (
+            max(matrix[name][one] for name in ("irm", "vrex", "fishr", "untrained"))
+            < matrix["erm"][one] / 4
+        )
+    order = [
+        matrix[name]["gradient variance, classifier"]
+        for name in ("untrained", "fishr", "vrex", "erm")
+    ]
+    assert (
+        order == sorted(order)
+        and min(matrix, key=lambda name: matrix[name]["risk"]) == "vrex"
+    )
+    assert (
+        matrix["erm"]["mean gradient"] > 0.9
+        and max(row["mean of features"] for row in matrix.values()) < 0.01
+    )
 
 # %% [markdown]
 # Read it column by column; the columns have different natural sizes.
@@ -479,14 +615,26 @@ if not SHORT:
 # one to the other.
 
 # %%
-assert all(v.passed for v in checks.verified(names=["risks_stay_close_where_gradients_and_hessians_agree"]))
+assert all(
+    v.passed
+    for v in checks.verified(
+        names=["risks_stay_close_where_gradients_and_hessians_agree"]
+    )
+)
 model, gaps, ends = experiments.network(configs[0], task), {}, {}
 for name, theta in {n: groups[n][0].theta for n in ("erm", "fishr")}.items():
     ends[name] = risks_along(model, theta, theta, [0], [*task.train, *task.test])[0]
-    around = risks_along(model, theta, random_direction(theta), np.linspace(-1, 1, 21), task.train)
+    around = risks_along(
+        model, theta, random_direction(theta), np.linspace(-1, 1, 21), task.train
+    )
     gaps[name] = np.mean(np.abs(np.diff(around)))
-assert SHORT or (gaps["fishr"] < gaps["erm"] and (ends["fishr"] > ends["erm"])[:3].tolist() == [True, True, False])
-experiments.landscape_figure({name: groups[name] for name in gaps}, task, f"{task.name}, seed 0")
+assert SHORT or (
+    gaps["fishr"] < gaps["erm"]
+    and (ends["fishr"] > ends["erm"])[:3].tolist() == [True, True, False]
+)
+experiments.landscape_figure(
+    {name: groups[name] for name in gaps}, task, f"{task.name}, seed 0"
+)
 
 # %% [markdown]
 # Around Fishr's end the two training curves stay closer together than around ERM's, on the average over this line. That is one random direction among tens of thousands: an illustration, no proof.
@@ -516,5 +664,5 @@ experiments.landscape_figure({name: groups[name] for name in gaps}, task, f"{tas
 # ## Read on
 #
 # - The three rules, and what is left of published differences under them: Gulrajani and Lopez-Paz 2020, *In Search of Lost Domain Generalization*, [arXiv:2007.01434](https://arxiv.org/abs/2007.01434), section 3.
-# - The table above and how its runs were chosen: Rame, Dancette and Cord 2022, *Fishr*, [arXiv:2109.02934](https://arxiv.org/abs/2109.02934), the experiments on Colored MNIST.
+# - The table above and how its runs were chosen: Ramé, Dancette and Cord 2022, *Fishr*, [arXiv:2109.02934](https://arxiv.org/abs/2109.02934), the experiments on Colored MNIST.
 # - Where the published hyper-parameters come from: Arjovsky, Bottou, Gulrajani and Lopez-Paz 2019, *Invariant Risk Minimization*, [arXiv:1907.02893](https://arxiv.org/abs/1907.02893), the experiments.

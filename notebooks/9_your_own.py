@@ -1,7 +1,5 @@
 # ---
 # jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -31,7 +29,10 @@ except ImportError:  # on Colab, say
     from pathlib import Path
 
     source = ".." if Path("../pyproject.toml").exists() else "minifishr"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", f"{source}[notebooks]"], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", f"{source}[notebooks]"],
+        check=True,
+    )
 
 # %%
 import os
@@ -41,9 +42,19 @@ import warnings
 import autograd.numpy as np
 import matplotlib.pyplot as plt
 
-from minifishr import ALGORITHMS, MLP, Algorithm, checks, colored_mnist, fit, full_batch, load_digits, plots
+from minifishr import (
+    ALGORITHMS,
+    MLP,
+    Algorithm,
+    checks,
+    colored_mnist,
+    fit,
+    full_batch,
+    load_digits,
+    plots,
+)
 from minifishr.algorithms.protocol import RECIPES, deviations, penalized, statistics
-from minifishr.course import exercise
+from minifishr.course import exercise, figure, panels, passed, recall, reveal, solution
 from minifishr.data import stream
 
 SHORT = "MINIFISHR_FAST" in os.environ  # smaller sizes, for the tests
@@ -68,18 +79,40 @@ def residual(model, theta, x, y):
 
 
 digits, count, steps = load_digits(), 1_000 if SHORT else 2_000, 100 if SHORT else 150
-task, model = colored_mnist(digits, count=count, test_count=1_000, dtype=np.float32), MLP((392, 64, 1))
+task, model = (
+    colored_mnist(digits, count=count, test_count=1_000, dtype=np.float32),
+    MLP((392, 64, 1)),
+)
 shown = {d.name: d for d in [*task.train, task.test[0]]}
-measure = lambda t: [(name, "residual", residual(model, t, d.x, d.y)) for name, d in shown.items()]  # noqa: E731
-erm, theta = ALGORITHMS["erm"](model, lr=0.003), model.init(stream(0, "init"), np.float32)
-watched = fit(erm, theta, full_batch(task.train), steps, measure=measure, every=5).history
+measure = lambda t: [
+    (name, "residual", residual(model, t, d.x, d.y)) for name, d in shown.items()
+]
+erm, theta = (
+    ALGORITHMS["erm"](model, lr=0.003),
+    model.init(stream(0, "init"), np.float32),
+)
+watched = fit(
+    erm, theta, full_batch(task.train), steps, measure=measure, every=5
+).history
 
 # %%
-curves = {name: [row.value for row in watched if row[1:3] == (name, "residual")] for name in shown}
+curves = {
+    name: [row.value for row in watched if row[1:3] == (name, "residual")]
+    for name in shown
+}
 fig, ax = plt.subplots(figsize=(6, 3.3), layout="constrained")
 styles = plots.domain_styles([d.name for d in task.train], [task.test[0].name])
 places = [*range(0, steps, 5), steps]
-plots.lines(ax, places, curves, styles, xlabel="step", ylabel="mean |p - y|", title=f"ERM on {task.name}", ylim=(0, 1))
+plots.lines(
+    ax,
+    places,
+    curves,
+    styles,
+    xlabel="step",
+    ylabel="mean |p - y|",
+    title=f"ERM on {task.name}",
+    ylim=(0, 1),
+)
 plt.show()
 assert curves["+90%"][-1] < curves["+80%"][-1] - 0.03 < curves["-90%"][-1] - 0.3
 
@@ -120,7 +153,9 @@ def to_the_first(model, theta, domains):
 
 # %%
 def complaint(check, *given):
-    with warnings.catch_warnings(action="ignore"):  # autograd says, too, that the output does not depend on the input
+    with warnings.catch_warnings(
+        action="ignore"
+    ):  # autograd says, too, that the output does not depend on the input
         try:
             check(*given)
         except AssertionError as error:
@@ -146,12 +181,27 @@ def even(phi):
     return np.sum(deviations(phi) ** 2) / len(phi)
 
 
-def evenness(model, *, convention="paper", lr=0.003, penalty_weight=1e5, warm_up=50, weight_decay=0.0):
-    numbers = {"lr": lr, "penalty_weight": penalty_weight, "warm_up": warm_up, "weight_decay": weight_decay}
+def evenness(
+    model,
+    *,
+    convention="paper",
+    lr=0.003,
+    penalty_weight=1e5,
+    warm_up=50,
+    weight_decay=0.0,
+):
+    numbers = {
+        "lr": lr,
+        "penalty_weight": penalty_weight,
+        "warm_up": warm_up,
+        "weight_decay": weight_decay,
+    }
     return penalized("evenness", model, residual, even, RECIPES[convention], **numbers)
 
 
-checks.check_penalty(lambda model, theta, domains: even(statistics(residual, model, theta, domains)))
+checks.check_penalty(
+    lambda model, theta, domains: even(statistics(residual, model, theta, domains))
+)
 for convention in ("paper", "domainbed"):
     checks.check_algorithm(evenness, convention)
 
@@ -168,9 +218,17 @@ def trained(statistic, weight):
 
 
 with warnings.catch_warnings(action="ignore"):
-    silent, without, heard = trained(error_rate, 1e5), trained(error_rate, 0), trained(residual, 1e5)
-print(f"penalty after 20 steps: {silent.history[-1].value:.0e} (error rate), {heard.history[-1].value:.0e} (ours)")
-assert np.array_equal(silent.theta, without.theta) and not np.array_equal(heard.theta, without.theta)
+    silent, without, heard = (
+        trained(error_rate, 1e5),
+        trained(error_rate, 0),
+        trained(residual, 1e5),
+    )
+print(
+    f"penalty after 20 steps: {silent.history[-1].value:.0e} (error rate), {heard.history[-1].value:.0e} (ours)"
+)
+assert np.array_equal(silent.theta, without.theta) and not np.array_equal(
+    heard.theta, without.theta
+)
 
 # %% [markdown]
 # ### Exercise 9.1: a penalty on confidence
@@ -188,19 +246,12 @@ def confidence_gap(model, theta, domains):
 exercise("confidence_gap", confidence_gap)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def confidence_gap(model, theta, domains):
-    def gap(model, theta, x, y):
-        p = 1 / (1 + np.exp(-model.logits(theta, x)[:, 0]))
-        return np.mean(np.abs(p - 0.5) + 0.5) - np.mean((p > 0.5) == y)
+confidence_gap = passed("confidence_gap")  # yours if it passed, else the solution
+solution("confidence_gap")
 
-    return even(statistics(gap, model, theta, domains))
-
-
-feedback = exercise("confidence_gap", confidence_gap)
-assert feedback.passed and complaint(checks.check_penalty, confidence_gap) is None
-feedback
+# EXTRA assert feedback.passed and complaint(checks.check_penalty, confidence_gap) is None
 
 # %% [markdown]
 # ## An update by hand
@@ -249,19 +300,11 @@ def ball_path(theta, lr, momentum, steps):
 exercise("ball_path", ball_path)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def ball_path(theta, lr, momentum, steps):
-    path, velocity = [theta], 0
-    for _ in range(steps):
-        velocity = momentum * velocity - lr * path[-1]
-        path.append(path[-1] + velocity)
-    return np.stack(path)
+ball_path = passed("ball_path")  # yours if it passed, else the solution
+solution("ball_path")
 
-
-feedback = exercise("ball_path", ball_path)
-assert feedback.passed
-feedback
 
 # %% [markdown]
 # ## A state of one's own
@@ -282,7 +325,9 @@ def group_dro(model, *, convention="paper", lr=0.003, eta=0.1):
         theta, inner = optimizer.update(theta, (q / q.sum()) @ g, state[1])
         return theta, (q / q.sum(), inner), {"risk": float(R.mean())}
 
-    return Algorithm("group_dro", lambda theta: (theta[:0], optimizer.init(theta)), update)
+    return Algorithm(
+        "group_dro", lambda theta: (theta[:0], optimizer.init(theta)), update
+    )
 
 
 # %%
@@ -315,25 +360,20 @@ def squares(model, *, convention="paper", lr=0.1):
 
 
 def one_update(factory):
-    return lambda model, theta, domains: factory(model) and factory(model).update(theta, (), domains)[0]
+    return lambda model, theta, domains: (
+        factory(model) and factory(model).update(theta, (), domains)[0]
+    )
 
 
 exercise("squared_risks", one_update(squares))
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def squares(model, *, convention="paper", lr=0.1):
-    def update(theta, state, domains):
-        _, gradient = value_and_grad(lambda t: np.mean(risks(model, t, domains) ** 2))(theta)
-        return theta - lr * gradient, state, {"risk": float(np.mean(risks(model, theta, domains)))}
+squared_risks = passed("squared_risks")  # yours if it passed, else the solution
+solution("squared_risks")
 
-    return Algorithm("squares", lambda theta: (), update)
-
-
-feedback = exercise("squared_risks", one_update(squares))
-assert feedback.passed and complaint(checks.check_algorithm, squares) is None
-feedback
+# EXTRA assert feedback.passed and complaint(checks.check_algorithm, squares) is None
 
 # %% [markdown]
 # ## A row in the table
@@ -346,10 +386,23 @@ feedback
 # %%
 from minifishr.experiments import accuracies, by_method, compare, plan, problem, table
 
-methods, mine = ["erm", "vrex", "fishr"], {"evenness": evenness, "group_dro": group_dro, "squares": squares}
+methods, mine = (
+    ["erm", "vrex", "fishr"],
+    {"evenness": evenness, "group_dro": group_dro, "squares": squares},
+)
 changes = [(None, "lr", 0.003), ("squares", "lr", 0.1)]
-changes += [(n, key, v) for n in ("vrex", "fishr") for key, v in (("penalty_weight", 1e5), ("warm_up", 50))]
-configs = plan("quick", [*methods, *mine], seeds=[0] if SHORT else [0, 1], changes=changes, steps=steps)
+changes += [
+    (n, key, v)
+    for n in ("vrex", "fishr")
+    for key, v in (("penalty_weight", 1e5), ("warm_up", 50))
+]
+configs = plan(
+    "quick",
+    [*methods, *mine],
+    seeds=[0] if SHORT else [0, 1],
+    changes=changes,
+    steps=steps,
+)
 configs = [config._replace(count=count, hidden=[64]) for config in configs]
 results = list(compare(configs, digits, ALGORITHMS | mine))
 
@@ -358,19 +411,42 @@ results = list(compare(configs, digits, ALGORITHMS | mine))
 print(f"{task.name}, accuracy in percent after {steps} steps, nothing selected")
 print(table(results, problem(configs[0], digits), seconds=False))
 ends = {name: group[0].theta for name, group in by_method(results).items()}
-gaps = {name: 100 * np.ptp([residual(model, end, d.x, d.y) for d in task.train]) for name, end in ends.items()}
-assert gaps["evenness"] < 0.8 * gaps["erm"] and max(gaps["vrex"], gaps["group_dro"]) < gaps["erm"] / 2
+gaps = {
+    name: 100 * np.ptp([residual(model, end, d.x, d.y) for d in task.train])
+    for name, end in ends.items()
+}
+assert (
+    gaps["evenness"] < 0.8 * gaps["erm"]
+    and max(gaps["vrex"], gaps["group_dro"]) < gaps["erm"] / 2
+)
 assert max(accuracies(by_method(results)["group_dro"], ["-90%"])) < 35
 
 # %%
 looks = {name: plots.method_style(name, number) for number, name in enumerate(ends)}
 fig, axes = plt.subplots(1, 2, figsize=(10, 3.4), layout="constrained")
 for name, group in by_method(results).items():
-    rows = [row for row in group[0].history if (row.domain, row.metric) == ("-90%", "accuracy")]
-    axes[0].plot([row.step for row in rows], [100 * row.value for row in rows], label=name, **looks[name])
-axes[0].set(xlabel="step", ylabel="accuracy on -90% in %", ylim=(0, 100), title=task.name)
+    rows = [
+        row
+        for row in group[0].history
+        if (row.domain, row.metric) == ("-90%", "accuracy")
+    ]
+    axes[0].plot(
+        [row.step for row in rows],
+        [100 * row.value for row in rows],
+        label=name,
+        **looks[name],
+    )
+axes[0].set(
+    xlabel="step", ylabel="accuracy on -90% in %", ylim=(0, 100), title=task.name
+)
 axes[0].legend(fontsize=8, ncols=2)
-plots.bars(axes[1], {"+80% against +90%": gaps}, looks, ylabel="difference of mean |p - y| in %", xlim=(-0.45, 0.8))
+plots.bars(
+    axes[1],
+    {"+80% against +90%": gaps},
+    looks,
+    ylabel="difference of mean |p - y| in %",
+    xlim=(-0.45, 0.8),
+)
 plt.show()
 
 # %% [markdown]
@@ -394,11 +470,19 @@ def pair(name, agreement, n=1_000):
     side = rng.choice([-1, 1], n)
     sharp = np.where(rng.random(n) < agreement, side, -side) + 0.3 * rng.normal(size=n)
     noisy = side + 1.5 * rng.normal(size=(2, n))
-    return {f"x_{name}": np.stack([*noisy, sharp], axis=1), f"y_{name}": (side + 1) // 2}
+    return {
+        f"x_{name}": np.stack([*noisy, sharp], axis=1),
+        f"y_{name}": (side + 1) // 2,
+    }
 
 
 with tempfile.TemporaryDirectory() as folder:
-    np.savez(f"{folder}/mine.npz", **pair("north", 0.95), **pair("south", 0.8), **pair("west", 0.1))
+    np.savez(
+        f"{folder}/mine.npz",
+        **pair("north", 0.95),
+        **pair("south", 0.8),
+        **pair("west", 0.1),
+    )
     own = load_npz(f"{folder}/mine.npz", np.float32)
 
 # %% [markdown]
@@ -406,18 +490,33 @@ with tempfile.TemporaryDirectory() as folder:
 
 # %%
 tests, chosen = {}, ["erm", "vrex", "evenness"]
-changes = [(None, "lr", 0.01), *((n, "penalty_weight", 1e3) for n in chosen[1:]), ("vrex", "warm_up", 50)]
+changes = [
+    (None, "lr", 0.01),
+    *((n, "penalty_weight", 1e3) for n in chosen[1:]),
+    ("vrex", "warm_up", 50),
+]
 for left in [d.name for d in own]:
-    configs = plan("quick", chosen, dataset="own", test_domain=left, changes=changes, steps=200)
+    configs = plan(
+        "quick", chosen, dataset="own", test_domain=left, changes=changes, steps=200
+    )
     configs = [config._replace(hidden=[16]) for config in configs]
     results = list(compare(configs, own, ALGORITHMS | mine))
-    tests[f"tested on {left}"] = {name: accuracies(group, [left])[0] for name, group in by_method(results).items()}
+    tests[f"tested on {left}"] = {
+        name: accuracies(group, [left])[0] for name, group in by_method(results).items()
+    }
 print(table(results, problem(configs[0], own), seconds=False))
 assert tests["tested on west"]["vrex"] > tests["tested on west"]["erm"] + 10
 
 # %%
 fig, ax = plt.subplots(figsize=(7, 3.2), layout="constrained")
-plots.bars(ax, tests, looks, ylabel="accuracy in %", title="the domain left out in training", ylim=(0, 118))
+plots.bars(
+    ax,
+    tests,
+    looks,
+    ylabel="accuracy in %",
+    title="the domain left out in training",
+    ylim=(0, 118),
+)
 plt.show()
 
 # %% [markdown]

@@ -7,6 +7,7 @@ from minifishr.evaluate import (
     accuracies,
     accuracy,
     first_nonfinite,
+    largest_share,
     last_step,
     predictions,
     validation_step,
@@ -95,3 +96,8 @@ def test_accuracy_has_the_checks_of_the_loss(case):
 def test_two_domains_of_one_name_are_refused():
     with pytest.raises(ValueError, match=r"accuracies: domain names repeat: \['a', 'a'\]"):
         accuracies(*LINE, [domain([1], [1], "a"), domain([1], [0], "a")])
+
+
+def test_largest_share_is_one_for_a_constant_predictor():
+    assert largest_share(np.array([2, 2, 2])) == 1
+    assert largest_share(np.array([0, 1, 1, 3])) == 0.5

@@ -8,7 +8,7 @@ from minifishr.algorithms import ALGORITHMS, Algorithm
 from minifishr.checkpoints import Checkpoint, Foreign
 from minifishr.data import Domain, Problem, full_batch, minibatches
 from minifishr.mlp import MLP
-from minifishr.train import Diverged, accuracy_rows, fit, keep_heap, write_rows
+from minifishr.train import MOST_PREDICTED, Diverged, accuracy_rows, fit, keep_heap, write_rows
 
 MODEL = MLP((2, 3, 1))
 
@@ -91,11 +91,15 @@ def test_accuracies_are_measured_on_all_domains_and_held_out_rows_apart():
         ("domain 0", "accuracy"),
         ("domain 1", "accuracy"),
         ("domain 2", "accuracy"),
+        ("domain 2", MOST_PREDICTED),
         ("domain 0", "validation accuracy"),
         ("domain 2", "oracle accuracy"),
     ]
-    assert rows[0][2] + rows[3][2] == pytest.approx(1)  # every label flipped
-    assert rows[2][2] + rows[4][2] == pytest.approx(1)
+    assert rows[0][2] + rows[4][2] == pytest.approx(1)  # every label flipped
+    assert rows[2][2] + rows[5][2] == pytest.approx(1)
+    ones = (MODEL.logits(start(), c.x)[:, 0] > 0).mean()
+    assert rows[3][2] == pytest.approx(max(ones, 1 - ones))
+    assert accuracy_rows(MODEL, task, train=False)(start()) == rows[2:]
 
 
 def test_rows_are_appended_as_json_lines(tmp_path):

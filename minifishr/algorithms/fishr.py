@@ -3,7 +3,7 @@
 The gradient variance tracks the diagonal of the Fisher information and so of the Hessian: where it agrees, the domains'
 loss landscapes have the same shape.
 
-Source         Rame, Dancette and Cord 2022, arXiv:2109.02934
+Source         Ramé, Dancette and Cord 2022, arXiv:2109.02934
 Equation       J(theta) = mean_e R_e + lambda * sum_e ||v_e - mean v||^2,  v_e = Var_i(g_i) of domain e
 Normalization  v_e is a mean over samples (ddof 0). paper: sum over coordinates and domains. domainbed: mean over
                coordinates and domains, so lambda_domainbed = m * d_scope * lambda_paper for the same penalty.

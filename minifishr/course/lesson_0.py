@@ -5,7 +5,8 @@ from itertools import product
 import numpy as np
 
 from ..evaluate import predictions
-from .exercise import Exercise, numbers, unlabeled, whole
+from .draws import numbers, unlabeled, whole
+from .exercise import Exercise
 
 
 def pictures(draw):
@@ -61,39 +62,52 @@ def swapped(model, theta, x):
     return np.mean(predictions(model, theta, x) != predictions(model, theta, other))
 
 
+RECALL = ()
+
 EXERCISES = {
     "coloring": Exercise(
         pictures,
         coloring,
         "colored images, (n,h,w), (n,), (n,) -> (n, 2 h w): color = y, or 1 - y where flips is 1; "
         "the channel of that number holds the image, the other one zeros",
-        "color = y ^ flips. x = np.zeros((n, 2, h, w)); one assignment with two index arrays fills it; then reshape.",
+        (
+            "color = y ^ flips. x = np.zeros((n, 2, h, w)); one assignment with two index arrays fills it; then reshape.",
+        ),
+        {},
     ),
     "pooled_color": Exercise(
         agreements,
         lambda agreements: max(np.mean(agreements), np.mean(1 - agreements)),
         "the best accuracy of one rule that only sees the color, on all rows of all domains together, (m,) -> (); "
         "domains have equal sizes, labels 0 and 1 are equally frequent",
-        "A rule cannot know the domain: the label is the color, or its opposite, in all of them. Average, then choose.",
+        (
+            "A rule cannot know the domain: the label is the color, or its opposite, in all of them. Average, then choose.",
+        ),
+        {},
     ),
     "joint_table": Exercise(
         rates,
         joint_table,
         "P(shape, color, label) as an array [s, c, y] (2,2,2) from share = P(s = 1), noise = P(y != s) and "
         "flip = P(c != y)",
-        "P(s) P(y|s) P(c|y): the color only depends on the label. Write each factor as a small array and multiply.",
+        ("P(s) P(y|s) P(c|y): the color only depends on the label. Write each factor as a small array and multiply.",),
+        {},
     ),
     "bayes_accuracy": Exercise(
         some_table,
         bayes_accuracy,
         "the accuracy of the best predictor that sees shape and color, from P(s, c, y) as an array (2,2,2) -> ()",
-        "For each pair (s, c) the predictor gives one label, and is right with P(s, c, label). Which would you give?",
+        (
+            "For each pair (s, c) the predictor gives one label, and is right with P(s, c, label). Which would you give?",
+        ),
+        {},
     ),
     "swapped": Exercise(
         lambda draw: unlabeled(draw, sizes=(4, 2, 1)),  # two channels of two pixels
         swapped,
         "the share of rows whose predicted label changes when the two channels change places, (d,), (n,p) -> (); "
         "the first half of the columns is one channel, and a logit above 0 means label 1",
-        "x.reshape(n, 2, -1)[:, ::-1] has the channels in the other order. Compare logits > 0 before and after.",
+        ("x.reshape(n, 2, -1)[:, ::-1] has the channels in the other order. Compare logits > 0 before and after.",),
+        {},
     ),
 }

@@ -7,7 +7,8 @@ from autograd import numpy as traced
 from ..gradients import inputs_and_deltas, mean_gradient
 from ..losses import losses
 from ..mlp import MLP, relu
-from .exercise import Exercise, network, numbers, whole
+from .draws import network, numbers, whole
+from .exercise import Exercise
 
 
 def widths(draw):
@@ -50,38 +51,49 @@ def logits_delta(z, y):
     return inputs_and_deltas(MLP((k, k)), theta, z, y)[0][1]
 
 
+RECALL = ()
+
 EXERCISES = {
     "parameter_count": Exercise(
         widths,
         lambda sizes: MLP(tuple(int(size) for size in sizes)).d,
         "the number of parameters d of a network with these layer widths, (layers + 1,) -> ()",
-        "The layer from width i to width j has a W (i,j) and a b (j,).",
+        ("The layer from width i to width j has a W (i,j) and a b (j,).",),
+        {},
     ),
     "stable_loss": Exercise(
         some_logits,
         lambda z, y: losses(z[:, None], y),
         "the logistic loss of each sample, log(1 + exp(z)) - y z, (n,), (n,) -> (n,), for logits of any size; "
         "small losses are to be right too: at z = 40 and y = 1 it is 4e-18",
-        "It is softplus(-z) for y = 1 and softplus(z) for y = 0, so that nothing is subtracted; "
-        "softplus(z) = max(z, 0) + log1p(exp(-|z|)).",
+        (
+            "It is softplus(-z) for y = 1 and softplus(z) for y = 0, so that nothing is subtracted; "
+            "softplus(z) = max(z, 0) + log1p(exp(-|z|)).",
+        ),
+        {},
     ),
     "softmax_delta": Exercise(
         some_rows,
         logits_delta,
         "the derivative of each sample's cross-entropy log(sum_c exp(z_c)) - z_y in its logits, (n,k), (n,) -> (n,k)",
-        "The probabilities minus 1 at the label. Subtract each row's largest logit before exp: nothing else changes.",
+        (
+            "The probabilities minus 1 at the label. Subtract each row's largest logit before exp: nothing else changes.",
+        ),
+        {},
     ),
     "backward": Exercise(
         layer,
         backward,
         "the gradients of sum(relu(x W + b) * above) in x, W and b, (n,i), (i,j), (j,), (n,j) -> one vector: "
         "first x, row by row, then W, then b; the slope of ReLU at 0 is 0",
-        "delta = above * (x W + b > 0); then delta W^T, x^T delta, and the sum of delta over samples.",
+        ("delta = above * (x W + b > 0); then delta W^T, x^T delta, and the sum of delta over samples.",),
+        {},
     ),
     "numerical_gradient": Exercise(
         lambda draw: network(draw, sizes=(2, 1)),
         mean_gradient,
         "the gradient of risk(model, theta, x, y) in theta by central differences, -> (d,)",
-        "For each j: (risk at theta + h e_j - risk at theta - h e_j) / 2 h. Rounding costs about 1e-16 / h.",
+        ("For each j: (risk at theta + h e_j - risk at theta - h e_j) / 2 h. Rounding costs about 1e-16 / h.",),
+        {},
     ),
 }

@@ -5,7 +5,8 @@ from itertools import combinations
 import numpy as np
 
 from ..algorithms import sand_mask
-from .exercise import Exercise, numbers, whole
+from .draws import numbers, whole
+from .exercise import Exercise
 
 
 def gradients(draw):
@@ -59,31 +60,39 @@ def and_step(g, tau):
     return np.array([d / len(kept) * g[:, j].mean() if j in kept else 0 for j in range(d)])
 
 
+RECALL = ()
+
 EXERCISES = {
     "agreement": Exercise(
         gradients,
         over_pairs,
         "the mean of <g_e, g_f> over all pairs e < f of domains, (m,d) -> (), without a loop over pairs",
-        "The squared length of the sum of all g_e has every pair twice, and every <g_e, g_e> once.",
+        ("The squared length of the sum of all g_e has every pair twice, and every <g_e, g_e> once.",),
+        {},
     ),
     "fish_bend": Exercise(
         quadratics,
         bend,
         "the second-order term of Fish's walk over two quadratic risks, averaged over both orders, -> (2,)",
-        "It is a^2 / 2 times the gradient of <g_1, g_2>, with g_e = H_e (theta - c_e). Differentiate the product.",
+        ("It is a^2 / 2 times the gradient of <g_1, g_2>, with g_e = H_e (theta - c_e). Differentiate the product.",),
+        {},
     ),
     "and_step": Exercise(
         and_votes,
         and_step,
         "mask * mean gradient / mean of the mask, (m,d) -> (d,), the mask being 1 where |mean_e sign(g_e)| >= tau; "
         "zeros where it keeps nothing",
-        "np.sign and means over axis 0. Divide by 1e-10 + the mean of the mask over coordinates: no case is special.",
+        (
+            "np.sign and means over axis 0. Divide by 1e-10 + the mean of the mask over coordinates: no case is special.",
+        ),
+        {},
     ),
     "soft_mask": Exercise(
         sand_votes,
         lambda g, tau, k: sand_mask.mask(g, tau=tau, k=k),
         "max(0, tanh(k / s * (|mean_e sign(g_e)| - tau))), (m,d) -> (d,), s being the variance over domains with "
         "1 / (m - 1)",
-        "Where s is 0, k / s is infinite: tanh and max make 1 or 0 of it, as they should. np.var has ddof.",
+        ("Where s is 0, k / s is infinite: tanh and max make 1 or 0 of it, as they should. np.var has ddof.",),
+        {},
     ),
 }

@@ -6,7 +6,8 @@ import numpy as np
 
 from ..curvature import gauss_newton, hvp
 from ..mlp import MLP
-from .exercise import Exercise, numbers, unlabeled, whole
+from .draws import numbers, unlabeled, whole
+from .exercise import Exercise
 
 
 def gradients(draw):
@@ -56,39 +57,56 @@ def direction(draw):
     }
 
 
+RECALL = ()
+
 EXERCISES = {
     "fisher_and_covariance": Exercise(
         gradients,
         fisher_and_covariance,
         "np.stack of the empirical Fisher (d,d) and the gradient covariance (d,d), both means over the n rows of G",
-        "The mean over i of G_i G_i^T is a matrix product, divided by n. The covariance is that minus the outer "
-        "product of the mean row with itself.",
+        (
+            "The mean over i of G_i G_i^T is a matrix product, divided by n. The covariance is that minus the outer "
+            "product of the mean row with itself.",
+        ),
+        {},
     ),
     "label_average": Exercise(
         unlabeled,
         lambda model, theta, x: gauss_newton(model, theta, x, None),
         "the true Fisher (d,d) of a network with one logit: the mean over rows and over the model's own labels",
-        "Get the gradients with all labels 0 and with all labels 1. Weight the outer products of the second with "
-        "p = 1 / (1 + exp(-z)), those of the first with 1 - p, add, and divide by n.",
+        (
+            "Get the gradients with all labels 0 and with all labels 1. Weight the outer products of the second with "
+            "p = 1 / (1 + exp(-z)), those of the first with 1 - p, add, and divide by n.",
+        ),
+        {},
     ),
     "logistic_fisher": Exercise(
         logistic,
         logistic_fisher,
         "the Fisher information (p,p) of logistic regression with logits x @ w, a mean over the n rows of x",
-        "Each row contributes p_i (1 - p_i) x_i x_i^T. Multiply the rows of x by p (1 - p), (n,1), then one product.",
+        (
+            "Each row contributes p_i (1 - p_i) x_i x_i^T. Multiply the rows of x by p (1 - p), (n,1), then one product.",
+        ),
+        {},
     ),
     "batch_square": Exercise(
         batches,
         batch_square,
         "the expected square (d,) of the mean gradient of a batch of `size` rows drawn with replacement from G",
-        "E[b^2] = E[b]^2 + Var[b]. The mean of `size` independent rows has the expectation of one row, and its "
-        "variance divided by `size`.",
+        (
+            "E[b^2] = E[b]^2 + Var[b]. The mean of `size` independent rows has the expectation of one row, and its "
+            "variance divided by `size`.",
+        ),
+        {},
     ),
     "hessian_times": Exercise(
         direction,
         hvp,
         "the Hessian of the risk times v, (d,), from two calls of mean_gradient and no matrix",
-        "The gradient at theta + h v minus that at theta - h v, over 2 h, with h about 1e-5. A one-sided difference "
-        "is not exact enough.",
+        (
+            "The gradient at theta + h v minus that at theta - h v, over 2 h, with h about 1e-5. A one-sided difference "
+            "is not exact enough.",
+        ),
+        {},
     ),
 }

@@ -6,7 +6,8 @@ from autograd import grad
 
 from ..algorithms import fishr
 from ..mlp import MLP
-from .exercise import Exercise, numbers, whole
+from .draws import numbers, whole
+from .exercise import Exercise
 
 
 def domains_gradients(draw):
@@ -60,34 +61,46 @@ def translated_lambda(penalty_weight, m, h, k, ema):
     return penalty_weight * onp.sum(paper**2) / onp.sum(paper * other)
 
 
+RECALL = ()
+
 EXERCISES = {
     "fishr_paper": Exercise(
         domains_gradients,
         fishr_paper,
         "Fishr's penalty, one number: the squared deviations of the domains' gradient variances (divided by n) from "
         "their mean over domains, summed over domains and coordinates",
-        "v is the array (m,d) of G_e.var(axis=0). Every domain counts the same in the mean, whatever its n.",
+        ("v is the array (m,d) of G_e.var(axis=0). Every domain counts the same in the mean, whatever its n.",),
+        {},
     ),
     "fishr_gradient": Exercise(
         variances_and_slopes,
         fishr_gradient,
         "the gradient (d,) of sum_e ||v_e - mean v||^2 in theta, from v (m,s) and its derivatives J (m,s,d)",
-        "Hold the mean constant: what is left is the chain rule for sum_e ||v_e - c||^2, 2 (v - c) times J, summed "
-        "over domains and coordinates.",
+        (
+            "Hold the mean constant: what is left is the chain rule for sum_e ||v_e - c||^2, 2 (v - c) times J, summed "
+            "over domains and coordinates.",
+        ),
+        {},
     ),
     "fishr_domainbed": Exercise(
         variances_of_steps,
         fishr_domainbed,
         "DomainBed's penalty after the last step, one number: the mean over domains and coordinates of the squared "
         "deviations of M from its mean over domains, M = sum over steps of ema^(age) v, the last step having age 0",
-        "M is (m,s): start with zeros, and for each step M = ema * M + v[step]. Then the mean in the place of the sum.",
+        (
+            "M is (m,s): start with zeros, and for each step M = ema * M + v[step]. Then the mean in the place of the sum.",
+        ),
+        {},
     ),
     "translated_lambda": Exercise(
         weights,
         translated_lambda,
         "the lambda of the domainbed convention whose penalty has the same gradient as the paper's with "
         "penalty_weight, for m domains, h features, k logits, and variances that no longer change",
-        "A mean over domains and (h + 1) k coordinates is the sum divided by their number. The memory is "
-        "1 / (1 - ema) times as large as v, but only the newest v has a gradient.",
+        (
+            "A mean over domains and (h + 1) k coordinates is the sum divided by their number. The memory is "
+            "1 / (1 - ema) times as large as v, but only the newest v has a gradient.",
+        ),
+        {},
     ),
 }

@@ -4,7 +4,8 @@ import numpy as np
 
 from ..algorithms import coral
 from ..checks import STEP
-from .exercise import Exercise, numbers, whole
+from .draws import numbers, whole
+from .exercise import Exercise
 
 
 def clouds(draw):
@@ -55,6 +56,8 @@ def error_floor(shares):
     return min(np.mean(np.abs(shares - q)) for q in shares)
 
 
+RECALL = ()
+
 EXERCISES = {
     "coral_pair": Exercise(
         clouds,
@@ -62,29 +65,41 @@ EXERCISES = {
         "CORAL of the features of two domains, (n,h), (k,h) -> (2,). First the paper's: the squared differences of the "
         "covariances, summed, / (4 h^2). Then domainbed's: those of the means / h and those of the covariances / h^2. "
         "Covariances have 1/(n-1)",
-        "Center a, and the covariance is a.T @ a / (len(a) - 1), of shape (h,h). The two domains have unequal sizes.",
+        (
+            "Center a, and the covariance is a.T @ a / (len(a) - 1), of shape (h,h). The two domains have unequal sizes.",
+        ),
+        {},
     ),
     "coral_pull": Exercise(
         clouds,
         coral_pull,
         "minus the gradient of the domainbed penalty in the features of the first domain, (n,h), (k,h) -> (n,h)",
-        "The covariances give -4 / (h^2 (n-1)) times (a - mean) @ (difference of the covariances), the means something "
-        "with 2 / (h n) that is the same in every row.",
+        (
+            "The covariances give -4 / (h^2 (n-1)) times (a - mean) @ (difference of the covariances), the means something "
+            "with 2 / (h n) that is the same in every row.",
+        ),
+        {},
     ),
     "best_discriminator": Exercise(
         table,
         best_discriminator,
         "the cross-entropy of the best discriminator, averaged over all rows of all domains. counts[e, v] says in how "
         "many rows of domain e the feature has the value v, (m,v) -> ()",
-        "The best discriminator says counts[e, v] / (sum over e of counts[e, v]). Weigh minus its logarithm by the "
-        "share of the rows, counts / counts.sum().",
+        (
+            "The best discriminator says counts[e, v] / (sum over e of counts[e, v]). Weigh minus its logarithm by the "
+            "share of the rows, counts / counts.sum().",
+        ),
+        {},
     ),
     "error_floor": Exercise(
         lambda draw: {"shares": draw(whole(0, 10, draw(whole(2, 4)))) / 10},
         error_floor,
         "the least mean error over domains of a predictor that says 1 equally often in all of them, where domain e has "
         "the share shares[e] of ones, (m,) -> ()",
-        "If it says 1 with the share q, its error in domain e is at least |shares[e] - q|. Which q makes the mean of "
-        "these smallest?",
+        (
+            "If it says 1 with the share q, its error in domain e is at least |shares[e] - q|. Which q makes the mean of "
+            "these smallest?",
+        ),
+        {},
     ),
 }

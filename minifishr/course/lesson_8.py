@@ -7,7 +7,8 @@ import numpy as np
 from ..checkpoints import Row
 from ..evaluate import validation_step
 from ..sweeps import expected_best, ranks
-from .exercise import Exercise, numbers, whole
+from .draws import numbers, whole
+from .exercise import Exercise
 
 
 def seeds(draw):
@@ -63,37 +64,50 @@ def dispersion(phi):
     return pairs / total if total else 0.0
 
 
+RECALL = ()
+
 EXERCISES = {
     "standard_error": Exercise(
         seeds,
         standard_error,
         "the standard error of the mean of one number a seed, (s,) -> (), from the standard deviation with s - 1",
-        "The standard deviation of the mean of s numbers is that of one number over sqrt(s). np.std(values, ddof=1).",
+        (
+            "The standard deviation of the mean of s numbers is that of one number over sqrt(s). np.std(values, ddof=1).",
+        ),
+        {},
     ),
     "tied_ranks": Exercise(
         lambda draw: {"means": draw(numbers(draw(whole(1, 4))))},
         lambda means: list(ranks(dict(enumerate(means))).values()),
         "the rank of each number, (n,) -> (n,): 1 for the highest; equal numbers have equal ranks",
-        "A rank is 1 + how many numbers are higher. means[:, None] compares each with each.",
+        ("A rank is 1 + how many numbers are higher. means[:, None] compares each with each.",),
+        {},
     ),
     "chosen_step": Exercise(
         curves,
         chosen_step,
         "the step that training-domain validation chooses, the first of equals, and the test accuracy there: "
         "steps (t,), held_out (t,m) and test (t,) -> (2,)",
-        "Mean over the training domains, then argmax, which gives the first of equals. Look up steps and test there.",
+        (
+            "Mean over the training domains, then argmax, which gives the first of equals. Look up steps and test there.",
+        ),
+        {},
     ),
     "best_of_draws": Exercise(
         draws,
         lambda scores, accuracies, k: expected_best(scores, accuracies)[k - 1],
         "the mean, over all sets of k of the n draws, of the accuracy of the set's best-scored draw: "
         "(n,), (n,), k -> (); no two scores are equal",
-        "itertools.combinations(range(n), k) are the sets. max(one, key=lambda i: scores[i]) is the best-scored draw.",
+        (
+            "itertools.combinations(range(n), k) are the sets. max(one, key=lambda i: scores[i]) is the best-scored draw.",
+        ),
+        {},
     ),
     "dispersion": Exercise(
         statistics,
         dispersion,
         "sum_e ||phi_e - mean phi||^2 / sum_e ||phi_e||^2 for phi (m, ...) -> (); 0 where phi is all zeros",
-        "The mean is over the first axis, the sums over all of them. Mind 0 / 0.",
+        ("The mean is over the first axis, the sums over all of them. Mind 0 / 0.",),
+        {},
     ),
 }

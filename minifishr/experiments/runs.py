@@ -12,6 +12,7 @@ import numpy as np
 from ..algorithms import DEFAULTS, shortened
 from ..checkpoints import Foreign, Row
 from ..data import check_number, full_batch, minibatches, stream
+from ..evaluate import accuracies
 from ..gradients import gradient_variance
 from ..invariance import invariances
 from ..train import Diverged, accuracy_rows, agreement_rows, fit, keep_heap
@@ -22,8 +23,8 @@ from .problems import network, problem
 
 class Result(NamedTuple):
     """What a run leaves: its configuration, parameters (d,), history, classifier gradient variances of each training
-    domain before and after (2,m,d_classifier), seconds of training, and why it failed, if it did. A run that failed
-    before it could train has None and [] in their places."""
+    domain before and after (2,m,d_classifier) or None, seconds of training, and why it failed, if it did. A run that
+    failed before it could train has None and [] in their places."""
 
     config: Config
     theta: np.ndarray
@@ -108,12 +109,16 @@ def check_known(what, name, names):
         raise ValueError(f"unknown {what} {name!r}, expected one of {', '.join(str(n) for n in names if n)}")
 
 
-def run(config, source, factory, progress=iter, checkpoint=None):
-    """Train one method on one problem, -> Result. A run that diverges or fails otherwise is a Result with a failure."""
+def run(config, source, factory, progress=iter, checkpoint=None, curves=True):
+    """Train one method on one problem, -> Result. A run that diverges or fails otherwise is a Result with a failure.
+
+    Without `curves` the training rows' accuracies are measured at the end only and the variances are None, as sweeps
+    have it: that is half of a run of minibatches, and nothing else changes.
+    """
     keep_heap()
     start = time.perf_counter()
     try:
-        return trained(config, problem(config, source), factory, progress, checkpoint)
+        return trained(config, problem(config, source), factory, progress, checkpoint, curves)
     except (ValueError, ArithmeticError, MemoryError) as error:
         if isinstance(error, Foreign):
             raise
@@ -126,15 +131,15 @@ def failed(config, reason, seconds=0.0):
     return Result(config, None, [], None, seconds, reason)
 
 
-def trained(config, task, factory, progress, checkpoint):
+def trained(config, task, factory, progress, checkpoint, curves):
     """The Result of training on a Problem; one that diverges has what was reached before."""
     model = network(config, task)
     algorithm = factory(model, convention=config.convention, **config.hyper_parameters)
     algorithm = algorithm._replace(settings=algorithm.settings or config.hyper_parameters)
     theta = model.init(stream(config.seed, "init"), np.float32) * np.float32(config.start)
-    before = domain_variances(model, theta, task.train)
+    before = domain_variances(model, theta, task.train) if curves else None
     batches = minibatches(task.train, config.batch, config.seed) if config.batch else full_batch(task.train)
-    measures = [accuracy_rows(model, task), *([agreement_rows(model, task)] if config.dataset in TOYS else [])]
+    measures = [accuracy_rows(model, task, curves), *([agreement_rows(model, task)] if config.dataset in TOYS else [])]
     options = {"every": config.every, "progress": progress, "model": model, "checkpoint": checkpoint}
     options["measure"] = lambda t: [row for rows in measures for row in rows(t)]
     start, failure = time.perf_counter(), None
@@ -146,8 +151,11 @@ def trained(config, task, factory, progress, checkpoint):
     if config.invariances and failure is None:
         ends = (0, theta), (config.steps, fitted.theta)
         history = [*history, *(row for step, end in ends for row in dispersion_rows(model, end, task, step))]
-    after = domain_variances(model, fitted.theta, task.train)
-    return Result(config, fitted.theta, history, np.stack([before, after]), seconds, failure)
+    if not curves and failure is None:
+        found = accuracies(model, fitted.theta, task.train)
+        history = [*history, *(Row(config.steps, name, "accuracy", value) for name, value in found.items())]
+    variances = np.stack([before, domain_variances(model, fitted.theta, task.train)]) if curves else None
+    return Result(config, fitted.theta, history, variances, seconds, failure)
 
 
 def dispersion_rows(model, theta, task, step):

@@ -54,11 +54,11 @@ def trained(config, source, factory, progress=iter, checkpoint=None):
     """The Record of one run, whatever becomes of it."""
     with TRACE:
         try:
-            result = run(config, source, factory, progress, checkpoint)
+            result = run(config, source, factory, progress, checkpoint, curves=False)
         except Foreign as error:  # who put it there knows why; the run is this one
             print(f"minifishr: {error}; set aside as *.foreign, the run is repeated", file=sys.stderr)
             os.replace(checkpoint.path, f"{checkpoint.path}.foreign")
-            result = run(config, source, factory, progress, checkpoint)
+            result = run(config, source, factory, progress, checkpoint, curves=False)
     measured = {row.step for row in result.history if row.metric == "accuracy"}
     history = [row for row in result.history if row.step in measured]
     return Record(config, history, result.failure, result.seconds, versions())
