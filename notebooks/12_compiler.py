@@ -1,7 +1,5 @@
 # ---
 # jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -20,7 +18,8 @@
 # - write three passes of a compiler: unused lines, repeated lines, last uses;
 # - say what becomes of labels, weights and shapes that are not inputs.
 #
-# About 60 minutes. Read beside it: `minifishr/replay.py`. You need lessons 1 and 6.
+# About 60 minutes. Read beside it: `minifishr/replay.py`. You need lessons 1, 2 and 6.
+# Words: [glossary](glossary.md).
 
 # %%
 try:
@@ -31,35 +30,51 @@ except ImportError:  # on Colab, say
     from pathlib import Path
 
     source = ".." if Path("../pyproject.toml").exists() else "minifishr"
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        f"{source}[notebooks]",
-    ]
-    subprocess.run(command, check=True)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", f"{source}[notebooks]"],
+        check=True,
+    )
 
 # %%
+import inspect
 import os
 import time
 import timeit
 
 import autograd.numpy as anp
-import matplotlib.pyplot as plt
 import numpy as np
 from autograd import grad
 from autograd.tracer import Node, new_box, trace_stack
 
 from minifishr import MLP, Domain, colored_mnist, load_digits, minibatches, plots
 from minifishr.algorithms import fishr
-from minifishr.course import exercise
-from minifishr.losses import risk, risks
+from minifishr.course import (
+    EXERCISES,
+    exercise,
+    figure,
+    panels,
+    passed,
+    recall,
+    reveal,
+    solution,
+)
+from minifishr.losses import losses, risk, risks
 from minifishr.replay import Refused, replayed
 from minifishr.train import keep_heap
 
 SHORT = "MINIFISHR_FAST" in os.environ  # smaller sizes, for the tests
+
+# %% [markdown]
+# ## Three questions of recall
+#
+# From lessons 2 and 6. Write a number, or a letter in quotes.
+#
+# 1. How many reverse passes does it take to get the gradients of all samples by taps?
+# 2. DomainBed's Fishr keeps a memory of the variances, with ema 0.95. How many times a variance that stays the same does the memory tend to?
+# 3. What weight has DomainBed's Fishr penalty before the warm-up ends? a) 0; b) 1; c) lambda.
+
+# %%
+recall(12, ..., ..., ...)
 
 # %% [markdown]
 # ## A picture
@@ -107,23 +122,24 @@ def milliseconds(function, *arrays):
     return 1_000 * min(timeit.repeat(call, **options))
 
 
-sizes, took, fast = (
-    (16, 64, 256, 1_024),
-    {"traced": [], "replayed": []},
-    replayed(objective),
-)
+# %%
+sizes, took = (16, 64, 256, 1_024), {"traced": [], "replayed": []}
+fast = replayed(objective)
 for batch in map(inputs, sizes):
     assert np.array_equal(fast(*batch), fast(*batch))  # the first call records
     took["traced"].append(milliseconds(objective, *batch))
     took["replayed"].append(milliseconds(fast, *batch))
 # %%
-fig, ax = plt.subplots(figsize=(4.4, 2.9), layout="constrained")
+ratios = np.divide(*took.values())
+assert ratios[0] > 2 and ratios.min() > 1
+assert ratios[-1] < 0.75 * ratios[0]
+
+# %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
+fig, ax = panels()
 labels = {"xlabel": "rows a domain", "ylabel": "milliseconds a step"}
 plots.lines(ax, sizes, took, **labels, xscale="log", yscale="log")
-plt.show()
-ratios = np.divide(*took.values())
-print("traced / replayed:", dict(zip(sizes, ratios.round(1).tolist(), strict=True)))
-assert ratios[0] > 2 and ratios[-1] < 0.75 * ratios[0]
+said = ", ".join(f"{n} rows: {r:.1f}" for n, r in zip(sizes, ratios, strict=True))
+figure(fig, f"Time of a traced step over that of a replayed one, {said}.", guess=True)
 
 # %% [markdown]
 # Tracing costs about the same whatever the number of rows: Python looks at each call once, and never at the numbers.
@@ -163,12 +179,15 @@ def record(function, inputs):
         return tape, function(*boxes)._node.slot
 
 
+# %%
 cubes = grad(lambda z: anp.sum(z**3))
 tape, output = record(cubes, [np.array([1.0, 2.0])])
+lines = []
 for slot, (fun, args, _, slots) in list(enumerate(tape))[1:]:
     words = [f"v{slots[i]}" if i in slots else str(a) for i, a in enumerate(args)]
-    print(f"v{slot} = {fun.__name__}({', '.join(words)})")
-assert [call[0].__name__ for call in tape[1:]].count("power") == 2
+    lines.append(f"v{slot} = {fun.__name__}({', '.join(words)})")
+assert [line.split()[2][:5] for line in lines].count("power") == 2
+reveal(*lines)
 
 # %% [markdown]
 # Both. The values in `grad`'s boxes are boxes of ours, so what the way back computes is written down too. The recording
@@ -189,31 +208,23 @@ def replay(tape, inputs):
 exercise("replay", replay)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def replay(tape, inputs):
-    values = list(inputs)
-    for fun, args, kwargs, slots in tape[len(inputs) :]:
-        args = [values[slots[i]] if i in slots else a for i, a in enumerate(args)]
-        values.append(fun(*args, **kwargs))
-    return values
-
-
-feedback = exercise("replay", replay)
-assert feedback.passed
-feedback
+replay = passed("replay")  # yours if it passed, else the solution
+solution("replay")
 
 # %% [markdown]
 # Now Fishr: recorded with one batch, replayed with another.
 
 # %%
+assert np.allclose(replay(tape, [np.array([3.0, 5.0])])[output], [27, 75])  # 3 z^2
 tape, output = record(objective, inputs(64))
 batch = inputs(64)
 traced = objective(*batch)
 print(f"{len(tape)} slots, of which {tape.count(None)} are inputs")
 assert replay(tape, batch)[output].tobytes() == traced.tobytes()  # the same bits
 assert not np.array_equal(objective(*inputs(64)), traced)  # it does depend on the batch
-assert tape[:5] == [None] * 5 and output == len(tape) - 1
+assert tape[:5] == [None] * 5
 
 # %% [markdown]
 # The bits are the same because the same functions of NumPy meet the same arguments in the same order. Nothing was
@@ -238,20 +249,10 @@ def needed(uses, output):
 exercise("needed", needed)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def needed(uses, output):
-    found = np.zeros(len(uses), bool)
-    found[output] = True
-    for slot in reversed(range(len(uses))):
-        if found[slot]:
-            found[list(uses[slot])] = True
-    return found
-
-
-feedback = exercise("needed", needed)
-assert feedback.passed
-feedback
+needed = passed("needed")  # yours if it passed, else the solution
+solution("needed")
 
 # %% [markdown]
 # **What was used goes too.** `replay` keeps every value to the end. After its last use a value's memory can be given
@@ -269,19 +270,10 @@ def last_uses(uses, output):
 exercise("last_uses", last_uses)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def last_uses(uses, output):
-    last = np.arange(len(uses))
-    for slot, used in enumerate(uses):
-        last[list(used)] = slot
-    last[output] = len(uses)
-    return last
-
-
-feedback = exercise("last_uses", last_uses)
-assert feedback.passed
-feedback
+last_uses = passed("last_uses")  # yours if it passed, else the solution
+solution("last_uses")
 
 # %% [markdown]
 # **Guess first.** How many of the values must be there at once, at most?
@@ -292,18 +284,28 @@ keep, slots = needed(uses, output), np.arange(len(tape))
 nothing = (lambda: None, (), {}, {})  # an entry that does nothing
 kept = [call if k or not call else nothing for call, k in zip(tape, keep, strict=True)]
 assert replay(kept, batch)[output].tobytes() == traced.tobytes()
-last = last_uses(
-    [used if k else () for used, k in zip(uses, keep, strict=True)], output
-)
+uses = [used if k else () for used, k in zip(uses, keep, strict=True)]
+last = last_uses(uses, output)
 alive = [np.sum(keep & (slots <= now) & (now <= last)) for now in slots]
-print(f"{len(tape)} slots, {keep.sum()} needed, at most {max(alive)} at once")
 assert keep.sum() < len(tape) and max(alive) < len(tape) / 4
+reveal(f"{len(tape)} slots, {keep.sum()} needed, at most {max(alive)} at once")
 
 # %% [markdown]
 # `Entry`, `record`, `replay` and `needed` are less than thirty lines. The package's `replay.py` does the same with more
-# care. It also merges entries that are repeated, writes the list down as the source of a Python function, and refuses what
-# would be wrong: see below.
-#
+# care. It merges entries that are repeated, refuses what would be wrong (see below), and writes the list down as the source of a Python function,
+# in which `del` lets a value go.
+
+# %%
+program, z = replayed(cubes), np.array([1.0, 2.0])
+assert np.array_equal(program(z), program(z))  # recorded, then checked
+(compiled,) = program.recordings.values()
+print(compiled.source)
+assert compiled.source.count(" = ") == 2 and compiled.source.count("del ") == 2
+ours = [EXERCISES[name].expected for name in ("replay", "needed")]
+ours += [Entry.__init__, Entry.initialize_root, record]
+assert 1 + sum(len(inspect.getsource(part).splitlines()) for part in ours) < 30
+
+# %% [markdown]
 # ## Where the time goes
 #
 # Each call is timed on its own. The rest of a traced step is Python's: boxes, nodes, and the search for the way back.
@@ -323,27 +325,30 @@ def call_times(tape, inputs):
 
 
 # %%
-shares, products = {}, ("affine", "cross", "matmul", "layer_sums")
+products, shares = ("affine", "cross", "matmul", "layer_sums"), {}
 is_product = np.array([call[0].__name__ in products for call in tape[5:]])
 for n in (16, 1_024):
     batch = inputs(n)
     recorded, _ = record(objective, batch)
     times = np.min([call_times(recorded, batch) for _ in range(7)], axis=0)
     whole = milliseconds(objective, *batch)
-    parts = {
-        "products": times[is_product].sum(),
-        "other calls": times[~is_product].sum(),
-    }
-    parts["tracing"] = whole - sum(parts.values())
+    parts = [times[is_product].sum(), times[~is_product].sum(), whole - times.sum()]
+    parts = dict(zip(("products", "other calls", "tracing"), parts, strict=True))
     shares[f"{n} rows"] = {name: 100 * part / whole for name, part in parts.items()}
 # %%
-fig, ax = plt.subplots(figsize=(4.4, 2.9), layout="constrained")
-plots.bars(ax, shares, ylabel="% of a traced step", ylim=(0, 100))
-plt.show()
 small, large = shares.values()
 print(f"{is_product.sum()} products and {np.sum(~is_product)} other calls")
 assert small["tracing"] > 40 > large["tracing"]
 assert large["products"] > 2 * small["products"] and np.mean(is_product) < 0.15
+
+# %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
+fig, ax = panels()
+plots.bars(ax, shares, ylabel="% of a traced step", ylim=(0, 100))
+said = [
+    f"{n}: {', '.join(f'{k} {v:.0f} %' for k, v in s.items())}"
+    for n, s in shares.items()
+]
+figure(fig, "; ".join(said) + ".", guess=True)
 
 # %% [markdown]
 # A small step is bookkeeping, a large one is products. Replaying removes the bookkeeping. It cannot make a product
@@ -386,13 +391,20 @@ GRADIENTS["labels outside"] = lambda t, a, b: replay(hidden, [t, a.x, b.x])[h]
 # %%
 ends = {name: trained(gradient) for name, gradient in GRADIENTS.items()}
 curves = {name: ends[name][1] for name in ("labels as inputs", "labels outside")}
-fig, ax = plt.subplots(figsize=(4.4, 2.9), layout="constrained")
+assert ends["traced"][0].tobytes() == ends["labels as inputs"][0].tobytes()
+one, two = batches(1)
+closed = replay(hidden, [begin, one.x, two.x])[h]
+assert np.array_equal(closed, objective(begin, one.x, now[0].y, two.x, now[1].y))
+assert not np.allclose(closed, objective(begin, one.x, one.y, two.x, two.y))
+assert curves["labels as inputs"][-1] < 0.6 < 0.67 < curves["labels outside"][-1] < 0.72
+
+# %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
+fig, ax = panels()
 looks = {"labels as inputs": {"color": "#0072B2"}}
 looks["labels outside"] = {"color": "#D55E00", "linestyle": "--"}
 plots.lines(ax, range(steps), curves, looks, xlabel="step", ylabel="training risk")
-plt.show()
-assert ends["traced"][0].tobytes() == ends["labels as inputs"][0].tobytes()
-assert curves["labels as inputs"][-1] < 0.6 < 0.67 < curves["labels outside"][-1] < 0.72
+said = ", ".join(f"{name}: {curve[-1]:.2f}" for name, curve in curves.items())
+figure(fig, f"The training risk after {steps} steps, {said}.", guess=True)
 
 # %% [markdown]
 # With the labels as inputs the whole training has the bits of the traced one. With the labels outside nothing fails: every
@@ -416,17 +428,18 @@ def label_targets(y, k):
 exercise("label_targets", label_targets)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def label_targets(y, k):
-    if k == 1:
-        return 1 - 2 * y.astype(float)[:, None]
-    return (y[:, None] == np.arange(k)).astype(float)
+label_targets = passed("label_targets")  # yours if it passed, else the solution
+solution("label_targets")
 
-
-feedback = exercise("label_targets", label_targets)
-assert feedback.passed
-feedback
+# %%
+y, logits = rng.integers(0, 2, 9), rng.normal(size=(9, 1))
+t = label_targets(y, 1)
+assert np.allclose(np.log1p(np.exp(t * logits))[:, 0], losses(logits, y))
+y, logits = rng.integers(0, 3, 9), rng.normal(size=(9, 3))
+chosen = np.sum(label_targets(y, 3) * logits, axis=1)
+assert np.allclose(np.log(np.exp(logits).sum(axis=1)) - chosen, losses(logits, y))
 
 # %% [markdown]
 # ## Break it
@@ -468,6 +481,16 @@ assert "changes with something that is not an input" in message
 # 1. The step's number decides whether Adam is made anew, in a Python `if`. What becomes of it in a recording, and where should it stand?
 # 2. Two entries of a tape have the same function and the same slots. When may one of them go? When not?
 # 3. A random mask is drawn inside the recorded function (dropout, say). What does the replay do, and what must become an input?
+#
+# <details><summary>Answers</summary>
+#
+# 1. The recording holds the branch that was taken that day, for ever. The `if` belongs outside, where this package has it: the recorded function gives the
+#    gradient, and what is done with Adam's state is decided in plain Python at every step.
+# 2. When the function gives the same for the same arguments and nobody changes the result in place. Not when it adds to an array that is already there, as
+#    `autograd` does when it sums up gradients; and not when it draws random numbers.
+# 3. It uses the mask of the recording for ever: a network without those units. The mask, drawn outside from a named stream, must be an input.
+#
+# </details>
 #
 # ## Read on
 #
