@@ -96,8 +96,8 @@ def peak(answer, values):
 
 
 def calls(answer, values, banned):
-    """The names of those among some Python functions that an answer calls, itself or through others."""
-    names = {inspect.unwrap(function).__code__: function.__name__ for function in banned}
+    """Which of some Python functions, {words: function}, an answer calls, itself or through others: their words."""
+    names = {inspect.unwrap(function).__code__: words for words, function in banned.items()}
     found, before = [], sys.getprofile()
     sys.setprofile(lambda frame, event, _: event == "call" and found.append(names.get(frame.f_code)))
     try:

@@ -20,9 +20,10 @@ class Exercise(NamedTuple):
     """What is asked, in words and as functions.
 
     inputs(draw) -> {name: value} with hypothesis' draw; expected(*values), the solution; what is wanted, and hints, the
-    second one nearly the solution, in words; wrong = {diagnosis: a wrong answer}; banned = functions that an answer may
-    not call; large = (make, bytes): on the arguments make() an answer may not hold more; contract(answer) raises
-    AssertionError with the promise that is broken; exact = True where the smallest numbers are to be right too.
+    second one nearly the solution, in words; wrong = {diagnosis: a wrong answer}; banned = {words: a function that an
+    answer may not call}; large = (make, bytes): on the arguments make() an answer may not hold more; contract(answer)
+    raises AssertionError with the promise that is broken; exact = True where the smallest numbers are to be right too;
+    adapt(answer) is the function that gives numbers, where the answer itself does not.
     """
 
     inputs: Callable
@@ -30,10 +31,11 @@ class Exercise(NamedTuple):
     wanted: str
     hints: tuple
     wrong: dict
-    banned: tuple = ()
+    banned: dict = {}  # noqa: RUF012
     large: tuple | None = None
     contract: Callable | None = None
     exact: bool = False
+    adapt: Callable = lambda answer: answer
 
 
 class Feedback(NamedTuple):
@@ -76,7 +78,7 @@ def tried(name, answer, exercise, earlier=0):
 def trouble(answer, exercise):
     """(what is wrong with an answer in words, the arguments on which it is), or (None, None)."""
     cases = drawn(exercise.inputs)
-    before, again = (called(answer, cases[-1])[0] for _ in range(2))
+    before, again = (called(exercise.adapt(answer), cases[-1])[0] for _ in range(2))
     if before is not None and not np.array_equal(again, before, equal_nan=True):
         return "Asked twice about the same input, your answer differs. Is something random?", None
     for values in cases:
@@ -101,9 +103,10 @@ def smallest(answer, exercise):
 def diagnosis(answer, exercise):
     """The known wrong answer that an answer equals on all inputs, or by what factor it is off; None if neither."""
     cases = drawn(exercise.inputs)
-    ours = [called(answer, values)[0] for values in cases]
+    ours = [called(exercise.adapt(answer), values)[0] for values in cases]
     for words, wrong in exercise.wrong.items():
-        if all(alike(came, called(wrong, values)[0]) for came, values in zip(ours, cases, strict=True)):
+        theirs = (called(exercise.adapt(wrong), values)[0] for values in cases)
+        if all(alike(one, other) for one, other in zip(ours, theirs, strict=True)):
             return words
     right = [reference(exercise, values) for values in cases]
     if any(came is None or came.shape != one.shape for came, one in zip(ours, right, strict=True)):

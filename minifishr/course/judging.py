@@ -7,38 +7,42 @@ import numpy as np
 from .calls import called, calls, peak, quiet, wrapped
 
 EXAMPLES = 50
+OPTIONS = {"max_examples": EXAMPLES, "deadline": None, "derandomize": True, "database": None}
 TOLERANCE = {"float64": (1e-6, 1e-12), "float32": (1e-4, 1e-6)}  # of the largest number; of zeros, which are sums
 
 
 @cache
 def drawn(inputs):
     """A list of arguments that an exercise draws, {name: value} each; the same ones each time."""
+    from hypothesis import Phase, given, settings  # not needed by those who only train
+    from hypothesis import strategies as st
+
     found = []
-    search(inputs, lambda values: found.append(values))
+    collected = given(st.composite(inputs)())(lambda values: found.append(values))
+    settings(**OPTIONS, phases=[Phase.generate])(collected)()
     return found
 
 
 def search(inputs, wanted):
     """The smallest arguments found on which wanted(values) is true; None if there are none among EXAMPLES."""
-    from hypothesis import errors, find, settings  # not needed by those who only train
+    from hypothesis import errors, find, settings
     from hypothesis import strategies as st
 
-    options = settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None)
     try:
-        return find(st.composite(inputs)(), wanted, settings=options)
+        return find(st.composite(inputs)(), wanted, settings=settings(**OPTIONS))
     except errors.NoSuchExample:
         return None
 
 
 def judged(answer, exercise, values):
     """What is wrong with an answer on one input, in words; None if nothing is."""
-    came, found = called(answer, values)
+    came, found = called(exercise.adapt(answer), values)
     return found or different(came, reference(exercise, values), exercise.exact)
 
 
 def reference(exercise, values):
     """The right numbers, float64."""
-    came, found = called(exercise.expected, values)
+    came, found = called(exercise.adapt(exercise.expected), values)
     assert found is None, found
     return np.asarray(came, float)
 
@@ -61,10 +65,10 @@ def different(came, expected, exact=False):
 
 def forbidden(answer, exercise, values):
     """How an answer got its numbers in a way that was not asked for, in words; None if it did not."""
-    for name in calls(answer, values, exercise.banned) if exercise.banned else ():
+    for name in calls(exercise.adapt(answer), values, exercise.banned) if exercise.banned else ():
         return f"The numbers are right, but your answer calls {name}: the point is to do without."
     make, most = exercise.large or (None, 0)
-    held = peak(answer, make()) if make else 0
+    held = peak(exercise.adapt(answer), make()) if make else 0
     if held <= most:
         return None
     size = f"on a larger input your answer holds {held / 1e6:.1f} MB at a time; {most / 1e6:.1f} MB are enough."

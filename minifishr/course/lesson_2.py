@@ -153,7 +153,7 @@ EXERCISES = {
             "two layers only": lambda *c: squares(*c, layers=2),
             "the mean over samples": lambda *c: norms(*c).mean(),
         },
-        banned=(per_sample_gradients,),
+        banned={"per_sample_gradients": per_sample_gradients},
         large=(many_rows, 2_500_000),
     ),
 }
