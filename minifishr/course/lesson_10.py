@@ -117,11 +117,15 @@ EXERCISES = {
             "q = np.linalg.pinv(M) @ np.ones(m); return it if np.allclose(M @ q, 1), else np.zeros(h).",
         ),
         {
-            "the least squares solution, though M q is not 1: look at M q": lambda M: np.linalg.pinv(M) @ np.ones(len(M)),
+            "the least squares solution, though M q is not 1: look at M q": lambda M: (
+                np.linalg.pinv(M) @ np.ones(len(M))
+            ),
             "of length 1: then M q is constant, but not 1": lambda M: (
                 constant_direction(M) / max(np.linalg.norm(constant_direction(M)), 1e-12)
             ),
-            "right for the mean of the domains only": lambda M: M.mean(axis=0) / max(np.sum(M.mean(axis=0) ** 2), 1e-12),
+            "right for the mean of the domains only": lambda M: (
+                M.mean(axis=0) / max(np.sum(M.mean(axis=0) ** 2), 1e-12)
+            ),
             "right for the first domain only": lambda M: constant_direction(M[:1]),
             "the first feature alone, which is not the shortest": one_column_only,
         },

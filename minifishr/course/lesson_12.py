@@ -157,7 +157,9 @@ EXERCISES = {
             ],
             "everything up to the output": lambda uses, output: np.arange(len(uses)) <= output,
             "the other direction: what is computed from the output": computed_from,
-            "the output itself is missing": lambda uses, output: needed(uses, output) & (np.arange(len(uses)) != output),
+            "the output itself is missing": lambda uses, output: (
+                needed(uses, output) & (np.arange(len(uses)) != output)
+            ),
             "what the last entry needs, not the output": lambda uses, output: needed(uses, len(uses) - 1),
         },
     ),

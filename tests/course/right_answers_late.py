@@ -116,3 +116,62 @@ LATE = {
     "two_bit_slope": [by_a_difference, as_an_array],
     "dro_weights": [in_logarithms, lambda q, R, eta: [a / np.sum(b) for b in [q * np.e ** (eta * R)] for a in b]],
 }
+
+
+def full_hessian(a, p):
+    """The mean over rows of a Kronecker product, (d,d)."""
+    rows = np.column_stack([a, np.ones(len(a))])
+    return np.mean([np.kron(np.outer(r, r), np.diag(s) - np.outer(s, s)) for r, s in zip(rows, p, strict=True)], axis=0)
+
+
+def product_in_float32(a, p, V):
+    a, p, V = (array.astype(np.float32) for array in (a, p, V))
+    rows = np.hstack([a, np.ones((len(a), 1), np.float32)])
+    q = rows @ V
+    return np.einsum("ni,nk->ik", rows, p * q - p * np.einsum("nk,nk->n", p, q)[:, None]) / len(a)
+
+
+def by_a_pair_of_loops(a, p, b, q):
+    total = 0.0
+    for x, s in zip(a, p, strict=True):
+        for y, t in zip(b, q, strict=True):
+            total += s * (1 - s) * t * (1 - t) * np.dot(np.append(x, 1), np.append(y, 1)) ** 2
+    return total / len(a) / len(b)
+
+
+def by_all_signs(H, probes):
+    """The variance of one probe over all vectors of signs, of each domain and of the mean, over their number."""
+    signs = np.array(np.meshgrid(*[[-1, 1]] * H.shape[1])).reshape(H.shape[1], -1).T
+    noise = [np.var(signs * (signs @ A), axis=0).sum() for A in [*H, H.mean(axis=0)]]
+    return (sum(noise[:-1]) / len(H) + noise[-1]) / probes
+
+
+LATE |= {
+    "hessian_diagonal": [
+        lambda a, p: np.diag(full_hessian(a, p)).reshape(-1, p.shape[1]),
+        lambda a, p: (
+            np.append(np.einsum("nj,nk->jk", a * a, p - p * p), (p - p * p).sum(0, keepdims=True), axis=0).astype(
+                np.float32
+            )
+            / np.float32(len(a))
+        ),
+    ],
+    "hessian_product": [
+        lambda a, p, V: sum(
+            np.outer(r, (np.diag(s) - np.outer(s, s)) @ (r @ V)) / len(a)
+            for r, s in zip(np.column_stack([a, np.ones(len(a))]), p, strict=True)
+        ),
+        product_in_float32,
+    ],
+    "row_product": [
+        by_a_pair_of_loops,
+        lambda a, p, b, q: np.einsum("i,ij,j->", p - p * p, np.square(a @ b.T + 1), q - q * q) / len(p) / len(q),
+    ],
+    "probe_bias": [
+        by_all_signs,
+        lambda H, S: sum(
+            share * np.sum(A[~np.eye(len(A), dtype=bool)] ** 2)
+            for A, share in [*((A, 1 / len(H) / S) for A in H), (H.mean(axis=0), 1 / S)]
+        ),
+    ],
+}
