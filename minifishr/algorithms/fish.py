@@ -20,10 +20,7 @@ from ..optimizers import adam
 from .protocol import RECIPES, Algorithm, State, as_arrays, check_domains, risk_and_gradient
 from .settings import DOMAINBED_ADAM, LR_RANGE, PAPER_ADAM, choice, settings
 
-DEFAULTS = {
-    "paper": {**PAPER_ADAM, "meta_lr": 0.5, "seed": 0},
-    "domainbed": {**DOMAINBED_ADAM, "meta_lr": 0.5},
-}
+DEFAULTS = {"paper": {**PAPER_ADAM, "meta_lr": 0.5, "seed": 0}, "domainbed": {**DOMAINBED_ADAM, "meta_lr": 0.5}}
 RANGES = {**LR_RANGE, "meta_lr": choice(0.05, 0.1, 0.5)}
 # what check_algorithm must not expect: the walk takes the domains in turn
 EXCEPTIONS = {"ordered_domains": True}

@@ -104,16 +104,9 @@ def fishr(model, *, convention="paper", **hyper_parameters):
         check_full(variant["scope"], variant["ddof"])
     if chunk:
         return in_chunks_of(chunk, model, convention, variant, chosen)
-    return penalized(
-        "fishr",
-        model,
-        lambda *a: statistic(*a, **variant),
-        lambda phi: distance(phi, convention),
-        RECIPES[convention],
-        joint=joint_statistics(variant),
-        scope=variant["scope"],
-        **chosen,
-    )
+    of, apart = (lambda *where: statistic(*where, **variant)), (lambda phi: distance(phi, convention))
+    options = {"joint": joint_statistics(variant), "scope": variant["scope"], **chosen}
+    return penalized("fishr", model, of, apart, RECIPES[convention], **options)
 
 
 def joint_statistics(variant):
@@ -129,14 +122,8 @@ def in_chunks_of(chunk, model, convention, variant, chosen):
     if variant["covariance"] == "full":
         raise ValueError(f"fishr: chunk={chunk} needs covariance='diagonal', got 'full'")
     recipe = RECIPES[convention]
-    direction = in_chunks(
-        "fishr",
-        model,
-        lambda *where: sums(*where, scope=variant["scope"]),
-        lambda s, n: finish(s, n, variant["ddof"], variant["centered"]),
-        lambda phi: distance(phi, convention),
-        chunk=chunk,
-        ema=chosen.pop("ema"),
-        pooled=recipe.pooled,
-    )
-    return descent("fishr", model, direction, recipe, domains_needed=2, **chosen)
+    of = lambda *where: sums(*where, scope=variant["scope"])  # noqa: E731
+    end = lambda s, n: finish(s, n, variant["ddof"], variant["centered"])  # noqa: E731
+    options = {"chunk": chunk, "ema": chosen.pop("ema"), "pooled": recipe.pooled}
+    direction = in_chunks("fishr", model, of, end, lambda phi: distance(phi, convention), **options)
+    return descent("fishr", model, direction, recipe, needed=2, **chosen)

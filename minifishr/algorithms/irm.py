@@ -18,10 +18,7 @@ from ..losses import losses
 from .protocol import RECIPES, penalized, statistics
 from .settings import DOMAINBED_ADAM, PAPER_PENALTY, PENALTY_RANGE, check_convention, settings
 
-DEFAULTS = {
-    "paper": PAPER_PENALTY,
-    "domainbed": {**DOMAINBED_ADAM, "penalty_weight": 100.0, "warm_up": 500},
-}
+DEFAULTS = {"paper": PAPER_PENALTY, "domainbed": {**DOMAINBED_ADAM, "penalty_weight": 100.0, "warm_up": 500}}
 RANGES = PENALTY_RANGE
 # what the checks must not expect: halves are made of even and odd rows; equal domains may share a slope
 EXCEPTIONS = {"ordered_samples": True, "vanishes_on_copies": False}

@@ -59,6 +59,8 @@ def add_problem_options(command):
     command.add_argument("--set", nargs="+", action="extend", default=[], metavar="[METHOD.]NAME=VALUE", dest="changes")
     command.add_argument("--steps", type=int, metavar="N", help="instead of the preset's")
     command.add_argument("--invariances", action="store_true", help="also measure what each method has made equal")
+    units = "penalty weights are in units of risk / penalty where the warm-up ends (default 10)"
+    command.add_argument("--matched", action="store_true", help=units)
     command.add_argument("--selection", default="last", choices=list(SELECTION), help="the step that the table shows")
     command.add_argument("--jobs", type=int, default=cpu_count(), metavar="N", help="processes (default all)")
     command.add_argument("--out", metavar="FOLDER", help="default: the next free one under results/")
@@ -122,7 +124,7 @@ def planned(args):
     seeds = range(args.seeds) if several else [args.seed]
     changes = [change(text) for text in args.changes]
     options = {"test_domain": args.test_domain, "changes": changes, "steps": args.steps, "domains": args.domains}
-    configs = plan(args.preset, names, seeds, dataset, invariances=args.invariances, **options)
+    configs = plan(args.preset, names, seeds, dataset, invariances=args.invariances, matched=args.matched, **options)
     if dataset in TOYS:
         return configs, None
     return configs, load_npz(args.data, np.float32) if args.data else load_digits(args.digits or "auto")

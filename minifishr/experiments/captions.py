@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .matching import matching
 from .results import FEW
 
 
@@ -25,9 +26,13 @@ def caption(configs, problem, selection="last"):
         f"{problem.name}, preset {base.preset} ({base.convention} convention), {base.steps} steps, "
         f"seed{'s' if many else ''} {', '.join(map(str, seeds))}. "
         f"{where} in percent{', mean +- standard deviation over seeds' if many else ''}; {rules[selection]}. "
-        f"Rows: {rows}."
-        + "".join(f" {words}." for words in (*own_labels(problem), *unseen_classes(problem), *units(base, problem)))
+        f"Rows: {rows}." + "".join(f" {words}." for words in notes(configs, problem))
     )
+
+
+def notes(configs, problem):
+    """What one must know to read the numbers, a sentence each."""
+    yield from (*own_labels(problem), *unseen_classes(problem), *units(configs[0], problem), *matching(configs))
 
 
 def label_of(problem, c):

@@ -8,28 +8,38 @@ draws. Warm-ups are published for runs of 5 000 steps; shorter runs have proport
 
 from itertools import combinations
 
-from ..algorithms import ALGORITHMS, BATCH_RANGE, RANGES, shortened
+from ..algorithms import ALGORITHMS, BATCH_RANGE, RANGES, WARM_UPS, shortened
 from ..checkpoints import digest
 from ..data import colored_mnist_domains, rotated_mnist, stream
-from ..experiments import DATASETS, PRESETS, TOYS, check_known, network, plan, problem
+from ..experiments import DATASETS, PRESETS, TOYS, WEIGHTS, check_known, network, plan, problem
 
 
 def grid(
     source, algorithms=None, datasets=("colored",), test_domains=None, draws=1, seeds=1, preset="domainbed", *,
-    leave_two_out=False, invariances=False, **changes,
+    leave_two_out=False, invariances=False, matched=False, **changes,
 ):  # fmt: skip
     """The configurations of a sweep over seeds 0..seeds-1 and draws 0..draws-1.
 
     `source` is Digits, a list of domains (data set "own") or None (toys); each data set leaves out each of its domains
     in turn, or those of `test_domains` that it has, and with `leave_two_out` also each pair with one of these (never
     where fewer than two domains would remain, as in Colored MNIST, which has three). With `invariances` each run also
-    measures what it has made equal. `changes` replace the preset's steps, size or count where they are not None.
+    measures what it has made equal. With `matched` penalty weights are drawn in units of the penalty's own size, from
+    one range and the same for all methods that can be matched; other methods have the runs that they have without.
+    `changes` replace the preset's steps, size or count where they are not None.
     ValueError for what is unknown or empty.
     """
     check_grid(algorithms, datasets, draws, seeds)
     algorithms, data, configs, known = list(dict.fromkeys(algorithms or [])), data_name(source), [], set()
     for dataset in dict.fromkeys(datasets):
-        planned = plan(preset, algorithms, range(seeds), dataset, steps=changes.get("steps"), invariances=invariances)
+        planned = plan(
+            preset,
+            algorithms,
+            range(seeds),
+            dataset,
+            steps=changes.get("steps"),
+            invariances=invariances,
+            matched=matched,
+        )
         replaced = {**overrides(preset, changes), "data": None if dataset in TOYS else data}
         names = domain_names(planned[0], source)
         chosen = [name for name in names if test_domains is None or name in test_domains]
@@ -95,8 +105,10 @@ def drawn(config, draw):
     name, chosen = config.algorithm, dict(config.hyper_parameters)
     for key, values in RANGES[name].items():
         chosen[key] = values(stream(0, f"draw {name} {key}", draw))
-    if "warm_up" in RANGES[name]:
-        chosen["warm_up"] = shortened(chosen["warm_up"], config.steps)
+    if config.matched:
+        chosen["penalty_weight"] = WEIGHTS(stream(0, "draw matched weight", draw))
+    for key in {*WARM_UPS} & {*RANGES[name]}:
+        chosen[key] = shortened(chosen[key], config.steps)
     batch = BATCH_RANGE(stream(0, "draw batch", draw)) if config.batch else None
     return config._replace(draw=draw, hyper_parameters=chosen, batch=batch)
 
