@@ -108,9 +108,7 @@ for name, term in terms.items():
     found = [[max(term(plane, theta, pair), 1e-7) for theta in row] for row in points]
     logs[name] = np.log10(found)
 diagonal, fishr = terms.values()
-assert (
-    max(diagonal(plane, t, pair) for t in (invariant, by_color, 0 * by_color)) < 1e-20
-)
+assert max(diagonal(plane, t, pair) for t in (invariant, by_color)) < 1e-20
 assert fishr(plane, invariant, pair) < 1e-20 and fishr(plane, by_color, pair) > 1e-3
 
 # %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
@@ -159,14 +157,10 @@ solution("hessian_diagonal")
 
 
 # %%
-rng, model = (
-    np.random.default_rng(0),
-    MLP((4, 3)),
-)  # a classifier: its features are its inputs
-theta, x = rng.normal(size=model.d), rng.normal(size=(50, 4))
-y = rng.integers(0, 3, 50)
-z = model.logits(theta, x)
-p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+rng, model = np.random.default_rng(0), MLP((4, 3))  # its features are its inputs
+theta, x, y = rng.normal(size=15), rng.normal(size=(50, 4)), rng.integers(0, 3, 50)
+p = np.exp(model.logits(theta, x))
+p /= p.sum(axis=1, keepdims=True)
 H = hessian(model, theta, x, y)  # (15,15), by differentiating twice
 assert np.allclose(hessian_diagonal(x, p).ravel(), np.diag(H))
 assert np.allclose(H, hessian(model, theta, x, 2 - y))  # with other labels: the same
@@ -220,6 +214,7 @@ solution("row_product")
 # %%
 V = rng.normal(size=(5, 3))
 assert np.allclose(hessian_product(x, p, V).ravel(), H @ V.ravel())
+# %%
 two = [(rng.normal(size=(n, 4)), rng.uniform(size=n)) for n in (7, 9)]
 full = []
 for features, one in two:
@@ -304,9 +299,9 @@ figure(fig, f"{alt}; with 300 of them it is {excess:.0%} too large.", guess=True
 
 
 # %%
-def ratios(theta, domains):  # variances over the Hessian's diagonal, summed
+def ratios(theta):  # variances over the Hessian's diagonal, summed, in each domain
     rows = []
-    for d in domains:
+    for d in three:
         v = gradient_variance(net, theta, d.x, d.y).sum()
         rows.append(
             (d.name, "ratio", v / np.trace(classifier_hessian(net, theta, d.x, d.y)))
@@ -317,33 +312,27 @@ def ratios(theta, domains):  # variances over the Hessian's diagonal, summed
 # %%
 digits, net, steps = load_digits(), MLP((392, 64, 64, 1)), 100 if SHORT else 160
 sizes = {"count": 1_000 if SHORT else 2_000, "test_count": 2_000, "dtype": np.float32}
-task, start = (
-    colored_mnist(digits, **sizes),
-    net.init(np.random.default_rng(0), np.float32),
-)
+task = colored_mnist(digits, **sizes)
+start = net.init(np.random.default_rng(0), np.float32)
 three, erm = [*task.train, task.test[0]], ALGORITHMS["erm"](net, lr=0.002)
-measure = lambda t: ratios(t, three)  # noqa: E731
-run = fit(erm, start, full_batch(task.train), steps, measure=measure)
+run = fit(erm, start, full_batch(task.train), steps, measure=ratios)
+# %%
 curves = {d.name: [r.value for r in run.history if r.domain == d.name] for d in three}
 first, last = ([values[n] for values in curves.values()] for n in (0, -1))
 assert np.allclose(first, 1, atol=0.05)  # p = 1/2: (p - y)^2 = p (1 - p)
 assert curves["+80%"][2] > 1.1 and curves["+90%"][2] < 0.9 and last[2] > 3
-assert max(last[:2]) < 0.75
+assert max(last[:2]) < 0.85  # learned by heart, in part
 
 # %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
 fig, ax = panels()
 styles = plots.domain_styles(["+80%", "+90%"], ["-90%"])
 times = [*range(0, steps + 1, 10)]
-plots.lines(
-    ax, times, curves, styles, xlabel="step", ylabel="variance / Hessian", yscale="log"
-)
+labels = {"xlabel": "step", "ylabel": "variance / Hessian"}
+plots.lines(ax, times, curves, styles, yscale="log", **labels)
 ax.set_title(task.name, fontsize=9)
-said = ", ".join(
-    f"{n}: {v[0]:.2f}, {v[2]:.2f} and {v[-1]:.2f}" for n, v in curves.items()
-)
-figure(
-    fig, f"The ratio at the start, after 20 steps and at the end, {said}.", guess=True
-)
+said = [f"{n}: {v[0]:.2f}, {v[2]:.2f}, {v[-1]:.2f}" for n, v in curves.items()]
+alt = f"The ratio at the start, after 20 steps and at the end, {'; '.join(said)}."
+figure(fig, alt, guess=True)
 
 # %% [markdown]
 # - At the start every $p$ is about $\frac12$, and $(p - y)^2 = p (1 - p)$ whatever the label: the ratio is 1, and says nothing.
@@ -357,9 +346,8 @@ figure(
 
 # %%
 at = {"variance": lambda d: gradient_variance(plane, invariant, d.x, d.y)}
-at["mean of squares"] = lambda d: gradient_variance(
-    plane, invariant, d.x, d.y, centered=False
-)
+square = partial(gradient_variance, plane, invariant, centered=False)
+at["mean of squares"] = lambda d: square(d.x, d.y)
 at["Hessian's diagonal"] = lambda d: np.diag(hessian(plane, invariant, d.x, d.y))
 at["gradient"] = lambda d: mean_gradient(plane, invariant, d.x, d.y)
 color = {name: [f(d)[1] for d in pair] for name, f in at.items()}
@@ -374,15 +362,10 @@ at_invariant["Fishr, not centered"] = fishr(plane, invariant, pair)
 at_invariant["diagonal"] = diagonal(plane, invariant, pair)
 at_invariant["whole Hessian"] = cma(gradient_weight=0.0)
 at_invariant["gradient"] = cma(gradient_weight=1.0) - at_invariant["whole Hessian"]
-assert [value < 1e-12 for value in at_invariant.values()] == [
-    False,
-    True,
-    True,
-    False,
-    False,
-]
-assert np.isclose(at_invariant["gradient"], 0.0375**2)
-assert np.isclose(at_invariant["whole Hessian"], 2 * (0.1875 * 0.05) ** 2)
+zeros = [name for name, value in at_invariant.items() if value < 1e-12]
+assert zeros == ["Fishr, not centered", "diagonal"]
+theory = [2 * (0.1875 * 0.05) ** 2, 0.0375**2]
+assert np.allclose([*at_invariant.values()][3:], theory, atol=0)
 reveal(*(f"{name}: {value:.1e}" for name, value in at_invariant.items()))
 
 # %% [markdown]
@@ -445,10 +428,8 @@ for name, label in {"hutchinson": "diagonal", "hgp": "H g", "cma": "Hessian"}.it
 # %%
 def compared(theta, d):
     head, w, (features,) = net.head(theta, [d.x])
-    H, g = (
-        classifier_hessian(net, theta, d.x, d.y),
-        mean_gradient(head, w, features, d.y),
-    )
+    H = classifier_hessian(net, theta, d.x, d.y)
+    g = mean_gradient(head, w, features, d.y)
     v = gradient_variance(net, theta, d.x, d.y)
     return [risk(net, theta, d.x, d.y), g, v, np.diag(H), H @ g, H]
 
@@ -457,9 +438,14 @@ matrix = {}
 for name, theta in ends.items():
     one, two = (compared(theta.astype(float), d) for d in task.train)
     matrix[name] = [dispersion(values) for values in zip(one, two, strict=True)]
-assert max(matrix["diagonal"][3], matrix["Hessian"][5]) < 1e-4
-assert min(matrix["diagonal"][0], matrix["Hessian"][0]) > 10 * matrix["Fishr"][0]
-assert all(max(matrix[n][1], matrix[n][0]) < 0.05 for n in matrix if n.endswith("+ g"))
+# %%
+smallest = [min(matrix, key=lambda name, c=c: matrix[name][c]) for c in (3, 5)]
+assert smallest == ["diagonal", "Hessian"] and matrix["diagonal"][3] < 1e-5
+for name in ("diagonal", "Hessian"):  # risk, gradient and variance
+    assert np.all(np.array(matrix[name][:3]) > np.array(matrix["ERM"][:3]) / 2)
+    assert matrix[name][0] > 30 * matrix[f"{name} + g"][0]
+for name in ("diagonal + g", "H g + g", "Hessian + g"):
+    assert max(matrix[name][:2]) < 0.05 and matrix[name][0] < matrix["ERM"][0] / 10
 
 # %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
 columns = ["risk", "g", "variance", "diagonal of H", "H g", "H"]
@@ -483,7 +469,7 @@ assert tests["Hessian + g"] > tests["Hessian"] + 10
 # %% [markdown]
 # Row by row (a number is the share of a statistic's square that differs between the domains, lesson 6):
 #
-# - *diagonal* and *Hessian*: the matched statistic has the smallest number of its column or nearly so. Risks, gradients and variances differ *more* than after ERM.
+# - *diagonal* and *Hessian*: what was matched has the smallest number of its column. Risks, gradients and variances differ about as much as after ERM.
 # - with $g$: everything is close, the risks included, and the test accuracy is better by more than ten points.
 # - *start*: everything is close too. As in lesson 6, equal statistics prove nothing.
 #
