@@ -31,11 +31,11 @@ def folded(title, inside):
     return f"<details><summary>{html.escape(title)}</summary>{inside}</details>"
 
 
-def panels(count=1, height=3.0, **options):
-    """(figure, axis or list of axes): axes below each other, so that they can be read on a telephone."""
+def panels(count=1, across=1, height=3.0, **options):
+    """(figure, axis or axes): one or two beside each other, so that they can be read on a telephone."""
     import matplotlib.pyplot as plt  # 0.2 s
 
-    fig, axes = plt.subplots(count, 1, figsize=(5.0, count * height), layout="constrained", **options)
+    fig, axes = plt.subplots(count, across, figsize=(5.0, count * height), layout="constrained", **options)
     return fig, axes
 
 
