@@ -67,9 +67,9 @@ from minifishr.losses import softplus
 SHORT = "MINIFISHR_FAST" in os.environ  # smaller sizes, for the tests
 
 # %% [markdown]
-# ## Three questions of recall
+# ## Before you begin
 #
-# From lessons 0, 3 and 7. Write a number, or a letter in quotes.
+# From lessons 0, 3 and 7. Write a number, or a letter in quotes, in the place of the dots.
 #
 # 1. The color is right in 80 % of one domain and in 90 % of the other. How accurate is the color alone, in percent, on both together?
 # 2. Where is IRM's penalty zero for a bad reason? a) where one domain's risk is zero and the other's is not; b) nowhere; c) at $\theta = 0$.
@@ -131,9 +131,13 @@ alt = "Covariate shift: P(x) moves. Label shift: P(y | x) moves to the left"
 figure(fig, f"{alt}. Concept shift: P(y | x) is mirrored, P(x) stays.", guess=True)
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
 # Only for the first. Under covariate shift the best predictor stays, provided that the model can express it. Under label shift it
 # moves, but predictably: the odds of label 1 grow by the same factor at every $x$. Under concept shift the blue curve is
 # worse than guessing in the orange domain, and without an assumption about what stays nobody can know that.
+#
+# </details>
 #
 # ### Exercise 10.1: another share of labels
 #
@@ -186,9 +190,13 @@ assert [value < 1e-12 for value in spread.values()] == [True, True, False, False
 reveal(*(f"P(y = 1 | {n}) differs by up to {s:.2f}" for n, s in spread.items()))
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
 # It keeps $\emptyset$ and $\{s\}$. The second is the one that we want. But half of the labels are 1 in every domain, so that the empty
 # set passes too, and what is common to both is nothing. The rule is careful: here too careful to predict at all. IRM asks for
 # the best predictor among the invariant ones instead.
+#
+# </details>
 #
 # The data do not say whether $s \to y$ or $y \to s$: both orders give the same tables. What counts is where the arrow of $e$ ends.
 #
@@ -282,10 +290,14 @@ alt = f"With 1 domain {first[0]:.0f} % in training and {first[1]:.0f} % in the n
 figure(fig, f"{alt}; from 6 domains on {last[0]:.0f} % in both.", guess=True)
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
 # The dotted line is the threshold. To its left, V-REx does what it was asked to: the risks are equal, and smaller than the invariant predictor's.
 # It is wrong in the new domain, because what it found equal is a coincidence of few domains. Each domain takes away one direction, and
 # the invariant predictor is the best one only when none is left. 390 spurious features in general position would need 391 domains, for a
 # method that compares one number a domain.
+#
+# </details>
 #
 # ## Two bits
 #
@@ -405,10 +417,14 @@ alt = f"IRM's penalty is zero at the origin, at the invariant predictor ({u:.2f}
 figure(fig, f"{alt} and at IRM's end ({u:.2f}, {v:.2f}), above ERM's.", guess=True)
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
 # (The picture shows the logarithm of IRM's penalty.) IRM ends *above* ERM: it gives the color *more* weight. Its risk in the test is larger than ERM's, and its slope is zero there too, as in every
 # domain of this kind. Nothing went wrong with the optimizer: this zero has the smaller training risk. A slope of zero says that scaling the
 # logits does not help, and that is one number of the two that the domain could compare: the *best* weight of the color
 # differs between the domains. The risks differ as well, so V-REx is not fooled.
+#
+# </details>
 #
 # With $\alpha = 0.25$ there is no such zero: $u = \log 3 \approx 1.10$ is left of $t^*$. In this picture of Colored MNIST, the label noise hides IRM's flaw.
 #
@@ -447,8 +463,12 @@ assert np.allclose([d, least], [0.8, 0.5])
 reveal(*(f"{n}: d = {abs(d):.1f}, lambda = {l:.1f}" for n, (_, d, l) in BOUNDS.items()))
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
 # For the color alone, the distance is 0 and the source error 10 %: all that can be measured is perfect. The bound says that the error in the target is at most
 # $0.1 + 0 + 1$, and it is 0.9. Matching features makes $d$ small and says nothing about $\lambda$, which can grow at the same time.
+#
+# </details>
 #
 # Zhao, Tachet des Combes, Zhang and Gordon (2019) turn this into a lower bound. Let $d_{JS}$ be the root of the Jensen-Shannon divergence in bits, which is a metric. For features $Z$, any
 # predictor on them, and shares of labels $Y$: if $d_{JS}(Y_S, Y_T) \ge d_{JS}(Z_S, Z_T)$, then
@@ -551,10 +571,14 @@ said = ", ".join(f"{name}: {value:.2f}" for name, value in last.items())
 figure(fig, f"The shape's vote after {steps} steps, for each r: {said}.", guess=True)
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
 # (The dotted line is at 1.10.) It is not the same. The color is there after ten steps, and at 70 % the network follows it although the shape would be right more often. The
 # shape's vote is the smaller, the more the color says. The reason is the factor $p_i - y_i$ in every gradient: what the color has explained already
 # is no longer a residual, and only residuals teach the shape. With unlimited rows and steps it would not matter, because the optimum has both
 # votes. 150 steps do not come near it.
+#
+# </details>
 #
 # So a network comes to a penalty with what it has learned, and a penalty chooses among features that are there.
 #
@@ -584,9 +608,13 @@ said = ", ".join(f"{name}: {np.mean(values):.0f} %" for name, values in ends.ite
 figure(fig, f"Test accuracy after each number of steps of warm-up: {said}.", guess=True)
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
 # The penalty is the same, its weight is the same, the data are the same. The start decides: without a warm-up the features are not there yet, and with a long one the
 # network has learned its rows by heart. Zhang, Lopez-Paz and Bottou (2022) make a method of it: they first construct features that are as rich as possible, and report that six
 # methods on Colored MNIST are better from there. Pretraining is another start of this kind.
+#
+# </details>
 #
 # ## GroupDRO: the worst group
 #
@@ -643,10 +671,14 @@ fishr = [PENALTIES["fishr"](bits, two_bit_ends[n], train) for n in ("invariant",
 assert np.allclose(fishr, [3.2e-6, 1.4e-4], rtol=0.05)  # for the second question below
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
 # With domains as groups it becomes the best predictor of the worst training domain, $(\log 3, \log 4)$, and fails in the test: the
 # worst domain that it knows is not the worst that there is. With groups in which the color is right or wrong it finds the invariant predictor exactly: there, equal
 # risks mean that the color has no weight (lesson 3). But whoever can form these groups has been told what is spurious. V-REx stands between: it asks
 # for equal risks, which would also hold beyond the worst domain it knows.
+#
+# </details>
 #
 # ## Three questions
 #

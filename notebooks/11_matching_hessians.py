@@ -66,9 +66,9 @@ from minifishr.invariance import classifier_hessian, dispersion
 SHORT = "MINIFISHR_FAST" in os.environ  # smaller sizes, for the tests
 
 # %% [markdown]
-# ## Three questions of recall
+# ## Before you begin
 #
-# From lessons 3, 5 and 6. Write a number, or a letter in quotes.
+# From lessons 3, 5 and 6. Write a number, or a letter in quotes, in the place of the dots.
 #
 # 1. Which labels enter the true Fisher information? a) those of the data; b) the model's own, in expectation; c) both.
 # 2. All features are multiplied by $c$, and $W$ is divided by $c$. With which power of $c$ does the part of Fishr's penalty that belongs to $W$ grow?
@@ -102,7 +102,7 @@ invariant, by_color = np.array([np.log(3), 0, 0]), np.array([0, 2.0, 0])
 # %%
 terms = {"Hessian's diagonal": partial(PENALTIES["hutchinson"], gradient_weight=0.0)}
 terms["Fishr, not centered"] = partial(PENALTIES["fishr"], centered=False)
-a = np.linspace(-0.6, 2.4, 16 if SHORT else 31)
+a = np.linspace(-0.6, 2.4, 9 if SHORT else 31)
 points, logs = [[np.array([u, v, 0]) for u in a] for v in a], {}
 for name, term in terms.items():
     found = [[max(term(plane, theta, pair), 1e-7) for theta in row] for row in points]
@@ -121,7 +121,13 @@ alt = "The penalty on the Hessian's diagonal is zero on both axes"
 figure(fig, f"{alt}, Fishr's without centering on the horizontal one only.", guess=True)
 
 # %% [markdown]
-# It is zero on *both* axes: also where the predictor uses the color alone. The reason is in the formula. With features $a$, a 1 for the bias, and probabilities $p$,
+# <details><summary>Answer</summary>
+#
+# It is zero on *both* axes: also where the predictor uses the color alone.
+#
+# </details>
+#
+# The reason is in the formula. With features $a$, a 1 for the bias, and probabilities $p$,
 # the cross-entropy's Hessian in the classifier is
 #
 # $$H = \frac1n \sum_i \begin{pmatrix} a_i \\ 1 \end{pmatrix} \begin{pmatrix} a_i \\ 1 \end{pmatrix}^{\!\top} \otimes S_i, \qquad
@@ -266,7 +272,7 @@ H = np.array([hessian(model, theta, one, np.zeros(40, int)) for one in domains])
 D = np.array([np.diag(one) for one in H])
 exact = np.sum((D - D.mean(axis=0)) ** 2) / 2
 # %%
-probes, repeats = np.array([10, 30, 100, 300, 1_000]), 60 if SHORT else 300
+probes, repeats = np.array([10, 30, 100, 300, 1_000]), 40 if SHORT else 300
 drawn = [np.array([estimated(H, S) for _ in range(repeats)]) for S in probes]
 theory = np.array([exact + probe_bias(H, S) for S in probes])
 errors = [values.std(ddof=1) / repeats**0.5 for values in drawn]
@@ -310,7 +316,7 @@ def ratios(theta):  # variances over the Hessian's diagonal, summed, in each dom
 
 
 # %%
-digits, net, steps = load_digits(), MLP((392, 64, 64, 1)), 100 if SHORT else 160
+digits, net, steps = load_digits(), MLP((392, 64, 64, 1)), 90 if SHORT else 160
 sizes = {"count": 1_000 if SHORT else 2_000, "test_count": 2_000, "dtype": np.float32}
 task = colored_mnist(digits, **sizes)
 start = net.init(np.random.default_rng(0), np.float32)
@@ -335,11 +341,15 @@ alt = f"The ratio at the start, after 20 steps and at the end, {'; '.join(said)}
 figure(fig, alt, guess=True)
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
 # - At the start every $p$ is about $\frac12$, and $(p - y)^2 = p (1 - p)$ whatever the label: the ratio is 1, and says nothing.
 # - After 20 steps the network knows the color, and gives it the trust that fits both domains together. That is too much for the first and too little for the second, so that one ratio is
 #   above 1 and one below. *This* difference is what Fishr sees and a Hessian does not.
 # - At the end the training rows are partly learned by heart: the residuals are smaller than $p (1 - p)$ expects, in both.
 # - In the test domain the network is sure and wrong. The variance says so; the Hessian, without labels, cannot.
+#
+# </details>
 #
 # And at the best predictor of the plane above, where $p$ is right in both domains? The mean gradient is not zero in the color's coordinate. **Guess first.** Which of the penalties
 # are zero there?
@@ -369,8 +379,12 @@ assert np.allclose([*at_invariant.values()][3:], theory, atol=0)
 reveal(*(f"{name}: {value:.1e}" for name, value in at_invariant.items()))
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
 # The whole Hessian has $\mathbb{E}[p (1 - p)\, x_1 x_2]$ off its diagonal, and shape and color are correlated differently in the two domains. So each method that compares
 # more than the uncentered second moments also asks for something that the best predictor does not have, as long as the features carry the color. In a network it can give the features up.
+#
+# </details>
 #
 # ## The invariance matrix of all four
 #
@@ -404,8 +418,12 @@ assert right["Fishr"][2] > right["diagonal"][2] + 20
 reveal("accuracy in %, test last", *lines)
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
 # The two methods that match Hessians alone find the *color*, purely: 80, 90 and 10 %. It is the best way to obey. What is a function of the color alone has equal Hessians in all
 # domains, and nothing that depends on the shape of an image is as equal. Fishr, which compares how wrong the network is, is far above. And HGP? Its $H_e g_e$ is zero where the gradient is, or the Hessian.
+#
+# </details>
 #
 # So the gradients are no addition to these methods: they are the part that has seen a label. With them, the second distance weighted like the first:
 
@@ -509,8 +527,12 @@ assert apart > 0.05
 reveal(f"the values are equal, the gradients are {apart:.0%} apart")
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
 # Fishr's mean is the mean of what is compared, so that the deviations add up to zero and its derivative drops out. $\bar H \bar g$ is *not* the mean of the $H_e g_e$. So what is
 # held constant is a part of the method: a code that lets it move trains another one, with the same numbers in its log.
+#
+# </details>
 #
 # ## Three questions
 #

@@ -65,9 +65,9 @@ from minifishr.train import keep_heap
 SHORT = "MINIFISHR_FAST" in os.environ  # smaller sizes, for the tests
 
 # %% [markdown]
-# ## Three questions of recall
+# ## Before you begin
 #
-# From lessons 2 and 6. Write a number, or a letter in quotes.
+# From lessons 2 and 6. Write a number, or a letter in quotes, in the place of the dots.
 #
 # 1. How many reverse passes does it take to get the gradients of all samples by taps?
 # 2. DomainBed's Fishr keeps a memory of the variances, with ema 0.95. How many times a variance that stays the same does the memory tend to?
@@ -142,8 +142,12 @@ said = ", ".join(f"{n} rows: {r:.1f}" for n, r in zip(sizes, ratios, strict=True
 figure(fig, f"Time of a traced step over that of a replayed one, {said}.", guess=True)
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
 # Tracing costs about the same whatever the number of rows: Python looks at each call once, and never at the numbers.
 # So it weighs on small batches, as DomainBed's are, and much less on full ones.
+#
+# </details>
 #
 # ## Record
 #
@@ -190,8 +194,12 @@ assert [line.split()[2][:5] for line in lines].count("power") == 2
 reveal(*lines)
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
 # Both. The values in `grad`'s boxes are boxes of ours, so what the way back computes is written down too. The recording
 # of a derivative is a recording.
+#
+# </details>
 #
 # ### Exercise 12.1: replay
 #
@@ -351,10 +359,14 @@ said = [
 figure(fig, "; ".join(said) + ".", guess=True)
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
 # A small step is bookkeeping, a large one is products. Replaying removes the bookkeeping. It cannot make a product
 # faster. A compiler like XLA, which stands behind JAX's `jit`, goes on where we stop: it merges elementwise calls
 # into one loop (*fusion*), so that an array is read and written once instead of once a call, and translates that loop
 # for the processor. If it changes the order of a sum on the way, the last bits differ.
+#
+# </details>
 #
 # ## What must be an input
 #
@@ -407,9 +419,13 @@ said = ", ".join(f"{name}: {curve[-1]:.2f}" for name, curve in curves.items())
 figure(fig, f"The training risk after {steps} steps, {said}.", guess=True)
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
 # With the labels as inputs the whole training has the bits of the traced one. With the labels outside nothing fails: every
 # batch of images is trained on the labels of the *first* batch. No error, no warning, and a risk near
 # $\log 2 \approx 0.69$, as if the labels were noise, which they are.
+#
+# </details>
 #
 # Labels hide well, because many losses use them in plain NumPy, as in `z[np.arange(n), y]`. An index is no
 # number that a derivative needs, so no box ever sees it. The way out is to turn labels into numbers before the recording: the
@@ -457,9 +473,13 @@ weight = 91_257.0
 assert np.array_equal(replay(tape, [np.ones(2)])[weighted], [1, 1])  # the warm-up's
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
 # Half the mean, and the weight of the warm-up for ever. So a recording belongs to the shapes that it was made with,
 # and whatever changes from step to step must be an input. The package records once for each combination of shapes and
 # dtypes, and does its second call both ways:
+#
+# </details>
 
 # %%
 guarded, message = replayed(labels_outside), "nothing noticed"

@@ -10,7 +10,7 @@ from nbclient import NotebookClient
 from minifishr.course import EXERCISES
 
 FOLDER = Path(__file__).parent.parent.parent / "notebooks"
-LESSONS = sorted(path.stem for path in FOLDER.glob("[0-9]*.py"))
+LESSONS = sorted((path.stem for path in FOLDER.glob("[0-9]*.py")), key=lambda lesson: int(lesson.split("_")[0]))
 
 
 def script(lesson):
@@ -65,7 +65,7 @@ def test_lesson_keeps_to_its_form(lesson):
     lengths = [sum(1 for line in cell.source.splitlines() if line.strip()) for cell in code(found)]
     assert max(lengths) <= 10, code(found)[lengths.index(max(lengths))].source
     text = "\n".join(cell.source for cell in found.cells)
-    assert text.startswith(f"# Lesson {lesson[0]}. ")
+    assert text.startswith(f"# Lesson {lesson.split('_')[0]}. ")
     for part in ("After this lesson you can", " minutes. Read beside it: ", "## Three questions", "## Read on"):
         assert part in text
     assert "https://arxiv.org/abs/" in text.split("## Read on")[1]
