@@ -230,9 +230,8 @@ exercise("constant_direction", constant_direction)
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-constant_direction = passed(
-    "constant_direction"
-)  # yours if it passed, else the solution
+# yours if it passed, else the solution
+constant_direction = passed("constant_direction")
 solution("constant_direction")
 
 
@@ -667,6 +666,10 @@ assert np.allclose(by_domain[:2], np.log([3, 4]), atol=0.01)  # the best for +80
 assert q_domain[0] > 0.99 and accuracy(bits, by_domain, new) == 0.1
 assert np.allclose(by_color[:2], [np.log(3), 0], atol=0.01)  # the invariant predictor
 assert accuracy(bits, by_color, new) == 0.75 and np.all(q_color > 0.05)
+package = ALGORITHMS["group_dro"](bits, eta=0.1, lr=0.02, weight_decay=0.0)
+theirs = fit(package, np.zeros(3), full_batch(kinds), 600).theta
+assert np.allclose(theirs, by_color, atol=0.01)
+# %%
 fishr = [PENALTIES["fishr"](bits, two_bit_ends[n], train) for n in ("invariant", "IRM")]
 assert np.allclose(fishr, [3.2e-6, 1.4e-4], rtol=0.05)  # for the second question below
 
@@ -675,8 +678,9 @@ assert np.allclose(fishr, [3.2e-6, 1.4e-4], rtol=0.05)  # for the second questio
 #
 # With domains as groups it becomes the best predictor of the worst training domain, $(\log 3, \log 4)$, and fails in the test: the
 # worst domain that it knows is not the worst that there is. With groups in which the color is right or wrong it finds the invariant predictor exactly: there, equal
-# risks mean that the color has no weight (lesson 3). But whoever can form these groups has been told what is spurious. V-REx stands between: it asks
-# for equal risks, which would also hold beyond the worst domain it knows.
+# risks mean that the color has no weight (lesson 3). But whoever can form these groups has been told what is spurious. V-REx stands between: it need
+# not know the color, and where the training risks are equal, so is that of every combination of the domains with weights that add up to 1, also negative
+# ones: beyond the worst domain that it knows.
 #
 # </details>
 #

@@ -376,6 +376,7 @@ zeros = [name for name, value in at_invariant.items() if value < 1e-12]
 assert zeros == ["Fishr, not centered", "diagonal"]
 theory = [2 * (0.1875 * 0.05) ** 2, 0.0375**2]
 assert np.allclose([*at_invariant.values()][3:], theory, atol=0)
+# %%
 reveal(*(f"{name}: {value:.1e}" for name, value in at_invariant.items()))
 
 # %% [markdown]

@@ -15,7 +15,7 @@
 #
 # - record a training step in thirty lines of Python, and replay it with the same bits;
 # - say where the time of a small step goes, and where that of a large one;
-# - write three passes of a compiler: unused lines, repeated lines, last uses;
+# - write two passes of a compiler: what is not needed, and what has been used for the last time;
 # - say what becomes of labels, weights and shapes that are not inputs.
 #
 # About 60 minutes. Read beside it: `minifishr/replay.py`. You need lessons 1, 2 and 6.
