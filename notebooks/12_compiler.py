@@ -338,7 +338,7 @@ is_product = np.array([call[0].__name__ in products for call in tape[5:]])
 for n in (16, 1_024):
     batch = inputs(n)
     recorded, _ = record(objective, batch)
-    times = np.min([call_times(recorded, batch) for _ in range(7)], axis=0)
+    times = np.min([call_times(recorded, batch) for _ in range(30)], axis=0)
     whole = milliseconds(objective, *batch)
     parts = [times[is_product].sum(), times[~is_product].sum(), whole - times.sum()]
     parts = dict(zip(("products", "other calls", "tracing"), parts, strict=True))
