@@ -11,7 +11,8 @@ Normalization  paper: random order, Adam with AMSGrad. domainbed: fixed order, p
                on from one update to the next in both.
 Departures     1. all m domains take part in each update, where the authors' code can draw fewer
                2. the authors restart the inner Adam on some of their data sets
-               3. info["risk"] is the mean of the risks met on the walk, each before its step
+               3. the paper convention doubles weight_decay, as for all methods: the authors' Adam with 0.1 is our 0.05
+               4. info["risk"] is the mean of the risks met on the walk, each before its step
 """
 
 import numpy as np

@@ -8,7 +8,7 @@ Equation       J(theta) = mean_e R_e + lambda * mean_e (dR_e(s z)/ds at s = 1)^2
 Normalization  mean over samples in R_e, mean over domains. domainbed: the product of the slopes on even and on odd
                rows instead of the square; unbiased for fresh rows, and it can be negative. The square is larger by
                the variance of the per-sample slopes / n in expectation. lambda means the same in both.
-Departures     none known
+Departures     1. the paper asks for the product of halves with minibatches (domainbed), and sums over domains
 """
 
 import autograd.numpy as np

@@ -6,7 +6,8 @@ Normalization  biased variance over the m domains times c; c = 1 (domainbed), c 
                it is (R_1 - R_2)^2, which the Fishr authors' script penalizes. The V-REx authors' own script adds up
                the risks: their beta is twice our lambda for m = 2 in the paper convention.
 Departures     1. mean of the risks where the V-REx authors' script sums them
-               2. the paper convention keeps c = 4 for any number of domains; the scripts only have two
+               2. the paper convention keeps c = 4 for any number of domains; Colored MNIST's scripts have two, and the
+                  authors' jigsaw script has three and penalizes the variance: domainbed
 """
 
 import autograd.numpy as np
