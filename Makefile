@@ -1,6 +1,6 @@
 # make demo   the six methods on Colored MNIST, in about a minute
 # make test   lint and every test
-# make lab    the course, in JupyterLab
+# make lab    the course, in JupyterLab: a copy in course/, so that nothing here changes
 PYTHON ?= python3
 BIN = .venv/bin
 
@@ -24,7 +24,8 @@ test: .venv/test
 	touch $@ .venv/demo
 
 lab: .venv/notebooks
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/minifishr course course
+	$(BIN)/jupyter lab course
 
 .venv/notebooks: .venv/bin/pip pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[notebooks]'

@@ -444,7 +444,7 @@ ax.legend(fontsize=8)
 said = ", ".join(f"{np.mean(v):.0f} % at {s:.0%}" for s, v in found.items())
 figure(
     fig,
-    f"ERM's test accuracy falls: {said}. The best predictor's jumps from 75 to 10 at 75 %.",
+    f"ERM's test accuracy falls: {said}. The best predictor's jumps to 10 at 75 %.",
     guess=True,
 )
 

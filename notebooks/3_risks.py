@@ -44,13 +44,14 @@ from minifishr import (
     accuracies,
     checks,
     colored_mnist,
+    course,
     fit,
     full_batch,
     load_digits,
     plots,
     risks,
 )
-from minifishr.algorithms import ALGORITHMS, irm, vrex
+from minifishr.algorithms import ALGORITHMS, irm, protocol, vrex
 from minifishr.course import exercise, figure, panels, passed, recall, reveal, solution
 from minifishr.optimizers import adam
 
@@ -97,6 +98,7 @@ train, test = [counted("+80%", 0.8), counted("+90%", 0.9)], counted("-90%", 0.1)
 for domain, p in zip([*train, test], (0.8, 0.9, 0.1), strict=True):
     agree = np.sign(domain.x) == np.sign(domain.y - 0.5)[:, None]
     assert len(domain.y) == 80 and np.allclose(agree.mean(axis=0), [0.75, p])
+    assert np.array_equal(domain.x, course.counted("", p).x)  # as in lessons 6 and 9
 
 # %% [markdown]
 # **Guess first.** ERM minimizes the mean of both training risks. Which weight does it make larger? How accurate is it in each domain?
@@ -295,11 +297,13 @@ figure(fig, f"Risk of each training domain against the scale; minima at s = {bes
 # for each domain, and not the many that a gradient of zero would be.
 
 # %%
-slopes = {
-    n: [irm.statistic(model, t, d.x, d.y) for d in train] for n, t in points.items()
-}
+slopes = {}
+for name, theta in points.items():
+    slopes[name] = [irm.statistic(model, theta, d.x, d.y) for d in train]
 assert slopes["ERM"][0] > 0.01 and slopes["ERM"][1] < -0.01
 assert np.allclose(slopes["invariant"], 0)
+
+# %%
 names = ["irm_is_eulers_identity_in_the_classifier"]
 names += ["vrex_is_the_mean_over_pairs_of_squared_differences"]
 verdicts = list(checks.verified(names=names))
@@ -307,8 +311,6 @@ with checks.broken("irm.penalty"):  # 0.1 % too large
     (broken,) = checks.verified(names=names[:1])
 for name, found in zip([*names, "the first, broken"], [*verdicts, broken], strict=True):
     print(f"{name}: largest relative error {found.error:.0e}, passed: {found.passed}")
-
-# %%
 assert all(verdict.passed for verdict in verdicts) and not broken.passed
 
 # %% [markdown]
@@ -346,7 +348,7 @@ def descent(penalty, weight, warm_up=0):
     def J(t, w):
         return risks(model, t, train).mean() + w * penalty(model, t, train)
 
-    theta, walk, optimizer = np.array([0.1, 0.1, 0]), [], adam(0.03)
+    theta, walk, optimizer, state = np.array([0.1, 0.1, 0]), [], adam(0.03), ()
     for step in range(300):
         state = optimizer.init(theta) if step in (0, warm_up) else state
         g = grad(J)(theta, weight if step >= warm_up else 0.0) * [1, 1, 0]  # no bias
@@ -382,6 +384,7 @@ figure(
 # %%
 always = [counted("always", 1.0)]  # the color alone is right on every row
 assert irm.penalty(model, np.zeros(3), train) == 0
+assert protocol.DOMAINBED.warm_up_weight == 1 and protocol.DOMAINBED.restart
 assert irm.penalty(model, np.array([0, 20.0, 0]), always) < 1e-12
 for title, walked in walks.items():
     print(title, {w: walk[-1, :2].round(2).tolist() for w, walk in walked.items()})
@@ -436,7 +439,7 @@ labels = {"xlabel": "penalty weight lambda", "ylabel": "weight of the color"}
 fig, ax = panels(height=3.2)
 looks = dict(zip(curves, looks, strict=True))
 plots.lines(ax, powers, curves, looks, xscale="log", **labels)
-alt = f"Three curves fall from {paper[0]:.1f} to 0; the two of V-REx are one, shifted by 4."
+alt = f"Three curves fall from {paper[0]:.1f} to 0; V-REx's two are one, shifted by 4."
 figure(fig, alt, guess=True)
 
 # %% [markdown]
@@ -489,7 +492,7 @@ labels = {"xlabel": "rows n in a batch", "ylabel": "n times the estimated penalt
 estimates = {"square of the mean": square, "product of two halves": product}
 plots.intervals(ax, sizes, estimates, xscale="log", **labels)
 ax.axhline(s.var(), color="#777777", linewidth=0.8, linestyle=":")
-alt = f"n times the square of the mean stays at {s.var():.3f}, the variance of the slopes; "
+alt = f"n times the square of the mean is {s.var():.3f}, the variance of the slopes; "
 figure(fig, alt + "n times the product of two halves stays at 0.")
 
 # %% [markdown]

@@ -88,10 +88,7 @@ recall(4, ..., ..., ...)
 # - **both shortcuts**: $y = 1$ where the first input is 1 and the second or the third.
 
 # %%
-task, model = (
-    linear_toy(100),
-    MLP((4, 1)),
-)  # 100 rows a domain have these shares exactly
+task, model = linear_toy(100), MLP((4, 1))  # 100 rows have these shares exactly
 domains = [*task.train, *task.test]
 rules = {
     "invariant": [2, 0, 0, 0, -1],
@@ -249,15 +246,18 @@ assert np.linalg.norm(fished[-1] - minimum) > 0.05  # Fish does not end there
 assert np.linalg.norm(walk(start, 0, 1)[-1] - walk(start, 1, 0)[-1]) > 0.1
 
 
-# %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
+# %%
 def mean_risk(t):
     return sum((t - c[e]) @ H[e] @ (t - c[e]) for e in (0, 1)) / 4
 
 
-fig, axes = panels(2, height=3.6)
 u = np.linspace(-1.8, 1.5, 61)
+values = [[mean_risk(np.array([one, w])) for one in u] for w in u]
+
+
+# %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
+fig, axes = panels(2, height=3.6)
 for ax in axes:
-    values = [[mean_risk(np.array([one, w])) for one in u] for w in u]
     plots.contours(ax, u, u, values, xlabel="theta 1", ylabel="theta 2")
     style = {"color": "white", "markeredgecolor": "black"}
     ax.plot(*minimum, "X", label="minimum of the mean risk", **style)
@@ -399,10 +399,8 @@ fits = {name: trained(name, steps) for name in ("erm", "idgm", "fish")}
 
 # %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
 fig, axes = panels(3, height=2.4, sharex=True)
-titles = {
-    ("domain 1", "right"): "% right, domain 1",
-    ("test", "right"): "% right, test",
-}
+titles = {("domain 1", "right"): "% right, domain 1"}
+titles[("test", "right")] = "% right, test"
 titles[("", "logit")] = "logit of the input 1 0 0 0"
 looks = {n: plots.method_style(n) for n in fits}
 for ax, (where, title) in zip(axes, titles.items(), strict=True):
@@ -413,11 +411,8 @@ axes[2].axhline(0, color="#999999", linewidth=0.8, linestyle=":")
 axes[2].set_xlabel("step")
 ends = {n: [*accuracies(model, f.theta, domains).values()] for n, f in fits.items()}
 said = "; ".join(f"{n} {np.round(v, 2).tolist()}" for n, v in ends.items())
-figure(
-    fig,
-    f"Accuracies over steps; at the end on domain 1, domain 2, test: {said}.",
-    guess=True,
-)
+alt = f"Accuracies over steps; at the end on domain 1, domain 2, test: {said}."
+figure(fig, alt, guess=True)
 
 # %%
 percent = {n: np.round([*values], 9).tolist() for n, values in ends.items()}
@@ -483,7 +478,7 @@ plots.lines(axes[0], other, against, looks, ylabel="mask, tau = 0.5")
 axes[0].set_xlabel("gradient of domain 2; that of domain 1 is 1")
 plots.lines(axes[1], sizes, together, looks, ylabel="mask, tau = 0.5", xscale="log")
 axes[1].set_xlabel("r, the gradients being r and 3 r")
-alt = "AND-mask jumps from 0 to 1 where the signs agree; SAND-mask is softer, the more so "
+alt = "AND-mask jumps from 0 to 1 where the signs agree; SAND-mask is softer, more so "
 figure(
     fig,
     alt + "the smaller k and the larger the gradients; for small ones it is 1.",
@@ -587,7 +582,7 @@ bars = {
 }
 plots.bars(ax, bars, ylabel="weight")
 ax.tick_params(axis="x", labelsize=7)
-alt = "Weights after 300 steps: ERM's and IDGM's are the same in both coordinates; AND-mask's "
+alt = "Weights after 300 steps: ERM's and IDGM's are the same in both; AND-mask's "
 figure(
     fig,
     alt + "shortcuts are 0 in the given ones, and above 1 in the rotated ones.",

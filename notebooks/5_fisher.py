@@ -264,13 +264,16 @@ solution("logistic_fisher")
 # Each line that is printed is an identity that `minifishr verify` tries on random networks and on hard cases.
 
 # %%
-TABLE = """covariance_is_fisher_minus_the_mean_gradients_square
-covariance_is_fisher_where_the_mean_gradient_vanishes true_fisher_is_gauss_newton
-true_fisher_is_the_hessian_of_linear_models
-hessian_averaged_over_the_models_labels_is_the_true_fisher
-hessian_minus_gauss_newton_is_the_residuals_times_the_logits_curvature
-second_moment_of_the_last_bias_is_the_brier_score
-diagonal_of_the_covariance_is_fishrs_variance_of_all_layers""".split()
+TABLE = [
+    "covariance_is_fisher_minus_the_mean_gradients_square",
+    "covariance_is_fisher_where_the_mean_gradient_vanishes",
+    "true_fisher_is_gauss_newton",
+    "true_fisher_is_the_hessian_of_linear_models",
+    "hessian_averaged_over_the_models_labels_is_the_true_fisher",
+    "hessian_minus_gauss_newton_is_the_residuals_times_the_logits_curvature",
+    "second_moment_of_the_last_bias_is_the_brier_score",
+    "diagonal_of_the_covariance_is_fishrs_variance_of_all_layers",
+]
 for found in checks.verified(DRAWS, names=TABLE):
     assert found.passed and found.error < 1e-12
     print(f"{found.identity.statement}\n    Assumes {found.identity.assumes}\n")
@@ -320,6 +323,12 @@ def distances(model, theta, d):
 
 
 # %%
+def by_distance(x, rng):
+    p = np.where(np.sum(x**2, axis=1) > 2, 0.9, 0.1)
+    return (rng.uniform(size=len(x)) < p).astype(int)
+
+
+# %%
 def case(kind, seed):
     """A model, where its training starts, and 2 000 rows."""
     rng = np.random.default_rng(seed)
@@ -327,8 +336,7 @@ def case(kind, seed):
     truth, start = (s * net.init(rng) + 0.3 * rng.normal(size=net.d) for s in (2, 3))
     d = labelled(net, truth, 2_000, rng)
     if kind == "wrong model":
-        p = np.where(np.sum(d.x**2, axis=1) > 2, 0.9, 0.1)
-        d = d._replace(y=(rng.uniform(size=2_000) < p).astype(int))
+        d = d._replace(y=by_distance(d.x, rng))
     flips = (rng.uniform(size=2_000) < 0.25) * (kind == "25 % flipped")
     return net, start, d._replace(y=d.y ^ flips)
 
@@ -424,7 +432,9 @@ fig, ax = panels(height=3.4)
 labels = {"xlabel": "batch size B", "ylabel": "sum of $E[b^2]$"}
 plots.lines(ax, sizes, curves, xscale="log", yscale="log", **labels)
 ax.set_title(f"both terms are equal at B = {v / g2:.1f}", fontsize=9)
-alt = f"The sum falls from the mean of squares, {g2 + v:.3g}, towards the square of the mean, "
+alt = (
+    f"It falls from the mean of squares, {g2 + v:.3g}, towards the square of the mean, "
+)
 figure(fig, alt + f"{g2:.3g}; both terms are equal at B = {v / g2:.1f}.", guess=True)
 
 # %% [markdown]

@@ -53,7 +53,16 @@ from minifishr import (
     risks,
 )
 from minifishr.algorithms import ALGORITHMS, fishr, irm, protocol, vrex
-from minifishr.course import exercise, figure, panels, passed, recall, reveal, solution
+from minifishr.course import (
+    counted,
+    exercise,
+    figure,
+    panels,
+    passed,
+    recall,
+    reveal,
+    solution,
+)
 from minifishr.curvature import hessian
 from minifishr.gradients import (
     domain_gradients,
@@ -172,10 +181,12 @@ figure(
 # So the statement is about the neighborhood of an optimum, and only where the model is right. What is exact is checked here; what the bet brings is measured at the end.
 
 # %%
-CLAIM = """risks_stay_close_where_gradients_and_hessians_agree
-diagonal_of_the_covariance_is_fishrs_variance_of_all_layers
-true_fisher_is_the_hessian_of_linear_models
-classifier_variance_is_that_of_features_times_residual""".split()
+CLAIM = [
+    "risks_stay_close_where_gradients_and_hessians_agree",
+    "diagonal_of_the_covariance_is_fishrs_variance_of_all_layers",
+    "true_fisher_is_the_hessian_of_linear_models",
+    "classifier_variance_is_that_of_features_times_residual",
+]
 for found in checks.verified(DRAWS, names=CLAIM):
     assert found.passed
     print(f"{found.identity.statement}\n    Assumes {found.identity.assumes}\n")
@@ -190,16 +201,6 @@ for found in checks.verified(DRAWS, names=CLAIM):
 # **Guess first.** At the invariant predictor V-REx and IRM are zero. Is Fishr's penalty?
 
 # %%
-bits = np.array([(y, a, c) for y in (-1, 1) for a in (-1, 1) for c in (-1, 1)])
-y, a, c = bits.T  # label, is the shape right, is the color right
-
-
-def counted(name, p):
-    shares = np.where(a > 0, 0.75, 0.25) * np.where(c > 0, p, 1 - p)
-    rows = np.repeat(np.arange(8), np.round(40 * shares).astype(int))
-    return Domain(name, np.stack([y * a, y * c], 1)[rows] * 1.0, (y[rows] > 0) * 1)
-
-
 toy, logistic = [counted("+80%", 0.8), counted("+90%", 0.9)], MLP((2, 1))
 invariant, erm = np.array([np.log(3), 0, 0]), np.array([np.log(3), np.log(17 / 3), 0])
 
@@ -260,27 +261,22 @@ assert np.isclose(left["centered"], 1.47, atol=0.01)
 for name, w in lowest.items():
     print(f"{name}: minimum at ({w[0]:.2f}, {w[1]:.3f}), risk {left[name]:.2f}")
 
+# %%
+planes = {}
+for name in lowest:
+    how = {"centered": name == "centered"}
+    at = [[(logistic, np.array([p, q, 0]), toy) for p in u] for q in v]
+    planes[name] = [[fishr.penalty(*case, **how) for case in row] for row in at]
+
 # %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
 fig, axes = panels(2, height=3)
-for ax, centered in zip(axes, (True, False), strict=True):
-    values = [
-        [
-            fishr.penalty(logistic, np.array([p, q, 0]), toy, centered=centered)
-            for p in u
-        ]
-        for q in v
-    ]
+for ax, (name, values) in zip(axes, planes.items(), strict=True):
     log = np.log10(np.maximum(values, 1e-7))
-    title = f"log10 of Fishr's penalty, centered={centered}"
+    title = f"log10 of Fishr's penalty, {name}"
     plots.contours(ax, u, v, log, [-7, -6, -5, -4, -3, -2, -1, 0], title=title)
     style = {"color": "white", "markeredgecolor": "black", "markersize": 9}
     ax.plot(*invariant[:2], "o", label="invariant", **style)
-    ax.plot(
-        *lowest["centered" if centered else "centered=False"],
-        "*",
-        label="minimum",
-        **style,
-    )
+    ax.plot(*lowest[name], "*", label="minimum", **style)
     ax.set(xlabel="weight of the shape", ylabel="weight of the color")
     ax.legend(fontsize=8, loc="lower right")
 said = "; ".join(f"{n} at ({w[0]:.2f}, {w[1]:.3f})" for n, w in lowest.items())
@@ -520,7 +516,9 @@ slope = found[-1] * (scales / scales[-1]) ** 4
 labels = {"xlabel": "scale c of the features", "ylabel": "penalty"}
 curves = {"penalty": found, "slope 4": slope}
 plots.lines(ax, scales, curves, xscale="log", yscale="log", **labels)
-alt = f"The penalty against the scale, log-log: level at {found[0]:.1e} for small features, "
+alt = (
+    f"The penalty against the scale, log-log: level at {found[0]:.1e} for small ones, "
+)
 figure(fig, alt + "then steep with slope 4.", guess=True)
 
 # %% [markdown]
@@ -676,9 +674,12 @@ figure(fig, f"Mean distance of p from 1/2: {said}.")
 # Make the distance 0.1 % too large. **Guess first.** Which of these identities does *not* notice?
 
 # %%
-FISHR = """fishr_is_the_squared_differences_over_pairs
-fishr_grows_with_the_fourth_power_of_the_features mean_of_fishr_can_be_detached
-memory_of_fishr_is_a_discounted_sum""".split()
+FISHR = [
+    "fishr_is_the_squared_differences_over_pairs",
+    "fishr_grows_with_the_fourth_power_of_the_features",
+    "mean_of_fishr_can_be_detached",
+    "memory_of_fishr_is_a_discounted_sum",
+]
 missed = {}
 for wrong in ("fishr.distance", "fishr.distance.power"):
     with checks.broken(wrong):

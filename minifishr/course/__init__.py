@@ -1,9 +1,9 @@
 """The course: the exercises of the lessons in notebooks/, which try an answer on small inputs and say what is wrong.
 
 Read `draws` (the inputs), `calls` (one call of an answer), `judging` (is it right?), `exercise` (what is said then),
-`recall`, `progress` and `pages` (figures and solutions); then the exercises of each lesson with their solutions and
-known wrong answers: `lesson_0`, `lesson_1`, `lesson_2`, `lesson_3`, `lesson_4`, `lesson_5`, `lesson_6`, `lesson_7`,
-`lesson_8`, `lesson_9`, `lesson_10`, `lesson_11`, `lesson_12`.
+`recall`, `progress`, `pages` (figures and solutions), `toys` and `folder` (a copy of one's own); then the exercises of
+each lesson with their solutions and known wrong answers: `lesson_0`, `lesson_1`, `lesson_2`, `lesson_3`, `lesson_4`,
+`lesson_5`, `lesson_6`, `lesson_7`, `lesson_8`, `lesson_9`, `lesson_10`, `lesson_11`, `lesson_12`.
 """
 
 from . import (
@@ -22,9 +22,11 @@ from . import (
     lesson_12,
 )
 from .exercise import tried
+from .folder import copied, pictures
 from .pages import figure, panels, reveal, solved
 from .progress import Progress, fingerprint, kept, noted
 from .recall import recalled
+from .toys import counted
 
 LESSONS = [lesson_0, lesson_1, lesson_2, lesson_3, lesson_4, lesson_5, lesson_6, lesson_7, lesson_8, lesson_9]
 LESSONS += [lesson_10, lesson_11, lesson_12]
@@ -35,10 +37,13 @@ PASSED = {}  # name -> the function that passed in this session
 __all__ = [
     "EXERCISES",
     "RECALL",
+    "copied",
+    "counted",
     "exercise",
     "figure",
     "panels",
     "passed",
+    "pictures",
     "progress",
     "recall",
     "reveal",

@@ -23,13 +23,19 @@ class TooLong(KeyboardInterrupt):
 def within(seconds):
     """Inside, TooLong is raised in this thread after some seconds, also in a loop that never ends."""
     thread, raised = ctypes.c_ulong(threading.get_ident()), ctypes.py_object(TooLong)
-    timer = threading.Timer(seconds, ctypes.pythonapi.PyThreadState_SetAsyncExc, (thread, raised))
-    timer.daemon = True
-    timer.start()
+    done = threading.Event()
+
+    def watch():
+        wait = seconds
+        while not done.wait(wait):
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, raised)
+            wait = 0.5  # again, where a callback has swallowed it
+
+    threading.Thread(target=watch, daemon=True).start()
     try:
         yield
     finally:
-        timer.cancel()
+        done.set()
 
 
 @contextmanager

@@ -6,6 +6,8 @@ smallest input on which it does not, and the answer is compared with known wrong
 """
 
 from collections.abc import Callable
+from contextlib import suppress
+from time import monotonic
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +15,8 @@ import numpy as np
 from .calls import UNFINISHED, TooLong, called, within, wrapped
 from .judging import EXAMPLES, broken, drawn, forbidden, judged, reference, search, shown
 
-SECONDS = 10
+SECONDS = 10  # for an answer
+SHRINKING = 2  # and for a smaller input
 
 
 class Exercise(NamedTuple):
@@ -56,6 +59,7 @@ class Feedback(NamedTuple):
 
 def tried(name, answer, exercise, earlier=0):
     """The Feedback for an answer, with a hint, or two after an earlier attempt. Nothing it raises comes through."""
+    drawn(exercise.inputs)  # before the watch starts
     try:
         with within(SECONDS):
             found, where = trouble(answer, exercise)
@@ -89,15 +93,22 @@ def trouble(answer, exercise):
 
 
 def smallest(answer, exercise):
-    """(arguments, what is wrong there) for the smallest input found; None where none is found again."""
+    """(arguments, what is wrong there) for the smallest input found in a while; None where none is found again."""
     from hypothesis import errors
 
-    try:
+    failing, end = [], monotonic() + SHRINKING
+
+    def fails(values):
+        if monotonic() > end:
+            raise TooLong
         with within(SECONDS):
-            values = search(exercise.inputs, lambda values: judged(answer, exercise, values) is not None)
-            return (values, judged(answer, exercise, values)) if values else None
-    except (errors.HypothesisException, TooLong):
-        return None
+            found = judged(answer, exercise, values)
+        failing.extend([(values, found)] if found else [])
+        return found is not None
+
+    with suppress(errors.HypothesisException, TooLong):
+        search(exercise.inputs, fails)
+    return failing[-1] if failing else None
 
 
 def diagnosis(answer, exercise):

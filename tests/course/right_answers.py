@@ -1,6 +1,6 @@
 """Right answers in other forms, the first one a second derivation, and right numbers got in forbidden ways."""
 
-from itertools import combinations, product
+from itertools import combinations, pairwise, product
 
 import autograd.numpy as anp
 import numpy as np
@@ -324,7 +324,7 @@ RIGHT = {
     "swapped": [swapped, lambda m, t, x: ((m.logits(t, x) > 0) != (m.logits(t, np.roll(x, 3, axis=1)) > 0)).mean()],
     "parameter_count": [
         lambda sizes: MLP(tuple(int(size) for size in sizes)).d,
-        lambda sizes: sum(i * j + j for i, j in zip(sizes[:-1], sizes[1:], strict=True)),
+        lambda sizes: sum(i * j + j for i, j in pairwise(sizes)),
     ],
     "stable_loss": [
         lambda z, y: losses(z[:, None], y),
