@@ -47,7 +47,6 @@ from minifishr import (
     ALGORITHMS,
     MLP,
     PENALTIES,
-    Domain,
     accuracies,
     colored_mnist,
     fit,
@@ -58,7 +57,16 @@ from minifishr import (
     risk,
     risks,
 )
-from minifishr.course import exercise, figure, panels, passed, recall, reveal, solution
+from minifishr.course import (
+    counted,
+    exercise,
+    figure,
+    panels,
+    passed,
+    recall,
+    reveal,
+    solution,
+)
 from minifishr.curvature import hessian, true_fisher
 from minifishr.gradients import mean_gradient
 from minifishr.invariance import classifier_hessian, dispersion
@@ -88,16 +96,7 @@ recall(11, ..., ..., ...)
 
 
 # %%
-def counted(name, p):  # lesson 3's rows
-    kinds = [(y, a, c) for y in (-1, 1) for a in (-1, 1) for c in (-1, 1)]
-    shares = {(a, c): (0.5 + 0.25 * a) * (p if c > 0 else 1 - p) for _, a, c in kinds}
-    counts = [round(40 * shares[a, c]) for _, a, c in kinds]
-    x = np.repeat([[y * a, y * c] for y, a, c in kinds], counts, axis=0)
-    y = np.repeat([y for y, _, _ in kinds], counts)
-    return Domain(name, x.astype(float), (y > 0).astype(int))
-
-
-plane, pair = MLP((2, 1)), [counted("+80%", 0.8), counted("+90%", 0.9)]
+plane, pair = MLP((2, 1)), [counted("+80%", 0.8), counted("+90%", 0.9)]  # lesson 3
 invariant, by_color = np.array([np.log(3), 0, 0]), np.array([0, 2.0, 0])
 # %%
 terms = {"Hessian's diagonal": partial(PENALTIES["hutchinson"], gradient_weight=0.0)}
