@@ -341,7 +341,7 @@ for ax, (name, found) in zip(axes, fits.items(), strict=True):
         curves.setdefault(row.domain, [[]])[0].append(row.value)
     plots.accuracy_curves(ax, at, curves, styles, level=75)
     ax.set(title=f"{name}, {digits.name}", ylabel="accuracy in percent")
-    ax.legend(fontsize=8)
+    ax.legend(fontsize=8, loc="center right")
 alt = "ERM: the training domains rise within a few steps, -90% falls to "
 figure(fig, alt + f"{percent['ERM']['-90%']} %. On grey images all rise slowly.")
 
@@ -409,7 +409,9 @@ fig, ax = panels()
 style = {"best": {"color": "#777777"}, "ERM": plots.method_style("erm")}
 plots.bars(ax, votes, style, ylabel="mean logit", title=digits.name)
 ax.axhline(0, color="black", linewidth=0.8)
-alt = f"ERM's mean logits in the four groups are {np.round(logits, 1).tolist()}: "
+alt = (
+    f"ERM's mean logits in the four groups are {[round(float(v), 1) for v in logits]}: "
+)
 figure(fig, alt + "the sign is the color's.")
 
 # %% [markdown]

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, RED, PURPLE = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
 )  # fmt: skip
-DARK_ORANGE, DARK_SKY, DARK_YELLOW = "#C07C00", "#2A8FCB", "#8F8500"
+DARK_ORANGE, DARK_SKY, DARK_YELLOW, DARK_BLUE = "#C07C00", "#3D9AD1", "#8F8500", "#004B87"
 METHODS = {
     "erm": (BLACK, "-"),
     "irm": (DARK_ORANGE, "--"),
@@ -25,14 +25,14 @@ METHODS = {
     "dann": (DARK_YELLOW, "-"),
     "hutchinson": (GREEN, "-"),
     "hgp": (BLUE, "--"),
-    "cma": (ORANGE, "-"),
+    "cma": (DARK_ORANGE, "-"),
     "ib_erm": (BLACK, ":"),
-    "ib_irm": (ORANGE, ":"),
+    "ib_irm": (DARK_ORANGE, ":"),
     "mmd": (PURPLE, "-."),
     "sd": (DARK_YELLOW, "--"),
     "group_dro": (BLACK, "-."),
 }
-TRAINING = [(BLUE, "--"), (DARK_SKY, "-."), (GREEN, (0, (1, 1))), (PURPLE, (0, (5, 1))), (DARK_YELLOW, "--")]
+TRAINING = [(DARK_BLUE, "--"), (DARK_SKY, "-."), (GREEN, (0, (1, 1))), (PURPLE, (0, (5, 1))), (DARK_YELLOW, "--")]
 TEST = [(RED, "-"), ("#777777", ":")]
 MARKERS = "os^XDv*P<>h"
 HATCHES = ("", "//", "..", "xx", "\\\\", "--", "oo", "++")
