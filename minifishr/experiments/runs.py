@@ -44,12 +44,13 @@ def plan(
     steps=None,
     domains=None,
     invariances=False,
+    **options,
 ):
     """One configuration a method, seed and, for cdsprites, number of training domains.
 
     Preset, methods and test domain are the data set's unless said. `changes` are (method, name, value); no method
-    means all that have the name. With `invariances` a run also measures what it has made equal. ValueError for an
-    unknown preset, data set, method or hyper-parameter, or no seeds.
+    means all that have the name. With `invariances` a run also measures what it has made equal. `options` are those of
+    `choices`. ValueError for an unknown preset, data set, method or hyper-parameter, or no seeds.
     """
     check_known("dataset", dataset, DATASETS)
     chosen = DATASETS[dataset]
@@ -65,7 +66,7 @@ def plan(
     if steps < 1:
         raise ValueError(f"steps must be at least 1, got {steps}")
     base = {**PRESETS[preset], "preset": preset, "dataset": dataset, "test_domain": test_domain or chosen.test_domain}
-    base |= {"steps": steps, "invariances": invariances}
+    base |= {"steps": steps, "invariances": invariances, **choices(base, **options)}
     of = {name: hyper_parameters(name, base, algorithms, changes) for name in algorithms}
     return [
         Config(**{**base, "hyper_parameters": of[name]}, algorithm=name, seed=s, domains=n)
@@ -73,6 +74,29 @@ def plan(
         for name in algorithms
         for s in seeds
     ]
+
+
+def choices(base, *, raw=False, balanced=False, more_left_out=None, **given):
+    """What replaces the preset's `count`, `hidden` and `batch` (a number or "all"), and the share `held_out`; own data
+    are standardized unless `raw`, and use all rows unless said. ValueError for what cannot be or has no effect."""
+    dataset, own = base["dataset"], base["dataset"] == "own"
+    for name, value in {"raw": raw, "balanced": balanced, "more_left_out": more_left_out}.items():
+        if value and not own:
+            raise ValueError(f"{name} is for data of your own, and has no effect on data set {dataset!r}")
+    given = {name: value for name, value in given.items() if value is not None}
+    for name in ("count", "batch", "hidden"):
+        for value in given.get("hidden", []) if name == "hidden" else [given.get(name, "all")]:
+            if value != "all" and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+    if "held_out" in given:
+        if dataset in TOYS or (dataset == "colored" and base["convention"] == "paper"):
+            raise ValueError(f"held_out has no effect on data set {dataset!r} with preset {base['preset']!r}")
+        if not 0 < given["held_out"] < 1:
+            raise ValueError(f"held_out must be between 0 and 1, got {given['held_out']}")
+    if given.get("batch") == "all":
+        given["batch"] = None
+    found = {"count": None} if own else {}
+    return {**found, **given, "standardized": own and not raw, "balanced": balanced, "more_left_out": more_left_out}
 
 
 def sizes(dataset, domains):
