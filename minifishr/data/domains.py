@@ -6,6 +6,7 @@ versions: Gulrajani and Lopez-Paz 2020, arXiv:2007.01434.
 """
 
 import zlib
+from difflib import get_close_matches
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +24,8 @@ class Problem(NamedTuple):
     """Domains to train on, held-out rows of the same domains, and domains to test on, the most important one first.
 
     `shape` is (channels, height, width) of an image or (); `oracle` are held-out test rows; `labels` what 0..k-1 mean.
+    For own data `scaling` says how x was standardized, `columns` what its columns were called before, and `pixels` that
+    x were bytes.
     """
 
     name: str
@@ -32,6 +35,9 @@ class Problem(NamedTuple):
     shape: tuple = ()
     oracle: list = ()
     labels: list = ()
+    columns: list = ()
+    scaling: tuple | None = None
+    pixels: bool = False
 
     @property
     def classes(self):
@@ -158,7 +164,8 @@ def leave_out(name, domains, *left_out, share=0.2, seed=0, shape=()):
     if any(len({*given}) < len(given) for given in (names, left_out)):
         raise ValueError(f"{name}: domain names repeat: {names}, without {[*left_out]}")
     for each in {*left_out} - {*names}:
-        raise ValueError(f"{name}: unknown test domain {each!r}, expected one of {', '.join(names)}")
+        nearest = get_close_matches(each, names, len(names), 0)  # the nearest first
+        raise ValueError(f"{name}: unknown test domain {each!r}, expected one of {', '.join(nearest)}")
     if len(names) < len(left_out) + 2:
         both = " and ".join(map(repr, left_out))
         raise ValueError(f"{name}: with {both} left out, fewer than 2 domains are left to train on: {names}")

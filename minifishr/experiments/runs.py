@@ -15,8 +15,9 @@ from ..data import check_number, full_batch, minibatches, stream
 from ..evaluate import accuracies
 from ..gradients import gradient_variance
 from ..invariance import invariances
-from ..train import Diverged, accuracy_rows, agreement_rows, fit, keep_heap
+from ..train import Diverged, agreement_rows, fit, keep_heap
 from .config import Config
+from .judging import measures, watching
 from .presets import DATASETS, DISPERSION, DOMAINS, PRESETS, TOYS
 from .problems import network, problem
 
@@ -24,7 +25,7 @@ from .problems import network, problem
 class Result(NamedTuple):
     """What a run leaves: its configuration, parameters (d,), history, classifier gradient variances of each training
     domain before and after (2,m,d_classifier) or None, seconds of training, and why it failed, if it did. A run that
-    failed before it could train has None and [] in their places."""
+    failed before it could train has None and [] in their places. `best` (d,) is what validation selects."""
 
     config: Config
     theta: np.ndarray
@@ -32,6 +33,7 @@ class Result(NamedTuple):
     variances: np.ndarray
     seconds: float
     failure: str | None
+    best: np.ndarray | None = None
 
 
 def plan(
@@ -44,12 +46,13 @@ def plan(
     steps=None,
     domains=None,
     invariances=False,
+    **options,
 ):
     """One configuration a method, seed and, for cdsprites, number of training domains.
 
     Preset, methods and test domain are the data set's unless said. `changes` are (method, name, value); no method
-    means all that have the name. With `invariances` a run also measures what it has made equal. ValueError for an
-    unknown preset, data set, method or hyper-parameter, or no seeds.
+    means all that have the name. With `invariances` a run also measures what it has made equal. `options` are those of
+    `choices`. ValueError for an unknown preset, data set, method or hyper-parameter, or no seeds.
     """
     check_known("dataset", dataset, DATASETS)
     chosen = DATASETS[dataset]
@@ -65,7 +68,7 @@ def plan(
     if steps < 1:
         raise ValueError(f"steps must be at least 1, got {steps}")
     base = {**PRESETS[preset], "preset": preset, "dataset": dataset, "test_domain": test_domain or chosen.test_domain}
-    base |= {"steps": steps, "invariances": invariances}
+    base |= {"steps": steps, "invariances": invariances, **choices(base, **options)}
     of = {name: hyper_parameters(name, base, algorithms, changes) for name in algorithms}
     return [
         Config(**{**base, "hyper_parameters": of[name]}, algorithm=name, seed=s, domains=n)
@@ -73,6 +76,29 @@ def plan(
         for name in algorithms
         for s in seeds
     ]
+
+
+def choices(base, **given):
+    """What replaces the preset's `count`, `hidden` and `batch` (a number or "all"), the share `held_out` and, for own
+    data, `standardized`, `balanced` and `more_left_out`; own data use all rows unless said. ValueError for what cannot
+    be or has no effect."""
+    dataset, own = base["dataset"], base["dataset"] == "own"
+    given = {name: value for name, value in given.items() if value is not None and value is not False}
+    for name in ("standardized", "balanced", "more_left_out"):
+        if name in given and not own:
+            raise ValueError(f"{name} is for data of your own, and has no effect on data set {dataset!r}")
+    for name in ("count", "batch", "hidden"):
+        for value in given.get("hidden", []) if name == "hidden" else [given.get(name, "all")]:
+            if value != "all" and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+    if "held_out" in given:
+        if dataset in TOYS or (dataset == "colored" and base["convention"] == "paper"):
+            raise ValueError(f"held_out has no effect on data set {dataset!r} with preset {base['preset']!r}")
+        if not 0 < given["held_out"] < 1:
+            raise ValueError(f"held_out must be between 0 and 1, got {given['held_out']}")
+    if given.get("batch") == "all":
+        given["batch"] = None
+    return ({"count": None} if own else {}) | given
 
 
 def sizes(dataset, domains):
@@ -139,9 +165,9 @@ def trained(config, task, factory, progress, checkpoint, curves):
     theta = model.init(stream(config.seed, "init"), np.float32) * np.float32(config.start)
     before = domain_variances(model, theta, task.train) if curves else None
     batches = minibatches(task.train, config.batch, config.seed) if config.batch else full_batch(task.train)
-    measures = [accuracy_rows(model, task, curves), *([agreement_rows(model, task)] if config.dataset in TOYS else [])]
+    all_rows = [measures(model, task, curves), *([agreement_rows(model, task)] if config.dataset in TOYS else [])]
     options = {"every": config.every, "progress": progress, "model": model, "checkpoint": checkpoint}
-    options["measure"] = lambda t: [row for rows in measures for row in rows(t)]
+    options["measure"], best = watching(lambda t: [row for rows in all_rows for row in rows(t)])
     start, failure = time.perf_counter(), None
     try:
         fitted = fit(algorithm, theta, batches, config.steps, **options)
@@ -155,7 +181,7 @@ def trained(config, task, factory, progress, checkpoint, curves):
         found = accuracies(model, fitted.theta, task.train)
         history = [*history, *(Row(config.steps, name, "accuracy", value) for name, value in found.items())]
     variances = np.stack([before, domain_variances(model, fitted.theta, task.train)]) if curves else None
-    return Result(config, fitted.theta, history, variances, seconds, failure)
+    return Result(config, fitted.theta, history, variances, seconds, failure, best.get("theta"))
 
 
 def dispersion_rows(model, theta, task, step):
