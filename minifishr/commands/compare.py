@@ -36,7 +36,7 @@ from ..experiments import (
     write_figures,
 )
 from .common import TROUBLE, note_warm_ups, one_sentence, progress_bar
-from .own import add_own_options, left_out, own_choices, own_source
+from .own import add_own_options, check_left_out, left_out, own_choices, own_source
 
 
 def add(commands):
@@ -142,12 +142,11 @@ def planned(args):
     def configurations(first=None, *others):
         return plan(args.preset, names, seeds, dataset, first, more_left_out=[*others] or None, **options)
 
+    check_left_out(args)
     planned_first = configurations(*(args.test_domain or []))  # what is wrong with it costs no reading
     source = own_source(args)
     if source:
         return [config for out in left_out(args, source) for config in configurations(*out)], source
-    if args.each_domain:
-        raise ValueError("--each-domain leaves out each domain of --data in turn, without it it has no effect")
     return planned_first, None if dataset in TOYS else load_digits(args.digits or "auto")
 
 
@@ -180,9 +179,7 @@ def finish(folder, results, configs, tasks, selection):
     text = told(results, configs, tasks, selection)
     problems = [result.failure for result in results if result.failure]
     for what, work in {
-        "the table": lambda: print(
-            f"\n{text}\nTable, history, configuration, models and figures: {folder}", flush=True
-        ),
+        "the table": lambda: print(f"\n{text}\nTable, history, configuration and figures: {folder}", flush=True),
         "table.md": lambda: (folder / "table.md").write_text(text, encoding="utf-8"),
         "history.jsonl": lambda: sort_history(folder, results),
     }.items():

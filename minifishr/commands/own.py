@@ -48,8 +48,14 @@ def own_choices(args):
 def left_out(args, source: Own):
     """Lists of domains to leave out: those of --test-domain together, or with --each-domain every one alone."""
     names = [domain.name for domain in source.domains]
+    return [[name] for name in names] if args.each_domain else [list(dict.fromkeys(args.test_domain))]
+
+
+def check_left_out(args):
+    """ValueError unless it is said which domains to leave out, in one way."""
+    if args.each_domain and not args.data:
+        raise ValueError("--each-domain leaves out each domain of --data in turn, and has no effect without it")
     if args.each_domain and args.test_domain:
         raise ValueError("--each-domain leaves out each domain in turn, so --test-domain has no effect")
-    if not args.each_domain and not args.test_domain:
+    if args.data and not args.each_domain and not args.test_domain:
         raise ValueError(f"--data {args.data} needs --test-domain NAME, the domain to leave out, or --each-domain")
-    return [[name] for name in names] if args.each_domain else [list(dict.fromkeys(args.test_domain))]

@@ -164,8 +164,8 @@ def leave_out(name, domains, *left_out, share=0.2, seed=0, shape=()):
     if any(len({*given}) < len(given) for given in (names, left_out)):
         raise ValueError(f"{name}: domain names repeat: {names}, without {[*left_out]}")
     for each in {*left_out} - {*names}:
-        nearest = get_close_matches(each, names, len(names), 0)  # the nearest first
-        raise ValueError(f"{name}: unknown test domain {each!r}, expected one of {', '.join(nearest)}")
+        near = names if len(names) <= 8 else [*get_close_matches(each, names, 8, 0), "..."]  # the nearest first
+        raise ValueError(f"{name}: unknown test domain {each!r}, expected one of {', '.join(near)}")
     if len(names) < len(left_out) + 2:
         both = " and ".join(map(repr, left_out))
         raise ValueError(f"{name}: with {both} left out, fewer than 2 domains are left to train on: {names}")

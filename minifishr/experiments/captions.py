@@ -15,7 +15,7 @@ def caption(configs, problem, selection="last", others=()):
         "validation": "the step with the best mean accuracy on held-out rows of the training domains",
     }
     base, seeds = configs[0], sorted({config.seed for config in configs})
-    notes = [note for task in (problem, *others) for note in notes_of(base, task)]
+    notes = [note for task in (problem, *others) for note in notes_of(base, task, bool(others))]
     numbers = list(dict.fromkeys(config.domains for config in configs))
     train, test = problem.train, ", ".join(f"{domain.name} {len(domain.y)}" for domain in problem.test)
     if others:
@@ -28,17 +28,23 @@ def caption(configs, problem, selection="last", others=()):
     else:
         where, rows = "Accuracy", ", ".join([*(f"{domain.name} {len(domain.y)}" for domain in train), test])
     many = len(seeds) > 1
+    spread = ", mean +- standard deviation over seeds" * many
+    if others:
+        spread = ", mean over seeds; behind +- the standard error over domains and seeds"
     return (
         f"{problem.name}, preset {base.preset} ({base.convention} convention), {base.steps} steps, "
         f"seed{'s' if many else ''} {', '.join(map(str, seeds))}. "
-        f"{where} in percent{', mean +- standard deviation over seeds' if many else ''}; {rules[selection]}. "
+        f"{where} in percent{spread}; {rules[selection]}. "
         f"Rows: {rows}." + "".join(f" {words}." for words in dict.fromkeys(notes))
     )
 
 
-def notes_of(config, problem):
-    """What one must know about classes and columns, a sentence each."""
-    yield from (*own_labels(problem), *unseen_classes(problem), *lacking_classes(problem), *units(config, problem))
+def notes_of(config, problem, several=False):
+    """What one must know about classes and columns, a sentence each; with `several` problems also of which."""
+    where = f"With {problem.test[0].name} left out: " if several else ""
+    yield from (*own_labels(problem), *unseen_classes(problem))
+    yield from (f"{where}{note}" for note in (*lacking_classes(problem), *constant(problem)))
+    yield from units(config, problem)
 
 
 def label_of(problem, c):
@@ -47,11 +53,15 @@ def label_of(problem, c):
 
 
 def own_labels(problem):
-    """Which labels the classes stand for, where they are others, and which of them a constant predictor has."""
+    """Which labels the classes stand for, where they are others."""
     if list(problem.labels) != [*range(len(problem.labels))]:
         yield f"Labels: {shown(problem.labels, FEW)}"
+
+
+def constant(problem):
+    """For own data, what the constant predictor in the table says."""
     if len(problem.labels):
-        yield f"{MAJORITY}: always {label_of(problem, majority(problem)[0])}, which most training rows have"
+        yield f"{MAJORITY} always says {label_of(problem, majority(problem)[0])}, which most training rows have"
 
 
 def unseen_classes(problem):

@@ -61,7 +61,10 @@ def better_than_erm(found):
     says = f"{best} is" if p < 0.05 else "No method is"
     numbers = f"{wins} wins, {losses} losses, {pairs - wins - losses} ties in {pairs} pairs of domain and seed"
     test = f"exact sign test p = {p:.2g}" + f" (times {len(others)} methods, Bonferroni)" * (len(others) > 1)
-    return f"{says} better than ERM by more than chance: {best} has {numbers}, {test}; seeds of one domain share its rows, so that p is rather too small."
+    return (
+        f"{says} better than ERM by more than chance: {best} has {numbers}, {test}; "
+        "seeds of one domain share its rows, so that p is rather too small."
+    )
 
 
 def each_figure(results, tasks, title, selection="last"):

@@ -130,7 +130,7 @@ def check_arrays(path, model, own):
 
 
 def file_of(config, several=False):
-    """The name of a run's file; with `several` left-out domains also what was left out, in letters that files may have."""
+    """The name of a run's file; in letters that files may have, with `several` left-out domains also which."""
     name = f"{config.algorithm}-{config.seed}" + (f"-{config.domains}-domains" if config.domains else "")
     if several:
         plain = re.sub(r"[^A-Za-z0-9]+", "_", config.test_domain)[:40]
