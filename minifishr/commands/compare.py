@@ -69,6 +69,8 @@ def add_problem_options(command):
     command.add_argument("--set", nargs="+", action="extend", default=[], metavar="[METHOD.]NAME=VALUE", dest="changes")
     command.add_argument("--steps", type=int, metavar="N", help="instead of the preset's")
     command.add_argument("--invariances", action="store_true", help="also measure what each method has made equal")
+    units = "penalty weights are in units of risk / penalty where the warm-up ends (default 10)"
+    command.add_argument("--matched", action="store_true", help=units)
     command.add_argument("--selection", default="last", choices=list(SELECTION), help="the step that the table shows")
     command.add_argument("--jobs", type=int, default=cpu_count(), metavar="N", help="processes (default all)")
     command.add_argument("--out", metavar="FOLDER", help="default: the next free one under results/")
@@ -136,6 +138,7 @@ def planned(args):
     if dataset in TOYS and args.digits is not None:
         raise ValueError(f"--digits {args.digits} has no effect on data set {dataset!r}, which is drawn without digits")
     seeds = range(args.seeds) if several else [args.seed]
+<<<<<<< HEAD
     options = {"steps": args.steps, "domains": args.domains, "invariances": args.invariances, "count": args.count}
     options |= {"changes": [change(text) for text in args.changes], **own_choices(args)}
 
@@ -148,6 +151,14 @@ def planned(args):
     if source:
         return [config for out in left_out(args, source) for config in configurations(*out)], source
     return planned_first, None if dataset in TOYS else load_digits(args.digits or "auto")
+=======
+    changes = [change(text) for text in args.changes]
+    options = {"test_domain": args.test_domain, "changes": changes, "steps": args.steps, "domains": args.domains}
+    configs = plan(args.preset, names, seeds, dataset, invariances=args.invariances, matched=args.matched, **options)
+    if dataset in TOYS:
+        return configs, None
+    return configs, load_npz(args.data, np.float32) if args.data else load_digits(args.digits or "auto")
+>>>>>>> main
 
 
 def change(text):

@@ -1,9 +1,15 @@
 """Experiments: some methods and seeds on one problem, a table and figures. What `minifishr compare` does.
 
+<<<<<<< HEAD
 Read `config` (what a run depends on), `presets` (what fits which data), `problems` (data and network), `judging` (how
 classes fare), `runs` (a plan, and one run of it), `parallel` (many runs), `models` (what a run has trained, as a file),
 `results` (a results folder and its table), `captions` (what a table shows, in words), `figures` (pictures), `each`
 (every domain left out in turn) and `drawing` (which pictures there are).
+=======
+Read `config` (what a run depends on), `presets` (what fits which data), `problems` (data and network), `matching`
+(penalty weights in units of the penalty), `runs` (a plan, and one run of it), `parallel` (many runs), `results` (a
+results folder and its table), `captions` (what it shows, in words), `figures` (pictures) and `drawing` (which of them).
+>>>>>>> main
 """
 
 from .captions import caption, lacking_classes, unseen_classes
@@ -11,7 +17,11 @@ from .config import Config, config_of, said
 from .drawing import write_figures
 from .each import each_figure, each_table
 from .figures import invariance_figure, landscape_figure, new_figure, series
+<<<<<<< HEAD
 from .models import Model, check_arrays, check_columns, file_of, load_model, model_of, save_model
+=======
+from .matching import PENALTY_WEIGHT, WEIGHTS, matching
+>>>>>>> main
 from .parallel import compare, counted, watched
 from .presets import DATASETS, DISPERSION, NAMED, PRESETS, TOYS
 from .problems import network, problem
@@ -35,8 +45,10 @@ __all__ = [
     "DATASETS",
     "DISPERSION",
     "NAMED",
+    "PENALTY_WEIGHT",
     "PRESETS",
     "TOYS",
+    "WEIGHTS",
     "Config",
     "Model",
     "Result",
@@ -60,8 +72,12 @@ __all__ = [
     "judged_table",
     "lacking_classes",
     "landscape_figure",
+<<<<<<< HEAD
     "load_model",
     "model_of",
+=======
+    "matching",
+>>>>>>> main
     "network",
     "new_figure",
     "plan",

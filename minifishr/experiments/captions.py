@@ -2,8 +2,12 @@
 
 import numpy as np
 
+<<<<<<< HEAD
 from ..data import shown
 from .judging import MAJORITY, majority
+=======
+from .matching import matching
+>>>>>>> main
 from .results import FEW
 
 
@@ -34,6 +38,7 @@ def caption(configs, problem, selection="last", others=()):
     return (
         f"{problem.name}, preset {base.preset} ({base.convention} convention), {base.steps} steps, "
         f"seed{'s' if many else ''} {', '.join(map(str, seeds))}. "
+<<<<<<< HEAD
         f"{where} in percent{spread}; {rules[selection]}. "
         f"Rows: {rows}." + "".join(f" {words}." for words in dict.fromkeys(notes))
     )
@@ -45,6 +50,16 @@ def notes_of(config, problem, several=False):
     yield from (*own_labels(problem), *unseen_classes(problem))
     yield from (f"{where}{note}" for note in (*lacking_classes(problem), *constant(problem)))
     yield from units(config, problem)
+=======
+        f"{where} in percent{', mean +- standard deviation over seeds' if many else ''}; {rules[selection]}. "
+        f"Rows: {rows}." + "".join(f" {words}." for words in notes(configs, problem))
+    )
+
+
+def notes(configs, problem):
+    """What one must know to read the numbers, a sentence each."""
+    yield from (*own_labels(problem), *unseen_classes(problem), *units(configs[0], problem), *matching(configs))
+>>>>>>> main
 
 
 def label_of(problem, c):

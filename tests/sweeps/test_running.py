@@ -626,7 +626,7 @@ BAD = {
     ("--test-domains", "x"): "data set 'colored' has no domain x to leave out, only +90%, +80%, -90%",
     ("--test-domains", "+90%", "x"): "unknown test domain 'x', expected one of +80%, +90%, -90%",
     ("--datasets", "rotated", "colored", "--test-domains", "0"): "data set 'colored' has no domain 0 to leave out",
-    ("--out", "file"): "file: cannot be written: ",
+    ("--out", "file"): "file is no whole file of records",
 }
 
 
