@@ -58,6 +58,10 @@ sweep-seconds: .venv/test
 	$(BIN)/pip install --quiet --editable '.[parity]'
 	$(BIN)/python benchmarks/sweep_seconds.py
 
+# For developers, an hour on MNIST: Fishr's best lambda against the width of the network and the size of the images.
+transfer: .venv/demo
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/transfer.py
+
 # For developers, an hour or more: does a test fail for every small change of the mathematics?
 mutation: .venv/test
 	$(BIN)/pip install --quiet --editable '.[mutation]'
@@ -75,4 +79,4 @@ soak: .venv/test
 clean:
 	rm -rf .venv mutants .pytest_cache .ruff_cache .hypothesis .coverage
 
-.PHONY: demo test lab notebooks parity benchmark sweep-seconds mutation fuzz soak glyphs clean
+.PHONY: demo test lab notebooks parity benchmark sweep-seconds transfer mutation fuzz soak glyphs clean

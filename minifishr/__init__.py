@@ -52,6 +52,14 @@ from .losses import per_sample_losses, risk, risks
 from .mlp import MLP
 from .train import Diverged, fit
 
+
+def load_model(path):
+    """The model that a run has kept in a file, with predict(x) and predict_proba(x), (n,p) -> (n,), (n,k)."""
+    from .experiments import load_model as load  # what reads it is not needed to do mathematics
+
+    return load(path)
+
+
 __all__ = [
     "ALGORITHMS",
     "MLP",
@@ -73,6 +81,7 @@ __all__ = [
     "gradient_variance",
     "leave_out",
     "load_digits",
+    "load_model",
     "load_npz",
     "minibatches",
     "per_sample_gradients",

@@ -1,4 +1,4 @@
-"""The command line: `minifishr compare`, `train`, `sweep`, `report`, `data` and `verify`.
+"""The command line: `minifishr compare`, `train`, `predict`, `sweep`, `report`, `data` and `verify`.
 
 Exit codes: 0 done, 1 a run or an identity failed, 2 the request cannot be carried out (one sentence says why).
 """
@@ -7,7 +7,7 @@ import argparse
 import re
 import sys
 
-from .commands import TROUBLE, compare, data, one_sentence, report, sweep, verify
+from .commands import TROUBLE, compare, data, one_sentence, predict, report, sweep, verify
 
 
 def main(arguments=None):
@@ -21,6 +21,8 @@ def main(arguments=None):
         name = f"minifishr {args.command}"
         return args.run(args)
     except TROUBLE as error:
+        for note in getattr(error, "__notes__", ()):
+            print(f"minifishr: {note}", file=sys.stderr)
         print(f"{name}: {one_sentence(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as error:
@@ -53,6 +55,6 @@ def parser():
     """The argument parser."""
     top = Parser("minifishr", description="Domain generalization by invariance, in NumPy.")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (compare, sweep, report, data, verify):
+    for command in (compare, predict, sweep, report, data, verify):
         command.add(commands)
     return top

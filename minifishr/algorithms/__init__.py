@@ -25,7 +25,7 @@ from functools import wraps
 
 from . import and_mask, coral, dann, erm, fish, fishr, idgm, iga, irm, sand_mask, vrex
 from .protocol import Algorithm
-from .settings import BATCH_RANGE, PAPER_ADAM, shortened
+from .settings import BATCH_RANGE, PAPER_ADAM, log_uniform, shortened
 
 MODULES = {
     "erm": erm,
@@ -72,5 +72,6 @@ __all__ = [
     "PENALTIES",
     "RANGES",
     "Algorithm",
+    "log_uniform",
     "shortened",
 ]

@@ -1,6 +1,6 @@
 """One file a command of the command line: `add(commands)` declares it, and what it calls carries it out.
 
-`common` (what several need), `compare` (and train), `sweep`, `report`, `data`, `verify`.
+`common` and `own` (what several need), `compare` (and train), `predict`, `sweep`, `report`, `data`, `verify`.
 """
 
 from .common import TROUBLE, one_sentence

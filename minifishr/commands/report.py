@@ -4,25 +4,30 @@ import sys
 from pathlib import Path
 
 from ..plots import own_settings
-from ..sweeps import records, report, sweep_figures
+from ..sweeps import beside, pack, recorded, report, sections, sweep_figures
 from .common import one_sentence
 
 
 def add(commands):
     """Declare the command."""
     command = commands.add_parser("report", help="tables and figures of a sweep, for each selection rule")
-    command.add_argument("folder", metavar="FOLDER", help="where `minifishr sweep --out` has put its records")
+    command.add_argument(
+        "folder", metavar="FOLDER", help="what `minifishr sweep --out` or `minifishr report --pack` wrote"
+    )
     command.add_argument("--out", metavar="FOLDER", help="default FOLDER/report")
+    command.add_argument(
+        "--pack", metavar="FILE.gz", help="also write all records to one file, which report and sweep read"
+    )
     command.set_defaults(run=run_report)
 
 
 def run_report(args):
     """Print the report of the records of a folder, then write and draw it; the same files from the same records."""
-    parts, troubles = report.sections(records.records(args.folder)), []
+    parts, troubles = sections(recorded(args.folder)), []
     pictures = {part.dataset: drawn(part, troubles) for part in parts}
     titles = {name: {file: title for file, (title, _) in drawn.items()} for name, drawn in pictures.items()}
     texts = report.report(parts, titles)
-    out = Path(args.out or Path(args.folder, "report"))
+    out = Path(args.out or beside(args.folder) / "report")
     print(texts["report.md"], flush=True)
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -37,6 +42,8 @@ def run_report(args):
         except Exception as error:  # a picture is never worth the tables, which are written by now
             troubles.append(f"{name} cannot be drawn: {one_sentence(error)}")
     print(f"Tables and figures: {out}")
+    if args.pack:
+        print(f"Records of {pack(args.folder, args.pack)} runs: {args.pack}")
     for trouble in troubles:
         print(f"minifishr: {trouble}", file=sys.stderr)
     return 1 if troubles else 0

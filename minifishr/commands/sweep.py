@@ -1,14 +1,16 @@
 """`minifishr sweep`: methods x data sets x left-out domains x draws of hyper-parameters x seeds, each recorded."""
 
 import sys
+from itertools import accumulate
 
 from joblib import cpu_count
 
 from ..algorithms import ALGORITHMS, CORE
 from ..data import load_digits
 from ..experiments import NAMED, PRESETS, TOYS, check_known
-from ..sweeps import expected_seconds, grid, records, sweep
+from ..sweeps import expected_seconds, grid, records, sweep, unpacked
 from .common import note_warm_ups, progress_bar
+from .own import add_own_options, own_choices, own_source
 
 
 def add(commands):
@@ -16,21 +18,25 @@ def add(commands):
     command = commands.add_parser("sweep", help="train many configurations; stopped and started at any time")
     several = {"nargs": "+", "metavar": "NAME"}
     command.add_argument("--algorithms", **several, help=f"of {' '.join(ALGORITHMS)} (default {' '.join(CORE)})")
-    command.add_argument("--datasets", **several, default=["colored"], help=f"of {' '.join(NAMED)} (default colored)")
+    command.add_argument("--datasets", **several, help=f"of {' '.join(NAMED)} (default colored)")
+    add_own_options(command)
     names = "leave out these (default each domain of each data set); --test-domains=-90%% where a name begins with -"
     command.add_argument("--test-domains", **several, action="extend", help=names)
     pairs = "also leave out each pair of domains, for leave-one-domain-out selection"
     command.add_argument("--leave-two-out", action="store_true", help=pairs)
     command.add_argument("--invariances", action="store_true", help="also measure what each run has made equal")
+    command.add_argument("--matched", action="store_true", help="draw penalty weights in units of risk / penalty")
     command.add_argument("--draws", type=int, default=1, metavar="N", help="the defaults and N-1 random draws")
     command.add_argument("--seeds", type=int, default=1, metavar="N", help="seeds 0..N-1 of every draw (default 1)")
     command.add_argument("--preset", default="domainbed", metavar="NAME", help=" ".join(PRESETS))
     for key in ("steps", "size", "count"):
         command.add_argument(f"--{key}", type=int, metavar="N", help="instead of the preset's")
-    command.add_argument("--digits", default="auto", metavar="auto|mnist|rendered")
+    command.add_argument("--digits", metavar="auto|mnist|rendered", help="default auto")
     command.add_argument("--jobs", type=int, default=cpu_count(), metavar="N", help="processes (default all)")
     command.add_argument("--cluster", metavar="ADDRESS", help="of a Dask scheduler, tcp://host:port, instead of --jobs")
-    command.add_argument("--out", default="results/sweep", metavar="FOLDER", help="default results/sweep")
+    command.add_argument(
+        "--out", default="results/sweep", metavar="FOLDER", help="or a file of records (default results/sweep)"
+    )
     command.add_argument("--dry-run", action="store_true", help="say how many runs and how long, write nothing")
     command.set_defaults(run=run_sweep)
 
@@ -38,6 +44,7 @@ def add(commands):
 def run_sweep(args):
     """Train what is not recorded yet, and say what there is at the end."""
     configs, source = planned(args)
+    args.out = unpacked(args.out)
     grid.check(configs, source)
     note_pairs(args, configs)
     todo = records.unfinished(args.out, configs)
@@ -49,8 +56,9 @@ def run_sweep(args):
     options = {"unit": "step", "desc": f"{done}/{len(configs)} runs", "disable": not todo}
     with progress_bar(total=sum(c.steps for c in todo), **options) as bar:
         try:
-            for number, _ in enumerate(results, done + 1):
-                bar.set_description(f"{number}/{len(configs)} runs")
+            for number, failed in enumerate(accumulate(bool(record.failure) for record in results), done + 1):
+                running = "" if args.cluster else f", {min(args.jobs, len(configs) - number)} running"
+                bar.set_description(f"{number}/{len(configs)} runs, {failed} failed{running}")
         except KeyboardInterrupt:
             raise KeyboardInterrupt(f"the same command goes on, with what is in {args.out}") from None
     return finish(args.out, configs)
@@ -58,7 +66,11 @@ def run_sweep(args):
 
 def planned(args):
     """The configurations and the data that the command line asks for."""
-    for name in args.datasets:
+    for option in ("datasets", "digits", "size") if args.data else ():
+        if getattr(args, option) is not None:
+            raise ValueError(f"--{option} has no effect beside --data {args.data}")
+    datasets = ["own"] if args.data else args.datasets or ["colored"]
+    for name in datasets if not args.data else []:
         check_known("dataset", name, NAMED)
     for name in args.algorithms or []:
         check_known("method", name, ALGORITHMS)
@@ -66,10 +78,20 @@ def planned(args):
     for key in ("jobs", "draws", "seeds"):
         if getattr(args, key) < 1:
             raise ValueError(f"--{key} must be at least 1, got {getattr(args, key)}")
+<<<<<<< HEAD
+    source = own_source(args)
+    if source is None and not set(datasets) <= {*TOYS}:
+        source = load_digits(args.digits or "auto")
+    names = ("algorithms", "test_domains", "leave_two_out", "draws", "seeds", "preset")
+    names += ("invariances", "steps", "size", "count")
+    options = {name: getattr(args, name) for name in names}
+    return grid.grid(source, datasets=datasets, choices=own_choices(args), **options), source
+=======
     source = None if set(args.datasets) <= {*TOYS} else load_digits(args.digits)
     names = ("algorithms", "datasets", "test_domains", "leave_two_out", "draws", "seeds", "preset")
-    names += ("invariances", "steps", "size", "count")
+    names += ("invariances", "matched", "steps", "size", "count")
     return grid.grid(source, **{name: getattr(args, name) for name in names}), source
+>>>>>>> main
 
 
 def dry_run(args, configs, todo, source):

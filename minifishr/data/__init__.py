@@ -13,6 +13,7 @@ from .domains import (
     colored,
     colored_mnist,
     colored_mnist_domains,
+    held_out,
     leave_out,
     rotated_mnist,
     shrink,
@@ -20,7 +21,7 @@ from .domains import (
     take,
 )
 from .faults import shown
-from .own import Own, as_own, load_npz, own_npz, recoded
+from .own import Own, as_own, load_npz, own_npz, read_arrays, recoded
 from .scaling import Scaling, balanced, standardization, unscaled
 from .table import is_table, names_of, read_columns, read_table
 from .toys import cdsprites, check_number, linear_toy
@@ -39,6 +40,7 @@ __all__ = [
     "colored_mnist",
     "colored_mnist_domains",
     "full_batch",
+    "held_out",
     "is_table",
     "leave_out",
     "linear_toy",
@@ -47,6 +49,7 @@ __all__ = [
     "minibatches",
     "names_of",
     "own_npz",
+    "read_arrays",
     "read_columns",
     "read_table",
     "recoded",

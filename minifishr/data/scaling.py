@@ -8,8 +8,9 @@ from .domains import take
 
 
 class Scaling(NamedTuple):
-    """Which columns are kept (q,), and what is taken from them and what they are divided by, (q,), (q,)."""
+    """How p = width columns were standardized: those kept (q,), what is taken from them and what divides them (q,)."""
 
+    width: int
     kept: np.ndarray
     center: np.ndarray
     scale: np.ndarray
@@ -28,7 +29,7 @@ class Scaling(NamedTuple):
 
 def unscaled(p):
     """The Scaling of p columns that leaves all as they are."""
-    return Scaling(np.arange(p), np.zeros(p), np.ones(p))
+    return Scaling(p, np.arange(p), np.zeros(p), np.ones(p))
 
 
 def standardization(domains, channels=None):
@@ -45,11 +46,11 @@ def standardization(domains, channels=None):
     if channels:
         variance = np.repeat(variance.reshape(channels, -1).mean(axis=1), p // channels)
         varies = np.repeat(variance.reshape(channels, -1).max(axis=1) > 0, p // channels)
-        return Scaling(np.arange(p), center, np.where(varies, np.sqrt(variance), 1.0))
+        return Scaling(p, np.arange(p), center, np.where(varies, np.sqrt(variance), 1.0))
     if not varies.any():
         raise ValueError("own data: every column is constant in the training domains, so there is nothing to learn")
     kept = np.flatnonzero(varies)
-    return Scaling(kept, center[kept], np.sqrt(variance[kept]))
+    return Scaling(p, kept, center[kept], np.sqrt(variance[kept]))
 
 
 def balanced(domain, rng):

@@ -90,7 +90,8 @@ def read_columns(path, header, columns, words=()):
     others = {number: lambda text: 0.0 for number in {*range(len(header))} - {places[name] for name in columns}}
     others |= {places[name]: coder(name, found) for name, found in zip(words, codes, strict=True)}
     x, reason = loaded(path, others, quotes)
-    if x is None or sum(quotes) % 2 or not np.isfinite(x).all() or any("" in found for found in codes):
+    wide = x is not None and len(x) and x.shape[1] != len(header)
+    if x is None or wide or sum(quotes) % 2 or not np.isfinite(x).all() or any("" in found for found in codes):
         explain(path, header, columns, words)
         raise ValueError(f"{path}: {reason or 'a quotation mark is not closed'}")
     if len(x) == 0:

@@ -1,14 +1,27 @@
 """Experiments: some methods and seeds on one problem, a table and figures. What `minifishr compare` does.
 
-Read `config` (what a run depends on), `presets` (what fits which data), `problems` (data and network), `runs` (a plan,
-and one run of it), `parallel` (many runs), `results` (a results folder and its table), `captions` (what it shows, in
-words), `figures` (pictures) and `drawing` (which of them).
+<<<<<<< HEAD
+Read `config` (what a run depends on), `presets` (what fits which data), `problems` (data and network), `judging` (how
+classes fare), `runs` (a plan, and one run of it), `parallel` (many runs), `models` (what a run has trained, as a file),
+`results` (a results folder and its table), `captions` (what a table shows, in words), `figures` (pictures), `each`
+(every domain left out in turn) and `drawing` (which pictures there are).
+=======
+Read `config` (what a run depends on), `presets` (what fits which data), `problems` (data and network), `matching`
+(penalty weights in units of the penalty), `runs` (a plan, and one run of it), `parallel` (many runs), `results` (a
+results folder and its table), `captions` (what it shows, in words), `figures` (pictures) and `drawing` (which of them).
+>>>>>>> main
 """
 
-from .captions import caption, unseen_classes
+from .captions import caption, lacking_classes, unseen_classes
 from .config import Config, config_of, said
 from .drawing import write_figures
+from .each import each_figure, each_table
 from .figures import invariance_figure, landscape_figure, new_figure, series
+<<<<<<< HEAD
+from .models import Model, check_arrays, check_columns, file_of, load_model, model_of, save_model
+=======
+from .matching import PENALTY_WEIGHT, WEIGHTS, matching
+>>>>>>> main
 from .parallel import compare, counted, watched
 from .presets import DATASETS, DISPERSION, NAMED, PRESETS, TOYS
 from .problems import network, problem
@@ -18,6 +31,7 @@ from .results import (
     by_method,
     invariance_matrix,
     invariance_table,
+    judged_table,
     results_folder,
     sort_history,
     spread,
@@ -31,23 +45,39 @@ __all__ = [
     "DATASETS",
     "DISPERSION",
     "NAMED",
+    "PENALTY_WEIGHT",
     "PRESETS",
     "TOYS",
+    "WEIGHTS",
     "Config",
+    "Model",
     "Result",
     "accuracies",
     "append_history",
     "by_method",
     "caption",
+    "check_arrays",
+    "check_columns",
     "check_known",
     "compare",
     "config_of",
     "counted",
+    "each_figure",
+    "each_table",
     "failed",
+    "file_of",
     "invariance_figure",
     "invariance_matrix",
     "invariance_table",
+    "judged_table",
+    "lacking_classes",
     "landscape_figure",
+<<<<<<< HEAD
+    "load_model",
+    "model_of",
+=======
+    "matching",
+>>>>>>> main
     "network",
     "new_figure",
     "plan",
@@ -55,6 +85,7 @@ __all__ = [
     "results_folder",
     "run",
     "said",
+    "save_model",
     "series",
     "sort_history",
     "spread",

@@ -24,6 +24,7 @@ class Config(NamedTuple):
     also_left_out: str | None = None  # a second domain to leave out
     invariances: bool = False  # measure what the run has made equal
     draw: int | None = None  # of the hyper-parameters in a sweep; None in a comparison
+    matched: bool = False  # the penalty weight is in units of the penalty's own size
     data: str | None = None  # in a sweep, name and hash of the digits or arrays; None for the toys
     more_left_out: list | None = None  # further domains to leave out and to test on
     held_out: float = 0.2  # the share of a domain's rows that are held out, where the data set does not decide

@@ -72,7 +72,7 @@ def own_problem(config, own):
         if not np.isfinite(domain.x).all():
             raise ValueError(f"own data: x of domain {domain.name!r} has numbers that are not finite in float32")
     labels = [own.labels[number] for number in found] if len(own.labels) else found
-    return task._replace(**parts, labels=labels, columns=own.columns, scaling=scaling)
+    return task._replace(**parts, labels=labels, columns=own.columns, scaling=scaling, pixels=own.pixels)
 
 
 def network(config, task):

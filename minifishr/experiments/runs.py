@@ -15,8 +15,13 @@ from ..data import check_number, full_batch, minibatches, stream
 from ..evaluate import accuracies
 from ..gradients import gradient_variance
 from ..invariance import invariances
-from ..train import Diverged, accuracy_rows, agreement_rows, fit, keep_heap
+from ..train import Diverged, agreement_rows, fit, keep_heap
 from .config import Config
+<<<<<<< HEAD
+from .judging import measures, watching
+=======
+from .matching import MATCHED, PENALTY_WEIGHT, WEIGHT, matched_weight
+>>>>>>> main
 from .presets import DATASETS, DISPERSION, DOMAINS, PRESETS, TOYS
 from .problems import network, problem
 
@@ -24,7 +29,7 @@ from .problems import network, problem
 class Result(NamedTuple):
     """What a run leaves: its configuration, parameters (d,), history, classifier gradient variances of each training
     domain before and after (2,m,d_classifier) or None, seconds of training, and why it failed, if it did. A run that
-    failed before it could train has None and [] in their places."""
+    failed before it could train has None and [] in their places. `best` (d,) is what validation selects."""
 
     config: Config
     theta: np.ndarray
@@ -32,6 +37,7 @@ class Result(NamedTuple):
     variances: np.ndarray
     seconds: float
     failure: str | None
+    best: np.ndarray | None = None
 
 
 def plan(
@@ -44,13 +50,23 @@ def plan(
     steps=None,
     domains=None,
     invariances=False,
+<<<<<<< HEAD
     **options,
+=======
+    matched=False,
+>>>>>>> main
 ):
     """One configuration a method, seed and, for cdsprites, number of training domains.
 
     Preset, methods and test domain are the data set's unless said. `changes` are (method, name, value); no method
+<<<<<<< HEAD
     means all that have the name. With `invariances` a run also measures what it has made equal. `options` are those of
     `choices`. ValueError for an unknown preset, data set, method or hyper-parameter, or no seeds.
+=======
+    means all that have the name. With `invariances` a run also measures what it has made equal. With `matched` the
+    penalty weights are in units of the penalty's size, of all methods that can be matched. ValueError for an unknown
+    preset, data set, method or hyper-parameter, or no seeds.
+>>>>>>> main
     """
     check_known("dataset", dataset, DATASETS)
     chosen = DATASETS[dataset]
@@ -66,24 +82,33 @@ def plan(
     if steps < 1:
         raise ValueError(f"steps must be at least 1, got {steps}")
     base = {**PRESETS[preset], "preset": preset, "dataset": dataset, "test_domain": test_domain or chosen.test_domain}
+<<<<<<< HEAD
     base |= {"steps": steps, "invariances": invariances, **choices(base, **options)}
+=======
+    base |= {"steps": steps, "invariances": invariances}
+    units = [name for name in algorithms if matched and name in MATCHED]
+    if matched and not units:
+        raise ValueError(f"matched has no effect on {', '.join(algorithms)}, only on {', '.join(MATCHED)}")
+    changes = [*((name, "penalty_weight", WEIGHT) for name in units), *changes]
+>>>>>>> main
     of = {name: hyper_parameters(name, base, algorithms, changes) for name in algorithms}
     return [
-        Config(**{**base, "hyper_parameters": of[name]}, algorithm=name, seed=s, domains=n)
+        Config(**{**base, "hyper_parameters": of[name], "matched": name in units}, algorithm=name, seed=s, domains=n)
         for n in sizes(dataset, domains)
         for name in algorithms
         for s in seeds
     ]
 
 
-def choices(base, *, raw=False, balanced=False, more_left_out=None, **given):
-    """What replaces the preset's `count`, `hidden` and `batch` (a number or "all"), and the share `held_out`; own data
-    are standardized unless `raw`, and use all rows unless said. ValueError for what cannot be or has no effect."""
+def choices(base, **given):
+    """What replaces the preset's `count`, `hidden` and `batch` (a number or "all"), the share `held_out` and, for own
+    data, `standardized`, `balanced` and `more_left_out`; own data use all rows unless said. ValueError for what cannot
+    be or has no effect."""
     dataset, own = base["dataset"], base["dataset"] == "own"
-    for name, value in {"raw": raw, "balanced": balanced, "more_left_out": more_left_out}.items():
-        if value and not own:
+    given = {name: value for name, value in given.items() if value is not None and value is not False}
+    for name in ("standardized", "balanced", "more_left_out"):
+        if name in given and not own:
             raise ValueError(f"{name} is for data of your own, and has no effect on data set {dataset!r}")
-    given = {name: value for name, value in given.items() if value is not None}
     for name in ("count", "batch", "hidden"):
         for value in given.get("hidden", []) if name == "hidden" else [given.get(name, "all")]:
             if value != "all" and value < 1:
@@ -95,8 +120,7 @@ def choices(base, *, raw=False, balanced=False, more_left_out=None, **given):
             raise ValueError(f"held_out must be between 0 and 1, got {given['held_out']}")
     if given.get("batch") == "all":
         given["batch"] = None
-    found = {"count": None} if own else {}
-    return {**found, **given, "standardized": own and not raw, "balanced": balanced, "more_left_out": more_left_out}
+    return ({"count": None} if own else {}) | given
 
 
 def sizes(dataset, domains):
@@ -158,28 +182,36 @@ def failed(config, reason, seconds=0.0):
 def trained(config, task, factory, progress, checkpoint, curves):
     """The Result of training on a Problem; one that diverges has what was reached before."""
     model = network(config, task)
-    algorithm = factory(model, convention=config.convention, **config.hyper_parameters)
-    algorithm = algorithm._replace(settings=algorithm.settings or config.hyper_parameters)
     theta = model.init(stream(config.seed, "init"), np.float32) * np.float32(config.start)
     before = domain_variances(model, theta, task.train) if curves else None
     batches = minibatches(task.train, config.batch, config.seed) if config.batch else full_batch(task.train)
+<<<<<<< HEAD
+    all_rows = [measures(model, task, curves), *([agreement_rows(model, task)] if config.dataset in TOYS else [])]
+=======
+    chosen = dict(config.hyper_parameters)
+    if config.matched:
+        chosen["penalty_weight"] = matched_weight(config, factory, model, theta, batches, task.train)
+    algorithm = factory(model, convention=config.convention, **chosen)
+    algorithm = algorithm._replace(settings=algorithm.settings or chosen)
     measures = [accuracy_rows(model, task, curves), *([agreement_rows(model, task)] if config.dataset in TOYS else [])]
+>>>>>>> main
     options = {"every": config.every, "progress": progress, "model": model, "checkpoint": checkpoint}
-    options["measure"] = lambda t: [row for rows in measures for row in rows(t)]
+    options["measure"], best = watching(lambda t: [row for rows in all_rows for row in rows(t)])
     start, failure = time.perf_counter(), None
     try:
         fitted = fit(algorithm, theta, batches, config.steps, **options)
     except Diverged as error:
         fitted, failure = error.fit, f"seed {config.seed}: {error}"
-    seconds, history = time.perf_counter() - start, fitted.history
+    seconds, history = time.perf_counter() - start, list(fitted.history)
+    if config.matched:
+        history.append(Row(0, "", PENALTY_WEIGHT, chosen["penalty_weight"]))
     if config.invariances and failure is None:
-        ends = (0, theta), (config.steps, fitted.theta)
-        history = [*history, *(row for step, end in ends for row in dispersion_rows(model, end, task, step))]
+        history += dispersion_rows(model, theta, task, 0) + dispersion_rows(model, fitted.theta, task, config.steps)
     if not curves and failure is None:
         found = accuracies(model, fitted.theta, task.train)
-        history = [*history, *(Row(config.steps, name, "accuracy", value) for name, value in found.items())]
+        history += [Row(config.steps, name, "accuracy", value) for name, value in found.items()]
     variances = np.stack([before, domain_variances(model, fitted.theta, task.train)]) if curves else None
-    return Result(config, fitted.theta, history, variances, seconds, failure)
+    return Result(config, fitted.theta, history, variances, seconds, failure, best.get("theta"))
 
 
 def dispersion_rows(model, theta, task, step):

@@ -8,10 +8,14 @@ from statistics import fmean
 import numpy as np
 
 from .. import plots
+from ..data import stream
 from ..evaluate import measured
 from ..experiments import invariance_figure, new_figure
-from .report import measured_runs, section
-from .selection import expected_best, oracle_scores, searches
+from .report import measured_runs
+from .sections import section
+from .selection import best_in_order, expected_best, oracle_scores, searches
+
+ORDERS = 200
 
 
 def sweep_figures(part):
@@ -47,8 +51,9 @@ def draw_figures(part):
     curves = {method: best_so_far(found, method) for method in part.methods}
     curves = {method: curve for method, curve in curves.items() if len(curve)}
     if curves:
-        title = f"{part.title}: the best of some draws by the oracle rule, {seeds}"
-        drawn[f"{name}-best-so-far.png"] = title, best_figure(curves, title)
+        title = f"{part.title}: the best of some draws, oracle, {seeds}; bands: half of all orders"
+        bands = {method: np.quantile(best_in_orders(found, method), [0.25, 0.75], axis=0) for method in curves}
+        drawn[f"{name}-best-so-far.png"] = title, best_figure(curves, bands, title)
     for method, by_domain in last.items():
         settings = draw_settings(part.records, method)
         title = f"{method} on {part.title}: every draw at the last step, {seeds}; dotted: the default"
@@ -73,21 +78,36 @@ def draw_settings(records, method):
     return {c.draw: {**c.hyper_parameters, "batch": c.batch} for c in configs}
 
 
-def best_so_far(found, method):
-    """The expected test accuracy in percent of the best of k draws, mean over left-out domains and seeds, (n,).
-
-    As far as each of these has draws.
-    """
-    curves = []
+def oracle_draws(found, method):
+    """(scores, accuracies in percent) of the draws at the last step, for each left-out domain and seed of a method."""
+    cells = []
     for (_, name, domain, _), draws in found.items():
         pairs = []
         for run, others in draws.values() if name == method else []:
             for step, score in oracle_scores(run, others).items():
                 pairs.append((score, 100 * measured(run.history, "accuracy")[step][domain]))
         if pairs:
-            curves.append(expected_best(*zip(*pairs, strict=True)))
+            cells.append([np.array(values) for values in zip(*pairs, strict=True)])
+    return cells
+
+
+def best_so_far(found, method):
+    """The expected test accuracy in percent of the best of k draws, mean over left-out domains and seeds, (n,).
+
+    As far as each of these has draws.
+    """
+    curves = [expected_best(*cell) for cell in oracle_draws(found, method)]
     shortest = min(map(len, curves), default=0)
     return np.mean([curve[:shortest] for curve in curves], axis=0) if curves else np.array([])
+
+
+def best_in_orders(found, method):
+    """The same for some random orders of the draws, each the same for all domains and seeds, (orders,n)."""
+    cells, rng = oracle_draws(found, method), stream(0, "orders of draws")
+    longest, shortest = (limit(len(scores) for scores, _ in cells) for limit in (max, min))
+    orders = [rng.permutation(longest) for _ in range(ORDERS)]
+    curves = [[best_in_order(*cell, order[order < len(cell[0])])[:shortest] for cell in cells] for order in orders]
+    return np.mean(curves, axis=1)
 
 
 def panels(number, title, columns, width=2.6, height=2.5, legend=0.0):
@@ -119,10 +139,10 @@ def sensitivity_figure(last, domains, title):
     return figure
 
 
-def best_figure(curves, title):
-    """The expected accuracy of the best of k draws against k, a curve for each method."""
+def best_figure(curves, bands, title):
+    """The expected accuracy of the best of k draws against k, a curve and a band for each method."""
     figure, axes = new_figure(1, 1, 6.2, 3.8, two_lines(title))
-    plots.best_curves(axes[0, 0], curves)
+    plots.best_curves(axes[0, 0], curves, bands)
     axes[0, 0].set_ylabel("expected test accuracy, percent")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right center", fontsize=8, handlelength=3.5)
     return figure

@@ -10,26 +10,55 @@ from itertools import combinations
 
 from ..algorithms import ALGORITHMS, BATCH_RANGE, RANGES, shortened
 from ..checkpoints import digest
-from ..data import colored_mnist_domains, rotated_mnist, stream
+<<<<<<< HEAD
+from ..data import as_own, colored_mnist_domains, rotated_mnist, stream
 from ..experiments import DATASETS, PRESETS, TOYS, check_known, network, plan, problem
+=======
+from ..data import colored_mnist_domains, rotated_mnist, stream
+from ..experiments import DATASETS, PRESETS, TOYS, WEIGHTS, check_known, network, plan, problem
+>>>>>>> main
 
 
 def grid(
     source, algorithms=None, datasets=("colored",), test_domains=None, draws=1, seeds=1, preset="domainbed", *,
-    leave_two_out=False, invariances=False, **changes,
+<<<<<<< HEAD
+    leave_two_out=False, invariances=False, choices=None, **changes,
+=======
+    leave_two_out=False, invariances=False, matched=False, **changes,
+>>>>>>> main
 ):  # fmt: skip
     """The configurations of a sweep over seeds 0..seeds-1 and draws 0..draws-1.
 
-    `source` is Digits, a list of domains (data set "own") or None (toys); each data set leaves out each of its domains
+    `source` is Digits, Own, a list of domains ("own") or None (toys); each data set leaves out each of its domains
     in turn, or those of `test_domains` that it has, and with `leave_two_out` also each pair with one of these (never
     where fewer than two domains would remain, as in Colored MNIST, which has three). With `invariances` each run also
+<<<<<<< HEAD
     measures what it has made equal. `changes` replace the preset's steps, size or count where they are not None.
+    `choices` are those of `plan`. ValueError for what is unknown or empty.
+=======
+    measures what it has made equal. With `matched` penalty weights are drawn in units of the penalty's own size, from
+    one range and the same for all methods that can be matched; other methods have the runs that they have without.
+    `changes` replace the preset's steps, size or count where they are not None.
     ValueError for what is unknown or empty.
+>>>>>>> main
     """
     check_grid(algorithms, datasets, draws, seeds)
     algorithms, data, configs, known = list(dict.fromkeys(algorithms or [])), data_name(source), [], set()
     for dataset in dict.fromkeys(datasets):
-        planned = plan(preset, algorithms, range(seeds), dataset, steps=changes.get("steps"), invariances=invariances)
+<<<<<<< HEAD
+        options = {"steps": changes.get("steps"), "invariances": invariances, **(choices or {})}
+        planned = plan(preset, algorithms, range(seeds), dataset, **options)
+=======
+        planned = plan(
+            preset,
+            algorithms,
+            range(seeds),
+            dataset,
+            steps=changes.get("steps"),
+            invariances=invariances,
+            matched=matched,
+        )
+>>>>>>> main
         replaced = {**overrides(preset, changes), "data": None if dataset in TOYS else data}
         names = domain_names(planned[0], source)
         chosen = [name for name in names if test_domains is None or name in test_domains]
@@ -77,7 +106,7 @@ def domain_names(config, source):
     """The domains of a data set that can be left out."""
     dataset, make = config.dataset, {"colored": colored_mnist_domains, "rotated": rotated_mnist}
     if dataset == "own":
-        return [domain.name for domain in source]
+        return [domain.name for domain in as_own(source).domains]
     if dataset in TOYS or (dataset == "colored" and config.convention == "paper"):
         return [DATASETS[dataset].test_domain]
     return [domain.name for domain in make[dataset](source, count=1)]
@@ -95,6 +124,8 @@ def drawn(config, draw):
     name, chosen = config.algorithm, dict(config.hyper_parameters)
     for key, values in RANGES[name].items():
         chosen[key] = values(stream(0, f"draw {name} {key}", draw))
+    if config.matched:
+        chosen["penalty_weight"] = WEIGHTS(stream(0, "draw matched weight", draw))
     if "warm_up" in RANGES[name]:
         chosen["warm_up"] = shortened(chosen["warm_up"], config.steps)
     batch = BATCH_RANGE(stream(0, "draw batch", draw)) if config.batch else None
@@ -105,7 +136,10 @@ def data_name(source):
     """What digits or domains are called, and a hash of their bytes; None for None."""
     if source is None:
         return None
-    name, *parts = source if isinstance(source[0], str) else ("own data", *(item for d in source for item in d))
+    if isinstance(source[0], str):
+        name, *parts = source
+    else:
+        name, parts = "own data", [item for domain in as_own(source).domains for item in domain]
     return f"{name} {digest(parts)[:12]}"
 
 

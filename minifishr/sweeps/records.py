@@ -19,7 +19,7 @@ from ..experiments import Config, config_of, said
 FORMAT = 1  # of the records; a part of every identity
 # What tells the runs of one sweep apart, and what follows from that.
 CELL = ("algorithm", "dataset", "test_domain", "also_left_out", "domains", "draw", "seed")
-DRAWN = ("hyper_parameters", "batch")
+DRAWN = ("hyper_parameters", "batch", "matched")
 STALE = 3600  # seconds after which a half-written file is certainly left by a kill
 
 
@@ -67,29 +67,39 @@ def checkpoint_path(folder, config):
 
 def write_record(folder, record):
     """Write a run's file and remove its checkpoint; OSError where that cannot be done."""
-    text = json.dumps({"format": FORMAT, **record._asdict(), "config": said(record.config)}, allow_nan=False)
-    write_whole(record_path(folder, record.config), text.encode())
+    write_whole(record_path(folder, record.config), text_of(record).encode())
     checkpoint_path(folder, record.config).unlink(missing_ok=True)
+
+
+def text_of(record):
+    """A record as one line of JSON."""
+    return json.dumps({"format": FORMAT, **record._asdict(), "config": said(record.config)}, allow_nan=False)
 
 
 def read_record(path):
     """The Record in a file; Damaged where it is none, another ValueError where it is of another format."""
+    record = record_of(Path(path).read_bytes(), path)
+    if record.identity != Path(path).stem:
+        raise Damaged(f"{path} is damaged: its configuration does not belong to its name")
+    return record
+
+
+def record_of(text, where):
+    """The Record in a text; Damaged where it is none, another ValueError where it is of another format."""
     try:
-        found = json.loads(Path(path).read_bytes())
+        found = json.loads(text)
         number = found.pop("format")
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise Damaged(f"{path} is no whole record ({str(error)[:100]})") from None
+        raise Damaged(f"{where} is no whole record ({str(error)[:100]})") from None
     if number != FORMAT:
-        raise ValueError(f"{path} is a record of format {number!r}, expected {FORMAT}; choose another folder")
+        raise ValueError(f"{where} is a record of format {number!r}, expected {FORMAT}; choose another folder")
     try:
         config, history = config_of(found.pop("config")), [checked_row(*row) for row in found.pop("history")]
         record = Record(config, history, **found)
     except (TypeError, KeyError) as error:
-        raise Damaged(f"{path} is no whole record ({str(error)[:100]})") from None
+        raise Damaged(f"{where} is no whole record ({str(error)[:100]})") from None
     if record.failure is None and not is_whole(config, history):
-        raise Damaged(f"{path} is damaged: its history lacks an accuracy on a domain that is left out")
-    if record.identity != Path(path).stem:
-        raise Damaged(f"{path} is damaged: its configuration does not belong to its name")
+        raise Damaged(f"{where} is damaged: its history lacks an accuracy on a domain that is left out")
     return record
 
 

@@ -1,10 +1,10 @@
 """The report of a sweep: records in, Markdown, LaTeX and CSV out, always the same from the same records."""
 
-from typing import NamedTuple
-
-from ..algorithms import ALGORITHMS
-from ..experiments import DATASETS, TOYS, check_known, invariance_table
-from .selection import RULES, choices, searches
+from ..evaluate import last_step
+from ..experiments import TOYS, invariance_table, matching
+from .comparison import ABOVE, ONE_SIDED, ORDER, above_block, one_sided_block, order_block
+from .sections import progress
+from .selection import RULES, at, choices, searches
 from .tables import PUBLISHED, comma_separated, latex, lines, markdown, rows
 
 HALF = (
@@ -12,63 +12,6 @@ HALF = (
     "contradict each other and the shape gives at most 75 %, but with -90% left out the color is right in training and "
     "wrong in 90 % of the test rows, so that who trusts it gets 10 %, and (75 + 75 + 10) / 3 is 53."
 )
-
-
-class Section(NamedTuple):
-    """What is recorded of a data set: its name and title, methods, left-out domains, all domains, draws, seeds."""
-
-    dataset: str
-    title: str
-    records: list
-    methods: list
-    domains: list
-    names: set
-    draws: list
-    seeds: list
-
-
-def sections(records):
-    """A Section for each data set, all in a fixed order; ValueError for records of no sweep."""
-    for record in records:
-        if record.config.draw is None:
-            raise ValueError(f"record {record.identity} has no draw, so it is no run of a sweep")
-        check_known("dataset", record.config.dataset, DATASETS)
-    known = {name: [r for r in records if r.config.dataset == name] for name in DATASETS}
-    return [section(name, part) for name, part in known.items() if part]
-
-
-def section(dataset, records):
-    """The Section of a data set."""
-
-    def values(key):
-        return sorted({getattr(record.config, key) for record in records})
-
-    methods, single = values("algorithm"), [r for r in records if len(r.config.left_out) == 1]
-    methods = [name for name in ALGORITHMS if name in methods] + [name for name in methods if name not in ALGORITHMS]
-    order = in_order(records)
-    domains = [name for name in order if name in {record.config.test_domain for record in single}]
-    title = title_of(dataset, records[0].config.data)
-    return Section(dataset, title, records, methods, domains, order, values("draw"), values("seed"))
-
-
-def title_of(dataset, data):
-    """What a data set is called, with the digits that it was made of."""
-    digits = str(data).rpartition(" ")[0]
-    titles = {"linear": "Linear toy", "cdsprites": "Colored sprites", "own": "Own data"}
-    return titles.get(dataset, f"{dataset.capitalize()} {digits}")
-
-
-def in_order(records):
-    """The names of all domains in the order of the data set: that of the training domains in the runs.
-
-    A name comes after all those that stand before it somewhere.
-    """
-    orders = [list(dict.fromkeys(w.domain for w in r.history if w.metric == "validation accuracy")) for r in records]
-    before = {name: set() for record in records for name in record.config.left_out}
-    for order in orders:
-        for place, name in enumerate(order):
-            before.setdefault(name, set()).update(order[:place])
-    return sorted(before, key=lambda name: (len(before[name]), name))
 
 
 def unavailable(part, rule, found):
@@ -83,20 +26,6 @@ def unavailable(part, rule, found):
     return "no run that ended well has the held-out rows that it looks at"
 
 
-def progress(part):
-    """How many runs are done, failed and missing, of those that methods, domains, draws and seeds make up."""
-    left = {tuple(record.config.left_out) for record in part.records}
-    whole = len(left) * len(part.methods) * len(part.draws) * len(part.seeds)
-    failed = [record.config.algorithm for record in part.records if record.failure]
-    which = ", ".join(f"{name} {failed.count(name)}" for name in part.methods if name in failed)
-    done, missing = len(part.records) - len(failed), whole - len(part.records)
-    sizes = {"method": part.methods, "choice": left, "draw": part.draws, "seed": part.seeds}
-    factors = [f"{len(values)} {name}{'s' * (len(values) > 1)}" for name, values in sizes.items()]
-    factors[1] += " of what is left out"
-    counts = f"{done} done, {len(failed)} failed{f' ({which})' * bool(failed)}, {missing} missing"
-    return f"{whole} runs ({' x '.join(factors)}): {counts}."
-
-
 def caption(part, rule, table):
     """What a table shows: data, rule, spread, which seeds count, and what the published numbers are."""
     held = any(row.metric == "oracle accuracy" for record in part.records for row in record.history)
@@ -105,6 +34,7 @@ def caption(part, rule, table):
     text += ", on the rows that the oracle does not see" * held
     text += f"; mean +- standard error over {len(part.seeds)} seeds" if several else "; one seed, no standard error"
     text += f". Selection rule: {rule}, {RULES[rule].words}."
+    text += "".join(f" {words}." for words in matching([record.config for record in part.records]))
     cells = [found for line in table for found in (*line.cells.values(), line.average)]
     if any(found is None or found.seeds < len(part.seeds) for found in cells):
         text += f" (k/{len(part.seeds)}): only k seeds count, - none; an average needs a seed with all domains."
@@ -116,11 +46,11 @@ def caption(part, rule, table):
     return text
 
 
-def tables(part):
-    """Rule -> table, or the sentence that says why there is none."""
+def tables(part, constant=True):
+    """Rule -> table, or the sentence that says why there is none; without `constant` predictors, if asked for."""
     result = {}
     for rule in RULES:
-        found = {key[1:]: choice.accuracy for key, choice in choices(part.records, rule).items()}
+        found = {key[1:]: choice.accuracy for key, choice in choices(part.records, rule, constant).items()}
         if reason := unavailable(part, rule, found):
             result[rule] = f"Not available for this data set: {reason}."
         else:
@@ -129,6 +59,27 @@ def tables(part):
             published = PUBLISHED.get((part.dataset, rule), {}) if comparable else {}
             result[rule] = lines(found, part.methods, part.domains, published)
     return result
+
+
+def judgement(part, rule, table):
+    """What stands below a table: how one-sided the chosen runs are, the table without constant ones, and how sure the
+    order is."""
+    found = {key[1:]: choice for key, choice in choices(part.records, rule).items()}
+    blocks, sides = [], one_sided_block(found, part.methods, part.domains)
+    if sides:
+        blocks += ["How one-sided the chosen runs are:", sides]
+    if any(choice.constant for choice in found.values()):
+        without = tables(part, constant=False)[rule]
+        text = "Nothing is left." if isinstance(without, str) else markdown(*rows(without, len(part.seeds)))
+        blocks += ["The same where constant predictors cannot be chosen:", text]
+    if len(part.methods) > 1:
+        blocks += ["How sure the order is:", order_block({key: c.accuracy for key, c in found.items()}, table)]
+    best = {key[1:]: choice.accuracy for key, choice in found.items() if key[0] == "erm"}
+    if best and len(part.draws) > 1 and rule == "oracle":
+        runs = searches(part.records).items()
+        last = {key[1:]: [at(run, last_step(run.history))[0] for run, _ in draws.values()] for key, draws in runs}
+        blocks += ["Draws that beat ERM:", above_block(last, best, part.methods, part.domains)]
+    return blocks
 
 
 def measured_runs(part):
@@ -164,7 +115,7 @@ def report(parts, pictures=()):
             name = f"{part.dataset}-{rule.replace(' ', '-')}"
             files |= {f"{name}.tex": latex(*shown, words, name)}
             files |= {f"{name}.csv": comma_separated(table, part.dataset, rule)}
-            blocks += [markdown(*shown), words]
+            blocks += [markdown(*shown), words, *judgement(part, rule, table)]
         runs, which = measured_runs(part)
         blocks += [f"### {part.title}, what each method has made equal", invariance_table(runs, which)] if runs else []
         blocks += [f"![{title}]({file})" for file, title in dict(pictures).get(part.dataset, {}).items()]
@@ -172,6 +123,8 @@ def report(parts, pictures=()):
         "## Ranks",
         rank_table(parts, found),
         "1 is the highest average, - none; equal averages have equal ranks.",
+        "## How to read it",
+        *(ONE_SIDED, ORDER, ABOVE),
     ]
     return {"report.md": "\n\n".join(blocks) + "\n", **files}
 

@@ -11,13 +11,16 @@ Departures  1. of equals the first draw and step win, in DomainBed's code the la
 """
 
 from math import comb
-from operator import itemgetter
+from operator import attrgetter
 from statistics import fmean
 from typing import NamedTuple
 
 import numpy as np
 
 from ..evaluate import measured, validation_scores
+from ..train import MOST_PREDICTED
+
+CONSTANT = 0.99
 
 
 class Rule(NamedTuple):
@@ -28,12 +31,19 @@ class Rule(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """Draw and step that a rule chose, their score, and the accuracy there on the left-out domain, in [0, 1]."""
+    """Draw and step that a rule chose, their score, and the accuracy there on the left-out domain, in [0, 1]; and the
+    share of the most frequent prediction there, None where it was not recorded."""
 
     draw: int
     step: int
     score: float
     accuracy: float
+    share: float | None = None
+
+    @property
+    def constant(self):
+        """Whether the predictions are all the same but for one in a hundred."""
+        return self.share is not None and self.share > CONSTANT
 
 
 def searches(records):
@@ -92,19 +102,27 @@ RULES = {
 }
 
 
-def chosen(rule, draws):
-    """The Choice of a rule in one search, the first of equals; None where no draw has a score."""
-    scored = [(s, n, step) for n, pair in draws.items() for step, s in RULES[rule].scores(*pair).items()]
-    if not scored:
-        return None
-    score, draw, step = max(scored, key=itemgetter(0))
-    run = draws[draw][0]
-    return Choice(draw, step, score, measured(run.history, "accuracy")[step][run.config.test_domain])
+def chosen(rule, draws, constant=True):
+    """The Choice of a rule in one search, the first of equals; None where no draw has a score. Without `constant` those
+    that predict (nearly) one class cannot be chosen."""
+    candidates = [
+        Choice(draw, step, score, *at(pair[0], step))
+        for draw, pair in draws.items()
+        for step, score in RULES[rule].scores(*pair).items()
+    ]
+    candidates = [choice for choice in candidates if constant or not choice.constant]
+    return max(candidates, key=attrgetter("score"), default=None)
 
 
-def choices(records, rule):
+def at(run, step):
+    """The accuracy and the share of the most frequent prediction on the left-out domain at a step."""
+    shares = measured(run.history, MOST_PREDICTED).get(step, {})
+    return measured(run.history, "accuracy")[step][run.config.test_domain], shares.get(run.config.test_domain)
+
+
+def choices(records, rule, constant=True):
     """(data set, method, left-out domain, seed) -> Choice, where there is one."""
-    found = {key: chosen(rule, draws) for key, draws in searches(records).items()}
+    found = {key: chosen(rule, draws, constant) for key, draws in searches(records).items()}
     return {key: choice for key, choice in found.items() if choice}
 
 
@@ -117,3 +135,11 @@ def expected_best(scores, accuracies):
     return np.array(
         [sum(comb(n - 1 - r, k - 1) / comb(n, k) * a for r, a in enumerate(ranked)) for k in range(1, n + 1)]
     )
+
+
+def best_in_order(scores, accuracies, order):
+    """The accuracy of the best-scored of the first k draws of one order, (n,), (n,), (n,) -> (n,); of equals the first
+    in the arrays wins."""
+    by_rank = np.argsort(-np.asarray(scores), kind="stable")
+    rank = np.argsort(by_rank)
+    return np.asarray(accuracies)[by_rank[np.minimum.accumulate(rank[order])]]

@@ -17,6 +17,13 @@ def test_linear_toy_has_the_counts_of_the_paper():
     for domain, own in zip([*task.train, *task.test], ((1, 1, 0, 0), (1, 0, 1, 0), (1, 0, 0, 1)), strict=True):
         assert counted(domain) == {(0, 0, 0, 0, 0): 100, (*own, 1): 80, (1, 0, 0, 0, 1): 6, (1, 0, 0, 0, 0): 14}
     assert task.shape == () and task.classes == 2 and task.validation == task.train
+    assert task.name == "linear toy" and [d.name for d in [*task.train, *task.test]] == ["domain 1", "domain 2", "test"]
+
+
+def test_linear_toy_has_ten_hundred_rows_a_domain_unless_told_and_the_dtype_asked_for():
+    assert {len(d.y) for d in [*linear_toy().train, *linear_toy().test]} == {1000}
+    small = linear_toy(100, np.float32)
+    assert {d.x.dtype for d in [*small.train, *small.test]} == {np.dtype("float32")}
 
 
 @pytest.mark.parametrize("count", [0, -100, 50, 150, 1001])

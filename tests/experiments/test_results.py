@@ -174,3 +174,39 @@ def test_nothing_to_compare_is_refused():
         list(compare([], None))
     with pytest.raises(ValueError, match="plan: algorithms='erm' is one word"):
         plan(algorithms="erm")
+
+
+def test_table_is_this_text():
+    shown = table(results(failed=(1,)), task(), seconds=False).splitlines()
+    assert shown == [
+        "| method   |        +80% |        +90% |   -90% (test) |        grey |",
+        "|----------|-------------|-------------|---------------|-------------|",
+        "| erm      |        52.0 |        52.0 |          52.0 |        52.0 |",
+        "| fishr    | 57.0 +- 7.1 | 57.0 +- 7.1 |   57.0 +- 7.1 | 57.0 +- 7.1 |",
+    ]
+
+
+def test_columns_are_domains_up_to_six_of_them_and_their_mean_beyond():
+    def names(n):
+        part = [Domain(f"d{e}", np.zeros((2, 1)), np.arange(2)) for e in range(n)]
+        return [*report.shown(Problem("x", part, part, [part[0]._replace(name="t")]))]
+
+    assert names(6) == ["d0", "d1", "d2", "d3", "d4", "d5", "t (test)"]
+    assert names(7) == ["mean of 7 training domains", "t (test)"]
+
+
+def test_history_says_of_each_row_which_run_it_belongs_to(tmp_path):
+    report.append_history(tmp_path, result(plan("quick", ("erm",), (3,))[0], 0.5))
+    rows = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
+    assert {(row["algorithm"], row["seed"]) for row in rows} == {("erm", 3)} and "domains" not in rows[0]
+    sprite = plan(None, ("erm",), (0,), "cdsprites", domains=[4])[0]
+    report.append_history(tmp_path, Result(sprite, None, [Row(0, "", "risk", 1.0)], None, 0.0, None), "other.jsonl")
+    assert json.loads((tmp_path / "other.jsonl").read_text()) == {
+        "algorithm": "erm", "seed": 0, "domains": 4, "step": 0, "domain": "", "metric": "risk", "value": 1.0,
+    }  # fmt: skip
+
+
+def test_configuration_is_one_line_a_value(tmp_path):
+    write_config(tmp_path, plan("quick", ("erm",), (0,)), task())
+    lines = (tmp_path / "config.json").read_text().splitlines()
+    assert lines[0] == "{" and lines[1] == ' "problem": "Colored test digits",' and lines[-1] == "}"

@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import re
+from itertools import product
 
 import numpy as np
 import pytest
@@ -12,12 +13,14 @@ from sweeps.test_selection import NAMES, pairs, record
 from minifishr import cli, plots
 from minifishr.checkpoints import Row
 from minifishr.experiments import DISPERSION
-from minifishr.sweeps.figures import best_so_far, last_accuracies, sweep_figures
+from minifishr.sweeps.comparison import difference, sign_p
+from minifishr.sweeps.figures import best_in_orders, best_so_far, last_accuracies, sweep_figures
 from minifishr.sweeps.records import records, runs_folder, write_record
-from minifishr.sweeps.report import in_order, sections
 from minifishr.sweeps.report import report as texts
+from minifishr.sweeps.sections import in_order, sections
 from minifishr.sweeps.selection import RULES, searches
 from minifishr.sweeps.tables import AVERAGE, PUBLISHED, cell, lines, ranks, text
+from minifishr.train import MOST_PREDICTED
 
 
 def report(records):
@@ -26,8 +29,8 @@ def report(records):
 
 
 def cells(markdown, heading):
-    """Header and rows of the table under a heading."""
-    part = markdown.split(f"### {heading}\n")[1].split("\n#")[0]
+    """Header and rows of the table right under a heading."""
+    part = markdown.split(f"### {heading}\n\n")[1].split("\n\n")[0]
     table = [line.strip("|").split("|") for line in part.splitlines() if line.startswith("|")]
     return [[each.strip() for each in line] for n, line in enumerate(table) if n != 1]
 
@@ -336,3 +339,67 @@ def test_every_rule_is_in_every_section():
     page = report([*small(), *colored()])["report.md"]
     for title in ("Own data", "Colored MNIST"):
         assert all(f"### {title}, {rule}\n" in page for rule in RULES)
+
+
+def one_sided(method, share, accuracy, oracle, draw=0, seed=0):
+    """A run that left out "a", with the share of its most frequent prediction there."""
+    found = record("a", accuracy, oracle=oracle, draw=draw, seed=seed, method=method)
+    return found._replace(
+        history=[*found.history, *(Row(s, "a", MOST_PREDICTED, share) for s in {r.step for r in found.history})]
+    )
+
+
+def test_constant_predictors_are_said_and_a_second_table_leaves_them_out():
+    runs = [one_sided("irm", 1.0, 0.5, 0.6), one_sided("irm", 0.7, 0.4, 0.5, draw=1), one_sided("erm", 0.55, 0.3, 0.3)]
+    page = report(runs)["report.md"]
+    assert cells(page, "Own data, oracle")[1:] == [["erm", "30.0", "30.0", "2"], ["irm", "50.0", "50.0", "1"]]
+    part = page.split("### Own data, oracle")[1]
+    assert table_below(part, "How one-sided the chosen runs are:")[1:] == [
+        ["erm", "55.0"],
+        ["irm", "100.0 (1 constant)"],
+    ]
+    without = table_below(part, "The same where constant predictors cannot be chosen:")
+    assert [row[:2] for row in without[1:]] == [["erm", "30.0"], ["irm", "40.0"]]
+    # the oracle's ERM has 30: both draws of IRM are above it, ERM's own is not
+    assert table_below(part, "Draws that beat ERM:")[1:] == [["erm", "0"], ["irm", "100"]]
+    assert "cannot be chosen" not in report(runs[1:])["report.md"]
+
+
+def table_below(markdown, words):
+    """The table after some words."""
+    return cells(f"### x\n\n{markdown.split(words)[1].strip()}", "x")
+
+
+def test_order_is_paired_over_domains_and_seeds():
+    # fishr is 10 points above erm in each of the 8 pairs of small(): no spread, and of 2^8 signs two are as far
+    part = report(small())["report.md"].split("### Own data, oracle")[1]
+    erm, fishr = sorted(table_below(part, "How sure the order is:")[1:])
+    assert fishr == ["fishr", "+10.0 +- 0.0", "0.0078", "8", "none"] and erm[-1] == "none"
+
+
+@given(st.lists(st.integers(-5, 5), min_size=1, max_size=7))
+def test_sign_p_is_that_of_all_signs(values):
+    whole = [
+        abs(sum(s * v for s, v in zip(signs, values, strict=True))) for signs in product((1, -1), repeat=len(values))
+    ]
+    assert sign_p(values) == pytest.approx(sum(w >= abs(sum(values)) for w in whole) / len(whole))
+
+
+def test_sign_p_of_many_differences_tends_to_the_normal_one():
+    values = np.random.default_rng(3).normal(0.3, 1, 16)
+    assert sign_p([*values, 0.0]) == pytest.approx(sign_p(values), abs=0.03)  # 0 adds nothing but a place
+
+
+def test_tied_is_two_standard_errors():
+    found = {("a", "x", s): v for s, v in enumerate([0.3, 0.5])} | {("b", "x", s): 0.2 for s in range(2)}
+    one = difference(found, "a", "b")  # 10 and 30 points: mean 20, standard error 10
+    assert (one.mean, one.error, one.pairs, one.tied) == (pytest.approx(20), pytest.approx(10), 2, True)
+    assert not difference(found | {("a", "x", 1): 0.31}, "a", "b").tied
+    assert difference(found, "a", "c") is None
+
+
+def test_band_over_orders_holds_the_expected_curve_and_ends_in_a_point():
+    found = searches(small())
+    curves = best_in_orders(found, "erm")
+    np.testing.assert_allclose(curves.mean(axis=0), best_so_far(found, "erm"), atol=1.5)  # 200 orders
+    assert np.ptp(curves[:, -1]) < 1e-9 and curves.shape == (200, 2)

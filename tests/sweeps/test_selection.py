@@ -9,7 +9,7 @@ from minifishr.checkpoints import Row
 from minifishr.evaluate import measured
 from minifishr.experiments import Config
 from minifishr.sweeps.records import Record
-from minifishr.sweeps.selection import RULES, Choice, choices, expected_best, searches
+from minifishr.sweeps.selection import RULES, Choice, best_in_order, choices, expected_best, searches
 
 NAMES = "abcd"
 TRAINING, LEAVE_ONE_OUT, ORACLE = RULES
@@ -156,3 +156,14 @@ def test_expected_best_is_the_mean_over_all_orders_of_drawing(draws):
             best = max(sorted(order[:k]), key=lambda i: draws[i][0])  # of equals the first draw, as in the rules
             expected[k - 1] += draws[best][1] / len(orders)
     np.testing.assert_allclose(expected_best(*zip(*draws, strict=True)), expected, atol=1e-12)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.floats(0, 1)), min_size=1, max_size=6), st.randoms())
+def test_best_in_one_order_is_what_a_slow_search_finds(draws, random):
+    order = list(range(len(draws)))
+    random.shuffle(order)
+    slow = []
+    for k in range(1, len(draws) + 1):
+        seen = sorted(order[:k])  # of equals the first in the arrays wins
+        slow.append(draws[max(seen, key=lambda n: draws[n][0])][1])
+    assert best_in_order(*zip(*draws, strict=True), np.array(order)).tolist() == slow

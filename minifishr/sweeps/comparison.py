@@ -1,0 +1,114 @@
+"""How sure an order of methods is, how one-sided the chosen runs are, and how many draws help: blocks of a report.
+
+A difference of two methods is a mean over the pairs of accuracies of the same left-out domain and seed. Two methods are
+tied where two standard errors reach 0. The p-value is that of the signs: the share of all choices of signs of the
+differences whose mean is as far from 0.
+"""
+
+from statistics import fmean
+from typing import NamedTuple
+
+import numpy as np
+
+from .selection import CONSTANT
+from .tables import cell, markdown, number
+
+EXACT = 16  # pairs, all of whose 2^n signs are tried
+
+
+class Difference(NamedTuple):
+    """First minus second method in points, standard error (None for one pair), p-value, number of pairs."""
+
+    mean: float
+    error: float | None
+    p: float
+    pairs: int
+
+    @property
+    def tied(self):
+        """Whether the interval of two standard errors has 0 inside; always for one pair."""
+        return self.error is None or abs(self.mean) <= 2 * self.error
+
+
+def difference(found, first, second):
+    """The Difference of two methods in {(method, left-out domain, seed): accuracy in [0, 1]}; None without a pair."""
+    cells = [key[1:] for key in sorted(found) if key[0] == first and (second, *key[1:]) in found]
+    values = [found[first, *each] - found[second, *each] for each in cells]
+    return Difference(*cell(values)[:2], sign_p(values), len(values)) if values else None
+
+
+def sign_p(values):
+    """The share of choices of signs of some differences (n,) whose mean is as far from 0: of all 2^n, or, of more than
+    16 differences, what a normal distribution of the mean says."""
+    from scipy.stats import norm  # 0.3 s to import
+
+    values = np.asarray(values)
+    if len(values) > EXACT:
+        return float(2 * norm.sf(abs(values.sum()) / np.sqrt(np.sum(values**2))))
+    signs = 1 - 2 * (np.arange(2 ** len(values))[:, None] >> np.arange(len(values)) & 1)
+    return float(np.mean(np.abs(signs @ values) >= abs(values.sum()) * (1 - 1e-12)))
+
+
+def order_block(found, table):
+    """The methods of a table by rank: their averages' differences to ERM and whom two standard errors do not tell them
+    apart from."""
+    body, names = [], [line.method for line in sorted(table, key=lambda line: line.rank or len(table) + 1)]
+    for name in names:
+        apart = {other: difference(found, name, other) for other in names if other != name}
+        ties = [other for other, one in apart.items() if one and one.tied]
+        erm = apart.get("erm")
+        cells = ["-", "-", "-"] if erm is None else [plus_minus(erm), f"{erm.p:.2g}", str(erm.pairs)]
+        body.append([name, *cells, ", ".join(ties) or "none"])
+    return markdown(["method", "minus ERM, points", "p", "pairs", "tied with"], body)
+
+
+def plus_minus(one):
+    """The mean and standard error of a Difference."""
+    return f"{one.mean:+.1f}" + ("" if one.error is None else f" +- {one.error:.1f}")
+
+
+def one_sided_block(choices, methods, domains):
+    """The share of the most frequent prediction of the chosen runs in percent, mean over seeds, and how many of them
+    are constant; None where no share was recorded. `choices` are {(method, left-out domain, seed): Choice}."""
+    body = []
+    for method in methods:
+        row = [[c for (m, d, _), c in choices.items() if (m, d) == (method, name)] for name in domains]
+        body.append([method, *map(one_sided, row)])
+    shares = [choice.share for choice in choices.values() if choice.share is not None]
+    return markdown(["method", *domains], body) if shares else None
+
+
+def one_sided(choices):
+    """A cell of that table."""
+    shares = [choice.share for choice in choices if choice.share is not None]
+    constant = sum(choice.constant for choice in choices)
+    return number(100 * fmean(shares), ".1f") + f" ({constant} constant)" * bool(constant) if shares else "-"
+
+
+def above_block(last, best, methods, domains):
+    """The share of all draws and seeds whose last step beats the ERM that a rule chose, in percent.
+
+    `last` is {(method, left-out domain, seed): accuracies of the draws}, `best` {(left-out domain, seed): accuracy}.
+    """
+    body = []
+    for method in methods:
+        beats = [
+            [v > best[d, s] for (m, d, s), vs in last.items() if (m, d) == (method, n) and (d, s) in best for v in vs]
+            for n in domains
+        ]
+        body.append([method, *(number(100 * fmean(b), ".0f") if b else "-" for b in beats)])
+    return markdown(["method", *domains], body)
+
+
+ONE_SIDED = (
+    "One-sided: the share of the most frequent prediction on the left-out domain, in percent, mean over seeds. A run "
+    f"is called constant above {100 * CONSTANT:.0f}: it has the accuracy of the most frequent label, whatever it saw."
+)
+ORDER = (
+    "The order: differences are paired over left-out domains and seeds; +- is their standard error; p is the share of "
+    "all choices of their signs with a mean as far from 0. Tied: two standard errors reach 0, or there is one pair."
+)
+ABOVE = (
+    "Draws that beat ERM: the share of all draws and seeds whose accuracy at the last step is above that of the ERM "
+    "that the oracle chooses, in percent."
+)

@@ -1,0 +1,77 @@
+"""What is recorded of each data set of a sweep, in a fixed order."""
+
+from typing import NamedTuple
+
+from ..algorithms import ALGORITHMS
+from ..experiments import DATASETS, check_known
+
+
+class Section(NamedTuple):
+    """What is recorded of a data set: its name and title, methods, left-out domains, all domains, draws, seeds."""
+
+    dataset: str
+    title: str
+    records: list
+    methods: list
+    domains: list
+    names: set
+    draws: list
+    seeds: list
+
+
+def sections(records):
+    """A Section for each data set, all in a fixed order; ValueError for records of no sweep."""
+    for record in records:
+        if record.config.draw is None:
+            raise ValueError(f"record {record.identity} has no draw, so it is no run of a sweep")
+        check_known("dataset", record.config.dataset, DATASETS)
+    known = {name: [r for r in records if r.config.dataset == name] for name in DATASETS}
+    return [section(name, part) for name, part in known.items() if part]
+
+
+def section(dataset, records):
+    """The Section of a data set."""
+
+    def values(key):
+        return sorted({getattr(record.config, key) for record in records})
+
+    methods, single = values("algorithm"), [r for r in records if len(r.config.left_out) == 1]
+    methods = [name for name in ALGORITHMS if name in methods] + [name for name in methods if name not in ALGORITHMS]
+    order = in_order(records)
+    domains = [name for name in order if name in {record.config.test_domain for record in single}]
+    title = title_of(dataset, records[0].config.data)
+    return Section(dataset, title, records, methods, domains, order, values("draw"), values("seed"))
+
+
+def title_of(dataset, data):
+    """What a data set is called, with the digits that it was made of."""
+    digits = str(data).rpartition(" ")[0]
+    titles = {"linear": "Linear toy", "cdsprites": "Colored sprites", "own": "Own data"}
+    return titles.get(dataset, f"{dataset.capitalize()} {digits}")
+
+
+def in_order(records):
+    """The names of all domains in the order of the data set: that of the training domains in the runs.
+
+    A name comes after all those that stand before it somewhere.
+    """
+    orders = [list(dict.fromkeys(w.domain for w in r.history if w.metric == "validation accuracy")) for r in records]
+    before = {name: set() for record in records for name in record.config.left_out}
+    for order in orders:
+        for place, name in enumerate(order):
+            before.setdefault(name, set()).update(order[:place])
+    return sorted(before, key=lambda name: (len(before[name]), name))
+
+
+def progress(part):
+    """How many runs are done, failed and missing, of those that methods, domains, draws and seeds make up."""
+    left = {tuple(record.config.left_out) for record in part.records}
+    whole = len(left) * len(part.methods) * len(part.draws) * len(part.seeds)
+    failed = [record.config.algorithm for record in part.records if record.failure]
+    which = ", ".join(f"{name} {failed.count(name)}" for name in part.methods if name in failed)
+    done, missing = len(part.records) - len(failed), whole - len(part.records)
+    sizes = {"method": part.methods, "choice": left, "draw": part.draws, "seed": part.seeds}
+    factors = [f"{len(values)} {name}{'s' * (len(values) > 1)}" for name, values in sizes.items()]
+    factors[1] += " of what is left out"
+    counts = f"{done} done, {len(failed)} failed{f' ({which})' * bool(failed)}, {missing} missing"
+    return f"{whole} runs ({' x '.join(factors)}): {counts}."
