@@ -2,12 +2,9 @@
 
 import numpy as np
 
-<<<<<<< HEAD
 from ..data import shown
 from .judging import MAJORITY, majority
-=======
 from .matching import matching
->>>>>>> main
 from .results import FEW
 
 
@@ -19,7 +16,7 @@ def caption(configs, problem, selection="last", others=()):
         "validation": "the step with the best mean accuracy on held-out rows of the training domains",
     }
     base, seeds = configs[0], sorted({config.seed for config in configs})
-    notes = [note for task in (problem, *others) for note in notes_of(base, task, bool(others))]
+    notes = [note for task in (problem, *others) for note in notes_of(base, task, bool(others))] + [*matching(configs)]
     numbers = list(dict.fromkeys(config.domains for config in configs))
     train, test = problem.train, ", ".join(f"{domain.name} {len(domain.y)}" for domain in problem.test)
     if others:
@@ -38,7 +35,6 @@ def caption(configs, problem, selection="last", others=()):
     return (
         f"{problem.name}, preset {base.preset} ({base.convention} convention), {base.steps} steps, "
         f"seed{'s' if many else ''} {', '.join(map(str, seeds))}. "
-<<<<<<< HEAD
         f"{where} in percent{spread}; {rules[selection]}. "
         f"Rows: {rows}." + "".join(f" {words}." for words in dict.fromkeys(notes))
     )
@@ -50,16 +46,6 @@ def notes_of(config, problem, several=False):
     yield from (*own_labels(problem), *unseen_classes(problem))
     yield from (f"{where}{note}" for note in (*lacking_classes(problem), *constant(problem)))
     yield from units(config, problem)
-=======
-        f"{where} in percent{', mean +- standard deviation over seeds' if many else ''}; {rules[selection]}. "
-        f"Rows: {rows}." + "".join(f" {words}." for words in notes(configs, problem))
-    )
-
-
-def notes(configs, problem):
-    """What one must know to read the numbers, a sentence each."""
-    yield from (*own_labels(problem), *unseen_classes(problem), *units(configs[0], problem), *matching(configs))
->>>>>>> main
 
 
 def label_of(problem, c):
