@@ -3,7 +3,8 @@
 Read `config` (what a run depends on), `presets` (what fits which data), `problems` (data and network), `judging` (how
 classes fare), `matching` (penalty weights in units of the penalty), `runs` (a plan, and one run of it), `parallel`
 (many runs), `models` (what a run has trained, as a file), `results` (a results folder and its table), `captions` (what
-a table shows, in words), `figures` (pictures), `each` (every domain left out in turn) and `drawing` (which pictures).
+a table shows, in words), `figures` (pictures), `paired` (more than chance?), `each` (every domain left out in turn)
+and `drawing` (which pictures).
 """
 
 from .captions import caption, lacking_classes, unseen_classes
@@ -13,6 +14,7 @@ from .each import each_figure, each_table
 from .figures import invariance_figure, landscape_figure, new_figure, series
 from .matching import PENALTY_WEIGHT, WEIGHTS, matching
 from .models import Model, check_arrays, check_columns, file_of, load_model, model_of, save_model
+from .paired import Cell, cell, difference
 from .parallel import compare, counted, watched
 from .presets import DATASETS, DISPERSION, NAMED, PRESETS, TOYS
 from .problems import network, problem
@@ -40,6 +42,7 @@ __all__ = [
     "PRESETS",
     "TOYS",
     "WEIGHTS",
+    "Cell",
     "Config",
     "Model",
     "Result",
@@ -47,12 +50,14 @@ __all__ = [
     "append_history",
     "by_method",
     "caption",
+    "cell",
     "check_arrays",
     "check_columns",
     "check_known",
     "compare",
     "config_of",
     "counted",
+    "difference",
     "each_figure",
     "each_table",
     "failed",
