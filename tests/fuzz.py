@@ -6,6 +6,7 @@ may also warn, in one such sentence, that its checkpoint was damaged. Input i of
 
 import argparse
 import contextlib
+import gzip
 import io
 import json
 import os
@@ -20,9 +21,9 @@ from joblib import Parallel, delayed
 
 from minifishr import ALGORITHMS, MLP, Checkpoint, Domain, cli, fit, minibatches
 from minifishr.commands import compare, report, sweep
-from minifishr.data import stream
+from minifishr.data import Scaling, stream
 from minifishr.data.digits import SHA256
-from minifishr.experiments import Config, config_of, said
+from minifishr.experiments import Config, Model, config_of, said, save_model
 from minifishr.sweeps.records import Record, record_path, write_record
 
 LONGEST = 300
@@ -106,6 +107,36 @@ def fuzz_npz(rng):
     return command("compare", "--data", "own.npz", "--test-domain", "c", "--algorithms", "erm", "--out", "out")
 
 
+WORDS_OF = ["site,age,weight,outcome", "a,1,2.5,yes", 'b,"3",-4e1,no', "c,5,6,no"]
+ROWS_OF = [*WORDS_OF, *("abc"[i % 3] + f",{i},{i * i % 7},{('yes', 'no')[i % 2]}" for i in range(9))]
+TABLE = "\n".join(ROWS_OF).encode()
+TABLES = {"t.csv": TABLE, "t.tsv": TABLE.replace(b",", b"\t"), "t.csv.gz": gzip.compress(TABLE, mtime=0)}
+OF_TABLE = ("--label", "outcome", "--domain", "site", "--test-domain", "c")
+
+
+def fuzz_table(rng):
+    """`minifishr compare --data` on a mutated table, up to the point where it trains."""
+    name = [*TABLES][rng.integers(len(TABLES))]
+    Path(name).write_bytes(mutated(TABLES[name], rng))
+    return command("compare", "--data", name, *OF_TABLE, "--algorithms", "erm", "--out", "out")
+
+
+def small_model():
+    """The bytes of a kept model that takes TABLE."""
+    scaling = Scaling(2, np.arange(2), np.zeros(2), np.ones(2))
+    save_model("m.npz", Model(np.ones(6, np.float32), (2, 2), ["no", "yes"], ["age", "weight"], scaling, {}))
+    return Path("m.npz").read_bytes()
+
+
+def fuzz_predict(rng):
+    """`minifishr predict` with a mutated model, or on a mutated table."""
+    model, name = small_model(), [*TABLES][rng.integers(len(TABLES))]
+    which = rng.random() < 0.5
+    Path("m.npz").write_bytes(mutated(model, rng) if which else model)
+    Path(name).write_bytes(TABLES[name] if which else mutated(TABLES[name], rng))
+    return command("predict", "m.npz", name)
+
+
 def fuzz_checkpoint(rng):
     """A training that goes on from a mutated checkpoint."""
     model, domains = MLP((2, 1)), [Domain(name, X, Y) for name in "ab"]
@@ -174,7 +205,24 @@ def fuzz_history(rng):
 
 
 WORDS = (
-    *("compare", "train", "sweep", "report", "verify", "data", "erm", "fishr", "dann", "own.npz", "x", "c", "linear"),
+    *(
+        "compare",
+        "train",
+        "predict",
+        "sweep",
+        "report",
+        "verify",
+        "data",
+        "erm",
+        "fishr",
+        "dann",
+        "own.npz",
+        "x",
+        "c",
+        "linear",
+    ),
+    *("--label", "--domain", "--drop", "--raw", "--balance", "--validation", "--hidden", "--batch"),
+    *("--each-domain", "t.csv", "m.npz", "site", "outcome", "age", "all", "0.2", "64"),
     *("--algorithms", "--seeds", "--seed", "--preset", "--dataset", "--datasets", "--domains", "--data", "--steps"),
     *("--test-domain", "--test-domains", "--digits", "--set", "--invariances", "--selection", "--jobs", "--out"),
     *("--force", "--draws", "--size", "--count", "--leave-two-out", "--break", "--help", "quick", "domainbed", "irm"),
@@ -187,8 +235,10 @@ def fuzz_words(rng):
     """A command line of random words, most often with a command first."""
     os.environ["MINIFISHR_DATA"] = "nowhere"
     Path("own.npz").write_bytes(OWN)
+    Path("t.csv").write_bytes(TABLE)
+    small_model()
     words = [WORDS[i] for i in rng.integers(0, len(WORDS), rng.integers(0, 9))]
-    first = [WORDS[rng.integers(6)]] if rng.random() < 0.9 else []
+    first = [WORDS[rng.integers(7)]] if rng.random() < 0.9 else []
     return command(*first, *words)
 
 

@@ -112,5 +112,7 @@ def recoded(domains):
     names, codes = np.unique(np.concatenate([domain.y for domain in domains]), return_inverse=True)
     if len(names) > max(2, len(codes) / 2):
         raise ValueError(f"own data: {len(names)} different labels in {len(codes)} rows are no classes")
+    if len(names) < 2:
+        raise ValueError(f"own data: at least 2 classes are needed, got 1 class: all labels are {names[0]}")
     parts = np.split(codes, np.cumsum([len(domain.y) for domain in domains])[:-1])
     return [domain._replace(y=part) for domain, part in zip(domains, parts, strict=True)], names.tolist()
