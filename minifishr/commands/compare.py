@@ -138,9 +138,8 @@ def planned(args):
     if dataset in TOYS and args.digits is not None:
         raise ValueError(f"--digits {args.digits} has no effect on data set {dataset!r}, which is drawn without digits")
     seeds = range(args.seeds) if several else [args.seed]
-<<<<<<< HEAD
     options = {"steps": args.steps, "domains": args.domains, "invariances": args.invariances, "count": args.count}
-    options |= {"changes": [change(text) for text in args.changes], **own_choices(args)}
+    options |= {"matched": args.matched, "changes": [change(text) for text in args.changes], **own_choices(args)}
 
     def configurations(first=None, *others):
         return plan(args.preset, names, seeds, dataset, first, more_left_out=[*others] or None, **options)
@@ -151,14 +150,6 @@ def planned(args):
     if source:
         return [config for out in left_out(args, source) for config in configurations(*out)], source
     return planned_first, None if dataset in TOYS else load_digits(args.digits or "auto")
-=======
-    changes = [change(text) for text in args.changes]
-    options = {"test_domain": args.test_domain, "changes": changes, "steps": args.steps, "domains": args.domains}
-    configs = plan(args.preset, names, seeds, dataset, invariances=args.invariances, matched=args.matched, **options)
-    if dataset in TOYS:
-        return configs, None
-    return configs, load_npz(args.data, np.float32) if args.data else load_digits(args.digits or "auto")
->>>>>>> main
 
 
 def change(text):

@@ -78,20 +78,13 @@ def planned(args):
     for key in ("jobs", "draws", "seeds"):
         if getattr(args, key) < 1:
             raise ValueError(f"--{key} must be at least 1, got {getattr(args, key)}")
-<<<<<<< HEAD
     source = own_source(args)
     if source is None and not set(datasets) <= {*TOYS}:
         source = load_digits(args.digits or "auto")
     names = ("algorithms", "test_domains", "leave_two_out", "draws", "seeds", "preset")
-    names += ("invariances", "steps", "size", "count")
+    names += ("invariances", "matched", "steps", "size", "count")
     options = {name: getattr(args, name) for name in names}
     return grid.grid(source, datasets=datasets, choices=own_choices(args), **options), source
-=======
-    source = None if set(args.datasets) <= {*TOYS} else load_digits(args.digits)
-    names = ("algorithms", "datasets", "test_domains", "leave_two_out", "draws", "seeds", "preset")
-    names += ("invariances", "matched", "steps", "size", "count")
-    return grid.grid(source, **{name: getattr(args, name) for name in names}), source
->>>>>>> main
 
 
 def dry_run(args, configs, todo, source):

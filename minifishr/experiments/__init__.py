@@ -1,15 +1,10 @@
 """Experiments: some methods and seeds on one problem, a table and figures. What `minifishr compare` does.
 
-<<<<<<< HEAD
-Read `config` (what a run depends on), `presets` (what fits which data), `problems` (data and network), `judging` (how
-classes fare), `runs` (a plan, and one run of it), `parallel` (many runs), `models` (what a run has trained, as a file),
-`results` (a results folder and its table), `captions` (what a table shows, in words), `figures` (pictures), `each`
-(every domain left out in turn) and `drawing` (which pictures there are).
-=======
 Read `config` (what a run depends on), `presets` (what fits which data), `problems` (data and network), `matching`
-(penalty weights in units of the penalty), `runs` (a plan, and one run of it), `parallel` (many runs), `results` (a
-results folder and its table), `captions` (what it shows, in words), `figures` (pictures) and `drawing` (which of them).
->>>>>>> main
+(penalty weights in units of the penalty), `judging` (how classes fare), `choices` and `runs` (a plan, and one run of
+it), `parallel` (many runs), `models` (what a run has trained, as a file), `results` (a results folder and its table),
+`captions` (what a table shows, in words), `figures` (pictures), `each` (every domain left out in turn) and `drawing`
+(which pictures there are).
 """
 
 from .captions import caption, lacking_classes, unseen_classes
@@ -17,11 +12,8 @@ from .config import Config, config_of, said
 from .drawing import write_figures
 from .each import each_figure, each_table
 from .figures import invariance_figure, landscape_figure, new_figure, series
-<<<<<<< HEAD
-from .models import Model, check_arrays, check_columns, file_of, load_model, model_of, save_model
-=======
 from .matching import PENALTY_WEIGHT, WEIGHTS, matching
->>>>>>> main
+from .models import Model, check_arrays, check_columns, file_of, load_model, model_of, save_model
 from .parallel import compare, counted, watched
 from .presets import DATASETS, DISPERSION, NAMED, PRESETS, TOYS
 from .problems import network, problem
@@ -72,12 +64,9 @@ __all__ = [
     "judged_table",
     "lacking_classes",
     "landscape_figure",
-<<<<<<< HEAD
     "load_model",
-    "model_of",
-=======
     "matching",
->>>>>>> main
+    "model_of",
     "network",
     "new_figure",
     "plan",

@@ -2,12 +2,9 @@
 
 import numpy as np
 
-<<<<<<< HEAD
 from ..data import shown
 from .judging import MAJORITY, majority
-=======
 from .matching import matching
->>>>>>> main
 from .results import FEW
 
 
@@ -38,9 +35,8 @@ def caption(configs, problem, selection="last", others=()):
     return (
         f"{problem.name}, preset {base.preset} ({base.convention} convention), {base.steps} steps, "
         f"seed{'s' if many else ''} {', '.join(map(str, seeds))}. "
-<<<<<<< HEAD
         f"{where} in percent{spread}; {rules[selection]}. "
-        f"Rows: {rows}." + "".join(f" {words}." for words in dict.fromkeys(notes))
+        f"Rows: {rows}." + "".join(f" {words}." for words in dict.fromkeys([*notes, *matching(configs)]))
     )
 
 
@@ -50,16 +46,6 @@ def notes_of(config, problem, several=False):
     yield from (*own_labels(problem), *unseen_classes(problem))
     yield from (f"{where}{note}" for note in (*lacking_classes(problem), *constant(problem)))
     yield from units(config, problem)
-=======
-        f"{where} in percent{', mean +- standard deviation over seeds' if many else ''}; {rules[selection]}. "
-        f"Rows: {rows}." + "".join(f" {words}." for words in notes(configs, problem))
-    )
-
-
-def notes(configs, problem):
-    """What one must know to read the numbers, a sentence each."""
-    yield from (*own_labels(problem), *unseen_classes(problem), *units(configs[0], problem), *matching(configs))
->>>>>>> main
 
 
 def label_of(problem, c):

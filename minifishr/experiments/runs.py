@@ -16,12 +16,10 @@ from ..evaluate import accuracies
 from ..gradients import gradient_variance
 from ..invariance import invariances
 from ..train import Diverged, agreement_rows, fit, keep_heap
+from .choices import choices
 from .config import Config
-<<<<<<< HEAD
 from .judging import measures, watching
-=======
 from .matching import MATCHED, PENALTY_WEIGHT, WEIGHT, matched_weight
->>>>>>> main
 from .presets import DATASETS, DISPERSION, DOMAINS, PRESETS, TOYS
 from .problems import network, problem
 
@@ -50,23 +48,15 @@ def plan(
     steps=None,
     domains=None,
     invariances=False,
-<<<<<<< HEAD
-    **options,
-=======
     matched=False,
->>>>>>> main
+    **options,
 ):
     """One configuration a method, seed and, for cdsprites, number of training domains.
 
     Preset, methods and test domain are the data set's unless said. `changes` are (method, name, value); no method
-<<<<<<< HEAD
-    means all that have the name. With `invariances` a run also measures what it has made equal. `options` are those of
-    `choices`. ValueError for an unknown preset, data set, method or hyper-parameter, or no seeds.
-=======
     means all that have the name. With `invariances` a run also measures what it has made equal. With `matched` the
-    penalty weights are in units of the penalty's size, of all methods that can be matched. ValueError for an unknown
-    preset, data set, method or hyper-parameter, or no seeds.
->>>>>>> main
+    penalty weights are in units of the penalty's size, of all methods that can be matched. `options` are those of
+    `choices`. ValueError for an unknown preset, data set, method or hyper-parameter, or no seeds.
     """
     check_known("dataset", dataset, DATASETS)
     chosen = DATASETS[dataset]
@@ -82,15 +72,11 @@ def plan(
     if steps < 1:
         raise ValueError(f"steps must be at least 1, got {steps}")
     base = {**PRESETS[preset], "preset": preset, "dataset": dataset, "test_domain": test_domain or chosen.test_domain}
-<<<<<<< HEAD
     base |= {"steps": steps, "invariances": invariances, **choices(base, **options)}
-=======
-    base |= {"steps": steps, "invariances": invariances}
     units = [name for name in algorithms if matched and name in MATCHED]
     if matched and not units:
         raise ValueError(f"matched has no effect on {', '.join(algorithms)}, only on {', '.join(MATCHED)}")
     changes = [*((name, "penalty_weight", WEIGHT) for name in units), *changes]
->>>>>>> main
     of = {name: hyper_parameters(name, base, algorithms, changes) for name in algorithms}
     return [
         Config(**{**base, "hyper_parameters": of[name], "matched": name in units}, algorithm=name, seed=s, domains=n)
@@ -98,29 +84,6 @@ def plan(
         for name in algorithms
         for s in seeds
     ]
-
-
-def choices(base, **given):
-    """What replaces the preset's `count`, `hidden` and `batch` (a number or "all"), the share `held_out` and, for own
-    data, `standardized`, `balanced` and `more_left_out`; own data use all rows unless said. ValueError for what cannot
-    be or has no effect."""
-    dataset, own = base["dataset"], base["dataset"] == "own"
-    given = {name: value for name, value in given.items() if value is not None and value is not False}
-    for name in ("standardized", "balanced", "more_left_out"):
-        if name in given and not own:
-            raise ValueError(f"{name} is for data of your own, and has no effect on data set {dataset!r}")
-    for name in ("count", "batch", "hidden"):
-        for value in given.get("hidden", []) if name == "hidden" else [given.get(name, "all")]:
-            if value != "all" and value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
-    if "held_out" in given:
-        if dataset in TOYS or (dataset == "colored" and base["convention"] == "paper"):
-            raise ValueError(f"held_out has no effect on data set {dataset!r} with preset {base['preset']!r}")
-        if not 0 < given["held_out"] < 1:
-            raise ValueError(f"held_out must be between 0 and 1, got {given['held_out']}")
-    if given.get("batch") == "all":
-        given["batch"] = None
-    return ({"count": None} if own else {}) | given
 
 
 def sizes(dataset, domains):
@@ -185,16 +148,12 @@ def trained(config, task, factory, progress, checkpoint, curves):
     theta = model.init(stream(config.seed, "init"), np.float32) * np.float32(config.start)
     before = domain_variances(model, theta, task.train) if curves else None
     batches = minibatches(task.train, config.batch, config.seed) if config.batch else full_batch(task.train)
-<<<<<<< HEAD
-    all_rows = [measures(model, task, curves), *([agreement_rows(model, task)] if config.dataset in TOYS else [])]
-=======
     chosen = dict(config.hyper_parameters)
     if config.matched:
         chosen["penalty_weight"] = matched_weight(config, factory, model, theta, batches, task.train)
     algorithm = factory(model, convention=config.convention, **chosen)
     algorithm = algorithm._replace(settings=algorithm.settings or chosen)
-    measures = [accuracy_rows(model, task, curves), *([agreement_rows(model, task)] if config.dataset in TOYS else [])]
->>>>>>> main
+    all_rows = [measures(model, task, curves), *([agreement_rows(model, task)] if config.dataset in TOYS else [])]
     options = {"every": config.every, "progress": progress, "model": model, "checkpoint": checkpoint}
     options["measure"], best = watching(lambda t: [row for rows in all_rows for row in rows(t)])
     start, failure = time.perf_counter(), None

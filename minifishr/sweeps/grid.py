@@ -10,55 +10,29 @@ from itertools import combinations
 
 from ..algorithms import ALGORITHMS, BATCH_RANGE, RANGES, shortened
 from ..checkpoints import digest
-<<<<<<< HEAD
 from ..data import as_own, colored_mnist_domains, rotated_mnist, stream
-from ..experiments import DATASETS, PRESETS, TOYS, check_known, network, plan, problem
-=======
-from ..data import colored_mnist_domains, rotated_mnist, stream
 from ..experiments import DATASETS, PRESETS, TOYS, WEIGHTS, check_known, network, plan, problem
->>>>>>> main
 
 
 def grid(
     source, algorithms=None, datasets=("colored",), test_domains=None, draws=1, seeds=1, preset="domainbed", *,
-<<<<<<< HEAD
-    leave_two_out=False, invariances=False, choices=None, **changes,
-=======
-    leave_two_out=False, invariances=False, matched=False, **changes,
->>>>>>> main
+    leave_two_out=False, invariances=False, matched=False, choices=None, **changes,
 ):  # fmt: skip
     """The configurations of a sweep over seeds 0..seeds-1 and draws 0..draws-1.
 
     `source` is Digits, Own, a list of domains ("own") or None (toys); each data set leaves out each of its domains
     in turn, or those of `test_domains` that it has, and with `leave_two_out` also each pair with one of these (never
     where fewer than two domains would remain, as in Colored MNIST, which has three). With `invariances` each run also
-<<<<<<< HEAD
-    measures what it has made equal. `changes` replace the preset's steps, size or count where they are not None.
-    `choices` are those of `plan`. ValueError for what is unknown or empty.
-=======
     measures what it has made equal. With `matched` penalty weights are drawn in units of the penalty's own size, from
     one range and the same for all methods that can be matched; other methods have the runs that they have without.
-    `changes` replace the preset's steps, size or count where they are not None.
+    `changes` replace the preset's steps, size or count where they are not None, `choices` what `plan` takes besides.
     ValueError for what is unknown or empty.
->>>>>>> main
     """
     check_grid(algorithms, datasets, draws, seeds)
     algorithms, data, configs, known = list(dict.fromkeys(algorithms or [])), data_name(source), [], set()
     for dataset in dict.fromkeys(datasets):
-<<<<<<< HEAD
-        options = {"steps": changes.get("steps"), "invariances": invariances, **(choices or {})}
+        options = {"steps": changes.get("steps"), "invariances": invariances, "matched": matched, **(choices or {})}
         planned = plan(preset, algorithms, range(seeds), dataset, **options)
-=======
-        planned = plan(
-            preset,
-            algorithms,
-            range(seeds),
-            dataset,
-            steps=changes.get("steps"),
-            invariances=invariances,
-            matched=matched,
-        )
->>>>>>> main
         replaced = {**overrides(preset, changes), "data": None if dataset in TOYS else data}
         names = domain_names(planned[0], source)
         chosen = [name for name in names if test_domains is None or name in test_domains]
