@@ -67,9 +67,13 @@ def parts(path):
         return {name: file[name] for name in file.files}
 
 
+def reworded(arrays):
+    return arrays | {"text": np.array(str(arrays["text"]).replace("class 0", "class 9"))}
+
+
 DAMAGE = {
     "hash": (lambda a: a | {"theta": a["theta"] + 1}, "a damaged model: its hash is another one"),
-    "text": (lambda a: a | {"text": np.array(str(a["text"]).replace("class 0", "class 9"))}, "a damaged model: its hash is another one"),
+    "text": (reworded, "a damaged model: its hash is another one"),
     "version": (lambda a: a | {"format": FORMAT + 1}, f"a model of format {FORMAT + 1}, this version .* reads format"),
     "part": (lambda a: {k: v for k, v in a.items() if k != "scale"}, "no model, or a damaged one"),
     "nothing": (lambda a: {}, "no model, or a damaged one"),
