@@ -138,8 +138,8 @@ def planned(args):
     if dataset in TOYS and args.digits is not None:
         raise ValueError(f"--digits {args.digits} has no effect on data set {dataset!r}, which is drawn without digits")
     seeds = range(args.seeds) if several else [args.seed]
-    options = {"steps": args.steps, "domains": args.domains, "invariances": args.invariances, "matched": args.matched}
-    options |= {"changes": [change(text) for text in args.changes], "count": args.count, **own_choices(args)}
+    options = {"steps": args.steps, "domains": args.domains, "invariances": args.invariances, "count": args.count}
+    options |= {"matched": args.matched, "changes": [change(text) for text in args.changes], **own_choices(args)}
 
     def configurations(first=None, *others):
         return plan(args.preset, names, seeds, dataset, first, more_left_out=[*others] or None, **options)

@@ -113,6 +113,6 @@ def recoded(domains):
     if len(names) > max(2, len(codes) / 2):
         raise ValueError(f"own data: {len(names)} different labels in {len(codes)} rows are no classes")
     if len(names) < 2:
-        raise ValueError(f"own data: at least 2 classes are needed, got 1 class: all labels are {names[0]}")
+        raise ValueError(f"own data: at least 2 classes are needed, but all {len(codes)} rows have the same label")
     parts = np.split(codes, np.cumsum([len(domain.y) for domain in domains])[:-1])
     return [domain._replace(y=part) for domain, part in zip(domains, parts, strict=True)], names.tolist()

@@ -41,6 +41,8 @@ def standardization(domains, channels=None):
     if channels:
         center = np.repeat(center.reshape(channels, -1).mean(axis=1), p // channels)
     variance = sum(np.square(domain.x - center).sum(axis=0) for domain in domains) / n
+    if not np.isfinite(variance).all():
+        raise ValueError("own data: x has numbers whose squares are not finite")
     least, most = (f([f(domain.x, axis=0) for domain in domains], axis=0) for f in (np.min, np.max))
     varies = least < most
     if channels:

@@ -1,10 +1,10 @@
 """Experiments: some methods and seeds on one problem, a table and figures. What `minifishr compare` does.
 
-Read `config` (what a run depends on), `presets` (what fits which data), `problems` (data and network), `judging` (how
-classes fare), `matching` (penalty weights in units of the penalty), `runs` (a plan, and one run of it), `parallel`
-(many runs), `models` (what a run has trained, as a file), `results` (a results folder and its table), `captions` (what
-a table shows, in words), `figures` (pictures), `paired` (more than chance?), `each` (every domain left out in turn)
-and `drawing` (which pictures).
+Read `config` (what a run depends on), `presets` (what fits which data), `problems` (data and network), `matching`
+(penalty weights in units of the penalty), `judging` (how classes fare), `choices` and `runs` (a plan, and one run of
+it), `parallel` (many runs), `models` (what a run has trained, as a file), `results` (a results folder and its table),
+`captions` (what a table shows, in words), `figures` (pictures), `paired` (is it more than chance?), `each` (every
+domain left out in turn) and `drawing` (which pictures there are).
 """
 
 from .captions import caption, lacking_classes, unseen_classes

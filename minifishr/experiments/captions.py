@@ -36,7 +36,7 @@ def caption(configs, problem, selection="last", others=()):
         f"{problem.name}, preset {base.preset} ({base.convention} convention), {base.steps} steps, "
         f"seed{'s' if many else ''} {', '.join(map(str, seeds))}. "
         f"{where} in percent{spread}; {rules[selection]}. "
-        f"Rows: {rows}." + "".join(f" {words}." for words in dict.fromkeys(notes))
+        f"Rows: {rows}." + "".join(f" {words}." for words in dict.fromkeys([*notes, *matching(configs)]))
     )
 
 

@@ -101,9 +101,20 @@ def load_model(path):
         raise ValueError(f"{path}: a model of format {number}, this version of minifishr reads format {FORMAT}")
     if its != hash_of(text, arrays):
         raise ValueError(f"{path}: a damaged model: its hash is another one")
-    fields, scaling = json.loads(text), Scaling(int(arrays["width"]), arrays["kept"], arrays["center"], arrays["scale"])
-    names = fields["classes"], fields["columns"]
-    return Model(arrays["theta"], tuple(fields["sizes"]), *names, scaling, fields["about"])
+    try:
+        return whole(json.loads(text), **arrays)
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise ValueError(f"{path}: no model, or a damaged one: its parts do not fit ({str(error)[:80]})") from None
+
+
+def whole(fields, theta, width, kept, center, scale):
+    """A Model of parts that fit together; an error of some kind where they do not."""
+    scaling = Scaling(int(width), kept, center, scale)
+    model = Model(theta, tuple(fields["sizes"]), fields["classes"], fields["columns"], scaling, fields["about"])
+    tried = model.predict_proba(np.zeros((1, scaling.width)))
+    if tried.shape != (1, len(model.classes)) or len(model.columns) not in (0, scaling.width):
+        raise ValueError(f"{len(model.classes)} classes, {len(model.columns)} columns")
+    return model
 
 
 def hash_of(text, arrays):

@@ -16,10 +16,11 @@ from ..evaluate import accuracies
 from ..gradients import gradient_variance
 from ..invariance import invariances
 from ..train import Diverged, agreement_rows, fit, keep_heap
+from .choices import choices
 from .config import Config
 from .judging import measures, watching
 from .matching import MATCHED, PENALTY_WEIGHT, WEIGHT, matched_weight
-from .presets import DATASETS, DISPERSION, DOMAINS, PRESETS, TOYS, choices
+from .presets import DATASETS, DISPERSION, DOMAINS, PRESETS, TOYS
 from .problems import network, problem
 
 

@@ -25,7 +25,7 @@ def grid(
     where fewer than two domains would remain, as in Colored MNIST, which has three). With `invariances` each run also
     measures what it has made equal. With `matched` penalty weights are drawn in units of the penalty's own size, from
     one range and the same for all methods that can be matched; other methods have the runs that they have without.
-    `changes` replace the preset's steps, size or count where they are not None. `choices` are those of `plan`.
+    `changes` replace the preset's steps, size or count where they are not None, `choices` what `plan` takes besides.
     ValueError for what is unknown or empty.
     """
     check_grid(algorithms, datasets, draws, seeds)

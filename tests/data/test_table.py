@@ -128,9 +128,10 @@ def test_missing_values_are_counted_by_column_and_domain(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("data", [b"no gzip", gzip.compress(GOOD.encode())[:-9], gzip.compress(GOOD.encode())[:30]])
-def test_damaged_gzip_file_is_a_sentence(data, tmp_path):
-    (tmp_path / "mine.csv.gz").write_bytes(data)
+@pytest.mark.parametrize("kept", [0, 9, 30])
+def test_damaged_gzip_file_is_a_sentence(kept, tmp_path):
+    data = gzip.compress(GOOD.encode())
+    (tmp_path / "mine.csv.gz").write_bytes(data[:-9] if kept == 9 else data[:kept] or b"no gzip")
     with pytest.raises(ValueError, match="damaged gzip file"):
         read_table(tmp_path / "mine.csv.gz", "outcome", "site")
 

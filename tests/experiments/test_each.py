@@ -9,7 +9,7 @@ from scipy.stats import permutation_test
 from minifishr.checkpoints import Row
 from minifishr.data import Domain, Problem
 from minifishr.experiments import Result, each_table, plan
-from minifishr.experiments.each import better_than_erm
+from minifishr.experiments.each import better_than_erm, each_figure
 from minifishr.experiments.paired import difference, sign_p
 
 
@@ -87,3 +87,42 @@ def test_table_has_domains_mean_standard_error_worst_and_the_constant_predictor(
     assert cells[1] == ["erm", "62.5", "75.0", "100.0", f"79.2 +- {error:.1f}", "62.5 (a)"]
     # without a 7 of 8 rows are 1, without b 5 of 8, without c 4 of 8, and the smaller one counts
     assert cells[2][:4] == ["majority", "25.0", "75.0", "0.0"] and cells[2][5] == "0.0 (c)"
+
+
+NAMES = ("a", "b", "c")
+
+
+def results(accuracies):
+    """One run for each (method, left-out domain, seed) in {...: accuracy}."""
+    found = []
+    for (method, name, seed), value in accuracies.items():
+        config = plan("quick", [method], (seed,), "own", name)[0]
+        history = [Row(0, name, "accuracy", 0.0), Row(300, name, "accuracy", value)]
+        found.append(Result(config, np.zeros(1), history, None, 1.0, None if value is not None else "no"))
+    return found
+
+
+def tasks():
+    labels = {"a": [0] * 4, "b": [0, 0, 1, 1], "c": [1, 1, 1, 0]}
+    domains = {name: Domain(name, np.zeros((4, 1)), np.array(y)) for name, y in labels.items()}
+    trains = {name: [domain for other, domain in domains.items() if other != name] for name in NAMES}
+    return {n: Problem("own data", trains[n], [], [domains[n]], labels=["x", "y"]) for n in NAMES}
+
+
+def cells(text):
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.split("\n\n")[0].splitlines()]
+
+
+def test_failed_runs_and_pairs_without_erm_do_not_count():
+    text = each_table(
+        results({("erm", n, 0): 0.5 for n in "ab"} | {("vrex", n, 0): 0.6 for n in "abc"} | {("erm", "c", 0): None}),
+        tasks(),
+    )
+    assert cells(text)[2][3:] == ["failed", "failed", "failed"]
+    assert "vrex is +10.0 +- 0.0 points above ERM in 2 pairs" in text
+
+
+def test_figure_has_a_bar_for_each_method_and_domain():
+    found = results({(m, n, 0): 0.5 + 0.1 * i for i, (m, n) in enumerate(product(("erm", "vrex"), "ab"))})
+    heights = [round(bar.get_height()) for bar in each_figure(found, dict.fromkeys("ab"), "title").axes[0].patches]
+    assert sorted(heights) == [50, 60, 70, 80]
