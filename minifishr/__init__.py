@@ -26,6 +26,7 @@ Around it stand the other wings. The first lines of each wing's `__init__.py` sa
     plots                   figures from arrays
     experiments             some methods and seeds on one problem
     sweeps                  a random search, and its report
+    estimator               the scikit-learn face
     course                  the exercises of the lessons in notebooks/
     commands, cli           the command line
 """
