@@ -20,14 +20,12 @@ The mathematics is here and in `algorithms`, to be read in this order; each impo
     checkpoints, train      the training loop, and going on after a stop
     invariance              what a trained network has made equal in its domains
 
-Around it stand the other wings. The first lines of each wing's `__init__.py` say what it is for and how to read it:
+Around it stand the other wings; the first lines of each `__init__.py` say how to read it:
 
     checks                  what every method promises, to check your own; identities, to verify
-    plots                   figures from arrays
-    experiments             some methods and seeds on one problem
-    sweeps                  a random search, and its report
-    course                  the exercises of the lessons in notebooks/
-    commands, cli           the command line
+    plots, experiments      figures from arrays; some methods and seeds on one problem
+    sweeps, estimator       a random search, and its report; the scikit-learn face
+    course, commands, cli   the exercises of the lessons in notebooks/; the command line
 """
 
 from . import curvature

@@ -5,7 +5,7 @@ Exit codes: 0 done, 1 a run or an identity failed, 2 the request cannot be carri
 
 import sys
 
-from .commands import TROUBLE, Parser, compare, data, joined, one_sentence, predict, report, sweep, verify
+from .commands import TROUBLE, Parser, compare, data, joined, predict, refuse, report, sweep, verify
 
 
 def main(arguments=None):
@@ -19,10 +19,7 @@ def main(arguments=None):
         name = f"minifishr {args.command}"
         return args.run(args)
     except TROUBLE as error:
-        for note in getattr(error, "__notes__", ()):
-            print(f"minifishr: {note}", file=sys.stderr)
-        print(f"{name}: {one_sentence(error)}", file=sys.stderr)
-        return 2
+        return refuse(name, error)
     except KeyboardInterrupt as error:
         print(f"{name}: {'; '.join(['stopped', *map(str, error.args)])}", file=sys.stderr)
         return 130

@@ -122,7 +122,7 @@ def fuzz_table(rng):
     packed = name.endswith("gz")
     data = gzip.compress(text, mtime=0) if packed else text
     Path(name).write_bytes(mutated(data, rng) if rng.random() < (0.9 if packed else 0.3) else data)
-    words = ["--data", name, "--label", "outcome", "--domain", "site", "--out", "out"]
+    words = ["--data", name, "--label", "outcome", "--domain", "site", "--out", "out", "--force"]
     where = ["--each-domain"] if rng.random() < 0.3 else ["--test-domain", "s1"]
     return command("compare", *words, *where, "--algorithms", "erm")
 

@@ -3,6 +3,6 @@
 `common` and `own` (what several need), `compare` (and train), `predict`, `sweep`, `report`, `data`, `verify`.
 """
 
-from .common import TROUBLE, Parser, joined, one_sentence
+from .common import TROUBLE, Parser, joined, refuse
 
-__all__ = ["TROUBLE", "Parser", "joined", "one_sentence"]
+__all__ = ["TROUBLE", "Parser", "joined", "refuse"]
