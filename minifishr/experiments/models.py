@@ -92,14 +92,14 @@ def load_model(path):
     try:
         found = read_arrays(Path(path))
         number = int(found["format"])
-        text, arrays, its = str(found["text"]), {name: found[name] for name in ARRAYS}, str(found["hash"])
+        text, arrays, named = str(found["text"]), {name: found[name] for name in ARRAYS}, str(found["hash"])
     except KeyError as error:
         raise ValueError(f"{path}: no model, or a damaged one: it has no array {error}") from None
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path}: no model, or a damaged one: {str(error).removeprefix(f'{path}: ')}") from None
     if number != FORMAT:
         raise ValueError(f"{path}: a model of format {number}, this version of minifishr reads format {FORMAT}")
-    if its != hash_of(text, arrays):
+    if named != hash_of(text, arrays):
         raise ValueError(f"{path}: a damaged model: its hash is another one")
     try:
         return whole(json.loads(text), **arrays)

@@ -74,6 +74,7 @@ DAMAGE = {
     "text": (reworded, "a damaged model: its hash is another one"),
     "version": (lambda a: a | {"format": FORMAT + 1}, f"a model of format {FORMAT + 1}, this version .* reads format"),
     "part": (lambda a: {k: v for k, v in a.items() if k != "scale"}, "no model, or a damaged one"),
+    "no hash": (lambda a: {k: v for k, v in a.items() if k != "hash"}, "no model, or a damaged one"),
     "nothing": (lambda a: {}, "no model, or a damaged one"),
     "kind": (lambda a: a | {"format": np.array("x")}, "no model, or a damaged one"),
 }
