@@ -1,7 +1,7 @@
 """Sphinx: how the pages that pages.py has put together become a site that asks no other host for anything."""
 
 import sys
-from importlib.metadata import version
+from importlib import metadata
 from pathlib import Path
 
 from sphinxcontrib import katex
@@ -11,14 +11,14 @@ sys.path.insert(0, str(HERE))
 KATEX = HERE.parent / "build" / "npm" / "node_modules" / "katex" / "dist"
 katex.KATEX_DEFAULT_OPTIONS["throwOnError"] = True  # a formula with a mistake ends the build
 
-project, author, release = "minifishr", "the minifishr developers", version("minifishr")
+project, author, release = "minifishr", "the minifishr developers", metadata.version("minifishr")
 project_copyright = "MIT license, the minifishr developers"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinxcontrib.katex", "docstrings"]
 nb_execution_mode = "off"  # notebooks are shown as they were committed
 nb_code_prompt_show = "Show the solution"
 nb_code_prompt_hide = "Hide the solution"
 nb_mime_priority_overrides = [("html", "text/plain", 10)]
-myst_enable_extensions = ["dollarmath", "deflist", "colon_fence"]
+myst_enable_extensions = ["dollarmath", "attrs_inline", "deflist", "colon_fence"]
 myst_heading_anchors = 3
 suppress_warnings = ["mystnb.unknown_mime_type"]
 nitpicky = False
@@ -32,7 +32,7 @@ katex_css_path = "katex/katex.min.css"
 
 html_theme = "sphinx_book_theme"
 html_title = "minifishr"
-html_static_path = [str(HERE / "static")]
+html_static_path = [str(HERE / "static"), str(HERE.parent / "build" / "static")]
 html_css_files = ["site.css"]
 html_copy_source = html_show_sourcelink = False
 html_theme_options = {

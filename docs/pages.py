@@ -1,6 +1,6 @@
 """Put the pages of the site together in a folder: those in docs/, the course, and what the package says of itself.
 
-    python docs/pages.py FOLDER
+python docs/pages.py FOLDER
 """
 
 import contextlib
@@ -83,8 +83,13 @@ def identity_names(method):
     """The identities about a method, by name, and those that its penalty's statement mentions."""
     words = re.compile(rf"(^|_){method}s?(_|$)")
     found = [name for name in IDENTITIES if words.search(name)]
-    return found + [name for name, one in IDENTITIES.items() if name not in found and one.error.__doc__ and
-                    re.search(rf"\b{method.replace('_', '-')}\b", one.statement, re.IGNORECASE)]
+    return found + [
+        name
+        for name, one in IDENTITIES.items()
+        if name not in found
+        and one.error.__doc__
+        and re.search(rf"\b{method.replace('_', '-')}\b", one.statement, re.IGNORECASE)
+    ]
 
 
 def method_page(name, books):
@@ -100,7 +105,7 @@ def method_page(name, books):
         beside = re.search(r"Read beside it: (.*?)You need", "".join(notebook["cells"][0]["source"]), re.DOTALL)
         if beside and f"{name}.py`" in beside[1]:
             reading.append(f"[Lesson {book.split('_')[0]}. {title}](../course/{book}.ipynb)")
-    reading += [f"Identity: [{plain(IDENTITIES[i].statement)}](../identities.md#{i})" for i in identity_names(name)]
+    reading += [f"Identity: [{plain(IDENTITIES[i].statement)}](#{i})" for i in identity_names(name)]
     title = inspect.getdoc(module).split(":")[0].split("(")[0].strip()
     return f"""# {title}
 
@@ -136,14 +141,14 @@ def method_page(name, books):
 def identities_page():
     """Every identity: statement, assumption, tolerance and name."""
     rows = [
-        [f'<a id="{one.name}"></a>{plain(one.statement)}', plain(one.assumes), f"{one.tolerance:.0e}", f"`{one.name}`"]
+        [f"[{plain(one.statement)}]{{#{one.name}}}", plain(one.assumes), f"{one.tolerance:.0e}", f"`{one.name}`"]
         for one in IDENTITIES.values()
     ]
     return f"""# Identities
 
-{len(IDENTITIES)} statements that the theory rests on. `minifishr verify` tries each on random and on hard cases (one row, one class, all weights zero, dead
-units, huge logits) and prints the largest relative error; `minifishr verify --break gauss_newton` makes one implementation slightly
-wrong and shows which of them notice.
+{len(IDENTITIES)} statements that the theory rests on. `minifishr verify` tries each on random and on hard cases (one row,
+one class, all weights zero, dead units, huge logits) and prints the largest relative error of each.
+`minifishr verify --break gauss_newton` makes one implementation slightly wrong and shows which of them notice.
 
 {table(["statement", "assumes", "allowed error", "name"], rows)}"""
 
@@ -182,14 +187,31 @@ def api_page():
 CURVATURE = ("gradient_covariance", "empirical_fisher", "true_fisher", "gauss_newton", "hessian", "hvp")
 
 
+def home(text, out):
+    """The home page: table rows about pages that are not there go, pages that it does not know join its last list."""
+    known = [link for link in re.findall(r"\]\(([\w/]+)\.\w+\)", text) if link.partition("/")[0] not in GENERATED]
+    for link in known:
+        if not (out / f"{link}.md").exists():
+            text = "".join(line for line in text.splitlines(True) if f"]({link}." not in line)
+    listed = re.findall(r"^[\w/]+$", text, re.MULTILINE)
+    others = sorted(path.stem for path in out.glob("*.md") if path.stem not in {*listed, "index"})
+    return text.replace("changelog\n", "".join(f"{name}\n" for name in [*others, "changelog"]))
+
+
+GENERATED = ("course", "methods", "identities", "api", "explore")
+
+
 def main(out):
     """Write all pages."""
     shutil.rmtree(out, ignore_errors=True)
     skipped = shutil.ignore_patterns("*.py", "static", "__pycache__", "explore.html", "*.csv", "*.tex", "lite")
     shutil.copytree(ROOT / "docs", out, ignore=skipped)
-    (out / "results" / "README.md").rename(out / "results" / "index.md")
+    results = (out / "results" / "README.md").rename(out / "results" / "index.md")
+    reports = sorted(path.relative_to(results.parent).as_posix() for path in results.parent.glob("*/*.md"))
+    results.write_text(results.read_text("utf-8") + "\n" + toctree(reports), "utf-8")
     for name in ("CHANGELOG", "CONTRIBUTING"):
         shutil.copy(ROOT / f"{name}.md", out / f"{name.lower()}.md")
+    (out / "index.md").write_text(home((out / "index.md").read_text("utf-8"), out), "utf-8")
     books = lessons()
     (out / "course").mkdir()
     for name, (notebook, _) in books.items():
@@ -211,7 +233,8 @@ def main(out):
 
 METHODS = """# Methods
 
-Every method of the field is a **statistic** of a domain and a **distance** between its values, or a way of combining domain gradients.
+Every method of the field is a **statistic** of a domain and a **distance** between its values, or a way
+of combining domain gradients.
 
 ```{{eval-rst}}
 .. automodule:: minifishr.algorithms
