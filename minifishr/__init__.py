@@ -33,19 +33,9 @@ Around it stand the other wings. The first lines of each wing's `__init__.py` sa
 from . import curvature
 from .algorithms import ALGORITHMS, PENALTIES, Algorithm
 from .checkpoints import Checkpoint
-from .data import (
-    Digits,
-    Domain,
-    Problem,
-    colored_mnist,
-    colored_mnist_domains,
-    full_batch,
-    leave_out,
-    load_digits,
-    load_npz,
-    minibatches,
-    rotated_mnist,
-)
+
+from .data import Digits, Domain, Problem, colored_mnist, colored_mnist_domains, full_batch, leave_out  # isort: skip
+from .data import load_digits, load_npz, minibatches, rotated_mnist  # isort: skip
 from .evaluate import accuracies, accuracy
 from .gradients import domain_gradients, gradient_variance, per_sample_gradients
 from .losses import per_sample_losses, risk, risks
@@ -53,31 +43,8 @@ from .mlp import MLP
 from .train import Diverged, fit
 
 __all__ = [
-    "ALGORITHMS",
-    "MLP",
-    "PENALTIES",
-    "Algorithm",
-    "Checkpoint",
-    "Digits",
-    "Diverged",
-    "Domain",
-    "Problem",
-    "accuracies",
-    "accuracy",
-    "colored_mnist",
-    "colored_mnist_domains",
-    "curvature",
-    "domain_gradients",
-    "fit",
-    "full_batch",
-    "gradient_variance",
-    "leave_out",
-    "load_digits",
-    "load_npz",
-    "minibatches",
-    "per_sample_gradients",
-    "per_sample_losses",
-    "risk",
-    "risks",
-    "rotated_mnist",
-]
+    "ALGORITHMS", "MLP", "PENALTIES", "Algorithm", "Checkpoint", "Digits", "Diverged", "Domain", "Problem",
+    "accuracies", "accuracy", "colored_mnist", "colored_mnist_domains", "curvature", "domain_gradients", "fit",
+    "full_batch", "gradient_variance", "leave_out", "load_digits", "load_npz", "minibatches", "per_sample_gradients",
+    "per_sample_losses", "risk", "risks", "rotated_mnist",
+]  # fmt: skip

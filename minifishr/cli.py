@@ -3,11 +3,9 @@
 Exit codes: 0 done, 1 a run or an identity failed, 2 the request cannot be carried out (one sentence says why).
 """
 
-import argparse
-import re
 import sys
 
-from .commands import TROUBLE, compare, data, one_sentence, report, sweep, verify
+from .commands import TROUBLE, Parser, compare, data, joined, one_sentence, report, sweep, verify
 
 
 def main(arguments=None):
@@ -26,27 +24,6 @@ def main(arguments=None):
     except KeyboardInterrupt as error:
         print(f"{name}: {'; '.join(['stopped', *map(str, error.args)])}", file=sys.stderr)
         return 130
-
-
-def joined(arguments):
-    """The same words, but a value that begins with a minus and a digit (-90%, say) belongs to the option before it."""
-    found, option = [], None
-    for word in map(str, arguments):
-        if option and re.match(r"-\d", word):
-            found = found[:-1] if found[-1] == option else found
-            found.append(f"{option}={word}")
-            continue
-        option = word if re.match(r"--\w[\w-]*$", word) else option
-        found.append(word)
-    return found
-
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one sentence, as all others here."""
-
-    def error(self, message):
-        """ValueError with the message, and where to read on."""
-        raise ValueError(f"{message} (see {self.prog} --help)")
 
 
 def parser():

@@ -19,14 +19,7 @@ from autograd import hessian as second_derivative
 from autograd import jacobian, make_hvp, make_vjp
 from autograd.extend import vspace
 
-from .gradients import (
-    gradient_moments,
-    gradient_variance,
-    inputs_and_deltas,
-    per_sample_gradients,
-    tapped,
-    zero_taps,
-)
+from .gradients import gradient_moments, gradient_variance, inputs_and_deltas, per_sample_gradients, tapped, zero_taps
 from .losses import losses, per_sample_losses, risk
 
 MOST_BYTES = 2**31  # what a matrix may take together with the (n,d) and (n,k,d) arrays it is made from

@@ -358,4 +358,4 @@ feedback
 #
 # - Taps and outer products: Goodfellow 2015, *Efficient Per-Example Gradient Computations*, [arXiv:1510.01799](https://arxiv.org/abs/1510.01799).
 # - Gradient variances in a library: Dangel, Kunstner and Hennig 2020, *BackPACK*, [arXiv:1912.10985](https://arxiv.org/abs/1912.10985), section 2.
-# - What Fishr does with them: Rame, Dancette and Cord 2022, [arXiv:2109.02934](https://arxiv.org/abs/2109.02934), section 3. That is lesson 6.
+# - What Fishr does with them: Ramé, Dancette and Cord 2022, [arXiv:2109.02934](https://arxiv.org/abs/2109.02934), section 3. That is lesson 6.

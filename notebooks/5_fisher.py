@@ -478,4 +478,4 @@ feedback
 # - Fisher and Gauss-Newton: Martens 2014, *New Insights and Perspectives on the Natural Gradient Method*, [arXiv:1412.1193](https://arxiv.org/abs/1412.1193).
 # - Covariance, Fisher and Hessian during training: Thomas and others 2020, *On the Interplay between Noise and Curvature and its Effect on Optimization and
 #   Generalization*, [arXiv:1906.07774](https://arxiv.org/abs/1906.07774).
-# - The argument for domains: Rame, Dancette and Cord 2022, [arXiv:2109.02934](https://arxiv.org/abs/2109.02934), section 3. That is lesson 6.
+# - The argument for domains: Ramé, Dancette and Cord 2022, [arXiv:2109.02934](https://arxiv.org/abs/2109.02934), section 3. That is lesson 6.

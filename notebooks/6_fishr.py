@@ -478,7 +478,7 @@ assert np.isclose(ratio, n**4)
 #
 # ## Read on
 #
-# - The method: Rame, Dancette and Cord 2022, *Fishr: Invariant Gradient Variances for Out-of-Distribution Generalization*,
+# - The method: Ramé, Dancette and Cord 2022, *Fishr: Invariant Gradient Variances for Out-of-Distribution Generalization*,
 #   [arXiv:2109.02934](https://arxiv.org/abs/2109.02934), section 3; the experiments on Colored MNIST come after it.
 # - The data and the schedule with a warm-up: Arjovsky and others 2019, *Invariant Risk Minimization*, [arXiv:1907.02893](https://arxiv.org/abs/1907.02893).
 # - How methods are compared with DomainBed: Gulrajani and Lopez-Paz 2020, *In Search of Lost Domain Generalization*,

@@ -469,4 +469,4 @@ assert all(max(values[:2]) < 0.05 and values[3] > 0.1 for values in errors.value
 # - CORAL: Sun and Saenko 2016, *Deep CORAL*, [arXiv:1607.01719](https://arxiv.org/abs/1607.01719), on the loss and its gradient.
 # - DANN: Ganin et al. 2016, *Domain-Adversarial Training of Neural Networks*, [arXiv:1505.07818](https://arxiv.org/abs/1505.07818), on the
 #   gradient reversal layer.
-# - Gradients, which see labels, instead: Rame, Dancette and Cord 2022, [arXiv:2109.02934](https://arxiv.org/abs/2109.02934). That is lesson 6.
+# - Gradients, which see labels, instead: Ramé, Dancette and Cord 2022, [arXiv:2109.02934](https://arxiv.org/abs/2109.02934). That is lesson 6.

@@ -67,7 +67,7 @@ assert all(len(group) == len(seeds) for group in groups.values())
 assert [experiments.PRESETS["irm"][key] for key in ("count", "steps")] == [25_000, 501]
 
 # %% [markdown]
-# Beside it, what Rame, Dancette and Cord published (table 2 of [arXiv:2109.02934](https://arxiv.org/abs/2109.02934), ten runs, percent):
+# Beside it, what Ramé, Dancette and Cord published (table 2 of [arXiv:2109.02934](https://arxiv.org/abs/2109.02934), ten runs, percent):
 #
 # | method | train | test (-90%) | grey test |
 # |---|---|---|---|
@@ -516,5 +516,5 @@ experiments.landscape_figure({name: groups[name] for name in gaps}, task, f"{tas
 # ## Read on
 #
 # - The three rules, and what is left of published differences under them: Gulrajani and Lopez-Paz 2020, *In Search of Lost Domain Generalization*, [arXiv:2007.01434](https://arxiv.org/abs/2007.01434), section 3.
-# - The table above and how its runs were chosen: Rame, Dancette and Cord 2022, *Fishr*, [arXiv:2109.02934](https://arxiv.org/abs/2109.02934), the experiments on Colored MNIST.
+# - The table above and how its runs were chosen: Ramé, Dancette and Cord 2022, *Fishr*, [arXiv:2109.02934](https://arxiv.org/abs/2109.02934), the experiments on Colored MNIST.
 # - Where the published hyper-parameters come from: Arjovsky, Bottou, Gulrajani and Lopez-Paz 2019, *Invariant Risk Minimization*, [arXiv:1907.02893](https://arxiv.org/abs/1907.02893), the experiments.

@@ -1,7 +1,8 @@
 """The methods, in teaching order.
 
 Read `settings` (hyper-parameters), `problem` (the domains of an update), `protocol` (what an algorithm is, and what
-most of them share) and `chunks` (a few rows at a time) first, then one file a method.
+most of them share), `method` (a penalty and a factory from a statistic and a distance) and `chunks` (a few rows at a
+time) first, then one file a method.
 
     objective(theta) = mean_e R_e(theta) + lambda * distance(phi_1(theta), ..., phi_m(theta))
 
@@ -17,29 +18,29 @@ most of them share) and `chunks` (a few rows at a time) first, then one file a m
     idgm        the mean gradient g_e                  minus the mean inner product over pairs
     coral       mean and covariance of the features    squared differences over pairs
     dann        the features                           how well a discriminator tells the domains apart
+    hutchinson  diagonal of the classifier's Hessian   squared deviations; also of the classifier's gradients g_e
+    hgp         that Hessian times g_e                 squared deviations from H g of the mean risk; also of the g_e
+    cma         that Hessian H_e                       squared deviations; also of the g_e
+    ib_erm      the variance of the features           mean
+    ib_irm      that variance, and irm's slope         mean, and irm's
+    mmd         the features                           how unlike their distributions are, by Gaussian kernels
+    sd          the logits                             mean of squares
+    group_dro   the risk R_e                           (no penalty) the larger a risk was, the more its domain weighs
 
 To add one, write one file with a factory (model, *, convention, **hyper_parameters) -> Algorithm, and a line below.
 """
 
 from functools import wraps
+from importlib import import_module
 
-from . import and_mask, coral, dann, erm, fish, fishr, idgm, iga, irm, sand_mask, vrex
 from .protocol import Algorithm
-from .settings import BATCH_RANGE, PAPER_ADAM, log_uniform, shortened
+from .settings import BATCH_RANGE, PAPER_ADAM, SECOND_WEIGHTS, WARM_UPS, log_uniform, shortened
 
-MODULES = {
-    "erm": erm,
-    "irm": irm,
-    "vrex": vrex,
-    "fish": fish,
-    "and_mask": and_mask,
-    "sand_mask": sand_mask,
-    "fishr": fishr,
-    "iga": iga,
-    "idgm": idgm,
-    "coral": coral,
-    "dann": dann,
-}
+NAMES = (
+    "erm", "irm", "vrex", "fish", "and_mask", "sand_mask", "fishr", "iga", "idgm", "coral", "dann",
+    "hutchinson", "hgp", "cma", "ib_erm", "ib_irm", "mmd", "sd", "group_dro",
+)  # fmt: skip
+MODULES = {name: import_module(f".{name}", __name__) for name in NAMES}
 CORE = ("erm", "irm", "vrex", "fish", "sand_mask", "fishr")  # what a comparison trains unless told otherwise
 DEFAULTS = {name: module.DEFAULTS for name, module in MODULES.items()}
 RANGES = {name: module.RANGES for name, module in MODULES.items()}
@@ -63,15 +64,6 @@ ALGORITHMS = {name: that_says_its_settings(name) for name in MODULES}
 EXCEPTIONS = {name: getattr(module, "EXCEPTIONS", {}) for name, module in MODULES.items()}
 
 __all__ = [
-    "ALGORITHMS",
-    "BATCH_RANGE",
-    "CORE",
-    "DEFAULTS",
-    "EXCEPTIONS",
-    "PAPER_ADAM",
-    "PENALTIES",
-    "RANGES",
-    "Algorithm",
-    "log_uniform",
-    "shortened",
-]
+    "ALGORITHMS", "BATCH_RANGE", "CORE", "DEFAULTS", "EXCEPTIONS", "PAPER_ADAM", "PENALTIES", "RANGES",
+    "SECOND_WEIGHTS", "WARM_UPS", "Algorithm", "log_uniform", "shortened",
+]  # fmt: skip

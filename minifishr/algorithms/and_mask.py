@@ -11,12 +11,9 @@ Departures     1. the division by the mask's mean is always made, as in DomainBe
 import numpy as np
 
 from .protocol import RECIPES, masked
-from .settings import DOMAINBED_ADAM, LR_RANGE, PAPER_ADAM, settings, uniform
+from .settings import LR_RANGE, both, settings, uniform
 
-DEFAULTS = {
-    "paper": {**PAPER_ADAM, "tau": 1.0},
-    "domainbed": {**DOMAINBED_ADAM, "tau": 1.0},
-}
+DEFAULTS = both(tau=1.0)
 RANGES = {**LR_RANGE, "tau": uniform(0.5, 1)}
 
 

@@ -11,13 +11,11 @@ Departures     1. Deep CORAL aligns labeled with unlabeled data of two domains; 
 
 import autograd.numpy as np
 
-from .protocol import RECIPES, deviations, penalized, statistics
-from .settings import DOMAINBED_ADAM, LR_RANGE, PAPER_ADAM, check_convention, log_uniform, settings
+from .method import method
+from .protocol import RECIPES, deviations
+from .settings import LR_RANGE, both, log_uniform
 
-DEFAULTS = {
-    "paper": {**PAPER_ADAM, "penalty_weight": 1.0, "warm_up": 0},
-    "domainbed": {**DOMAINBED_ADAM, "penalty_weight": 1.0, "warm_up": 0},
-}
+DEFAULTS = both(penalty_weight=1.0, warm_up=0)
 RANGES = {**LR_RANGE, "penalty_weight": log_uniform(-1, 1)}
 
 
@@ -39,13 +37,4 @@ def distance(phi, convention="paper"):
     return covariances / (4 * h**2) if convention == "paper" else means / h + covariances / h**2
 
 
-def penalty(model, theta, domains, *, convention="paper"):
-    """Zero exactly when the moments are equal in all domains, ()."""
-    check_convention("coral", convention)
-    return distance(statistics(statistic, model, theta, domains), convention)
-
-
-def coral(model, *, convention="paper", **hyper_parameters):
-    """Correlation alignment."""
-    chosen = settings("coral", DEFAULTS, convention, hyper_parameters)
-    return penalized("coral", model, statistic, lambda phi: distance(phi, convention), RECIPES[convention], **chosen)
+penalty, coral = method("coral", statistic, distance, DEFAULTS, RECIPES)

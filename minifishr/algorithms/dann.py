@@ -24,7 +24,7 @@ from ..mlp import MLP
 from ..optimizers import adam
 from ..replay import replayed
 from .protocol import RECIPES, Algorithm, as_arrays, as_domains, check_domains, classifier_problem, mean_risk
-from .settings import DOMAINBED_ADAM, LR_RANGE, PAPER_ADAM, check_convention, choice, log_uniform, settings, whole
+from .settings import LR_RANGE, both, check_convention, choice, log_uniform, settings, whole
 
 SHARED = {
     "penalty_weight": 1.0,
@@ -36,10 +36,7 @@ SHARED = {
     "width": 256,
     "seed": 0,
 }
-DEFAULTS = {
-    "paper": {**PAPER_ADAM, **SHARED},
-    "domainbed": {**DOMAINBED_ADAM, **SHARED},
-}
+DEFAULTS = both(**SHARED)
 RANGES = {
     **LR_RANGE,
     "penalty_weight": log_uniform(-2, 2),

@@ -11,12 +11,9 @@ from autograd import value_and_grad
 from ..replay import replayed
 from .problem import as_arrays, as_domains, classifier_rows
 from .protocol import RECIPES, descent, mean_risk
-from .settings import DOMAINBED_ADAM, LR_RANGE, PAPER_ADAM, settings
+from .settings import LR_RANGE, both, settings
 
-DEFAULTS = {
-    "paper": PAPER_ADAM,
-    "domainbed": DOMAINBED_ADAM,
-}
+DEFAULTS = both()
 RANGES = LR_RANGE
 
 

@@ -3,7 +3,7 @@
 The gradient variance tracks the diagonal of the Fisher information and so of the Hessian: where it agrees, the domains'
 loss landscapes have the same shape.
 
-Source         Rame, Dancette and Cord 2022, arXiv:2109.02934
+Source         Ramé, Dancette and Cord 2022, arXiv:2109.02934
 Equation       J(theta) = mean_e R_e + lambda * sum_e ||v_e - mean v||^2,  v_e = Var_i(g_i) of domain e
 Normalization  v_e is a mean over samples (ddof 0). paper: sum over coordinates and domains. domainbed: mean over
                coordinates and domains, so lambda_domainbed = m * d_scope * lambda_paper for the same penalty.
@@ -104,16 +104,9 @@ def fishr(model, *, convention="paper", **hyper_parameters):
         check_full(variant["scope"], variant["ddof"])
     if chunk:
         return in_chunks_of(chunk, model, convention, variant, chosen)
-    return penalized(
-        "fishr",
-        model,
-        lambda *a: statistic(*a, **variant),
-        lambda phi: distance(phi, convention),
-        RECIPES[convention],
-        joint=joint_statistics(variant),
-        scope=variant["scope"],
-        **chosen,
-    )
+    of, apart = (lambda *where: statistic(*where, **variant)), (lambda phi: distance(phi, convention))
+    options = {"joint": joint_statistics(variant), "scope": variant["scope"], **chosen}
+    return penalized("fishr", model, of, apart, RECIPES[convention], **options)
 
 
 def joint_statistics(variant):
@@ -129,14 +122,8 @@ def in_chunks_of(chunk, model, convention, variant, chosen):
     if variant["covariance"] == "full":
         raise ValueError(f"fishr: chunk={chunk} needs covariance='diagonal', got 'full'")
     recipe = RECIPES[convention]
-    direction = in_chunks(
-        "fishr",
-        model,
-        lambda *where: sums(*where, scope=variant["scope"]),
-        lambda s, n: finish(s, n, variant["ddof"], variant["centered"]),
-        lambda phi: distance(phi, convention),
-        chunk=chunk,
-        ema=chosen.pop("ema"),
-        pooled=recipe.pooled,
-    )
-    return descent("fishr", model, direction, recipe, domains_needed=2, **chosen)
+    of = lambda *where: sums(*where, scope=variant["scope"])  # noqa: E731
+    end = lambda s, n: finish(s, n, variant["ddof"], variant["centered"])  # noqa: E731
+    options = {"chunk": chunk, "ema": chosen.pop("ema"), "pooled": recipe.pooled}
+    direction = in_chunks("fishr", model, of, end, lambda phi: distance(phi, convention), **options)
+    return descent("fishr", model, direction, recipe, needed=2, **chosen)

@@ -11,32 +11,21 @@ Departures     1. DomainBed has no IDGM: its convention is this penalty with Dom
 import autograd.numpy as np
 
 from ..gradients import mean_gradient as statistic
-from .protocol import RECIPES, penalized, statistics
-from .settings import DOMAINBED_ADAM, LR_RANGE, PAPER_ADAM, check_convention, log_uniform, settings
+from .method import method
+from .protocol import RECIPES
+from .settings import LR_RANGE, both, log_uniform
 
-DEFAULTS = {
-    "paper": {**PAPER_ADAM, "penalty_weight": 1.0, "warm_up": 0},
-    "domainbed": {**DOMAINBED_ADAM, "penalty_weight": 1.0, "warm_up": 0},
-}
+DEFAULTS = both(penalty_weight=1.0, warm_up=0)
 RANGES = {**LR_RANGE, "penalty_weight": log_uniform(-2, 2)}  # ours: no source has a range
 # what the checks must not expect: the gradients of equal domains agree, and are not zero
 EXCEPTIONS = {"vanishes_on_copies": False}
 
 
-def distance(phi):
+def distance(phi, convention="paper"):
     """Minus the mean inner product over pairs of domains, (m,d) -> ()."""
     m = len(phi)
     # all ordered pairs with e = f are in the square of the sum and nowhere else
     return -(np.sum(np.sum(phi, axis=0) ** 2) - np.sum(phi**2)) / (m * (m - 1))
 
 
-def penalty(model, theta, domains, *, convention="paper"):
-    """Low where the domains' gradients are long and agree, (); it can be negative."""
-    check_convention("idgm", convention)
-    return distance(statistics(statistic, model, theta, domains))
-
-
-def idgm(model, *, convention="paper", **hyper_parameters):
-    """Inter-domain gradient matching, directly."""
-    chosen = settings("idgm", DEFAULTS, convention, hyper_parameters)
-    return penalized("idgm", model, statistic, distance, RECIPES[convention], scope="all", **chosen)
+penalty, idgm = method("idgm", statistic, distance, DEFAULTS, RECIPES, scope="all")

@@ -10,17 +10,11 @@ Departures     1. the paper convention's lambda defaults to DomainBed's
 import autograd.numpy as np
 
 from ..gradients import mean_gradient as statistic
-from .protocol import RECIPES, deviations, penalized, statistics
-from .settings import DOMAINBED_ADAM, LR_RANGE, PAPER_ADAM, check_convention, log_uniform, settings
+from .method import method
+from .protocol import RECIPES, deviations
+from .settings import LR_RANGE, both, log_uniform
 
-DEFAULTS = {
-    "paper": {
-        **PAPER_ADAM,
-        "penalty_weight": 1000.0,
-        "warm_up": 0,
-    },
-    "domainbed": {**DOMAINBED_ADAM, "penalty_weight": 1000.0, "warm_up": 0},
-}
+DEFAULTS = both(penalty_weight=1000.0, warm_up=0)
 RANGES = {**LR_RANGE, "penalty_weight": log_uniform(1, 5)}
 
 
@@ -30,14 +24,4 @@ def distance(phi, convention="paper"):
     return total / len(phi) if convention == "paper" else total
 
 
-def penalty(model, theta, domains, *, convention="paper"):
-    """Zero exactly when all domains have the same mean gradient, ()."""
-    check_convention("iga", convention)
-    return distance(statistics(statistic, model, theta, domains), convention)
-
-
-def iga(model, *, convention="paper", **hyper_parameters):
-    """Inter-environmental gradient alignment."""
-    chosen = settings("iga", DEFAULTS, convention, hyper_parameters)
-    recipe = RECIPES[convention]
-    return penalized("iga", model, statistic, lambda phi: distance(phi, convention), recipe, scope="all", **chosen)
+penalty, iga = method("iga", statistic, distance, DEFAULTS, RECIPES, scope="all")

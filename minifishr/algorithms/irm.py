@@ -8,7 +8,7 @@ Equation       J(theta) = mean_e R_e + lambda * mean_e (dR_e(s z)/ds at s = 1)^2
 Normalization  mean over samples in R_e, mean over domains. domainbed: the product of the slopes on even and on odd
                rows instead of the square; unbiased for fresh rows, and it can be negative. The square is larger by
                the variance of the per-sample slopes / n in expectation. lambda means the same in both.
-Departures     none known
+Departures     1. the paper asks for the product of halves with minibatches (domainbed), and sums over domains
 """
 
 import autograd.numpy as np
@@ -18,10 +18,7 @@ from ..losses import losses
 from .protocol import RECIPES, penalized, statistics
 from .settings import DOMAINBED_ADAM, PAPER_PENALTY, PENALTY_RANGE, check_convention, settings
 
-DEFAULTS = {
-    "paper": PAPER_PENALTY,
-    "domainbed": {**DOMAINBED_ADAM, "penalty_weight": 100.0, "warm_up": 500},
-}
+DEFAULTS = {"paper": PAPER_PENALTY, "domainbed": {**DOMAINBED_ADAM, "penalty_weight": 100.0, "warm_up": 500}}
 RANGES = PENALTY_RANGE
 # what the checks must not expect: halves are made of even and odd rows; equal domains may share a slope
 EXCEPTIONS = {"ordered_samples": True, "vanishes_on_copies": False}

@@ -58,22 +58,32 @@ DOMAINBED = Recipe(restart=True)
 RECIPES = {"paper": PAPER, "domainbed": DOMAINBED}
 
 
-def descent(name, model, direction, recipe, *, lr, weight_decay, penalty_weight=0.0, warm_up=0, domains_needed=1):
-    """Adam on `direction(theta, domains, weight, memory) -> (gradient, memory, info)`, after a recipe."""
+def recipes(**changes):
+    """DomainBed's recipe in both conventions, for methods without scripts like these: but for the weight decay."""
+    return {"paper": DOMAINBED._replace(decay=2.0, **changes), "domainbed": DOMAINBED._replace(**changes)}
+
+
+def descent(name, model, direction, recipe, *, lr, weight_decay, penalty_weight=0.0, warm_up=0, second=None, needed=1):
+    """Adam on `direction(theta, domains, weight, memory) -> (gradient, memory, info)`, after a recipe.
+
+    second, the weight and warm-up of a second term, whose weight is 0 before, makes `weight` a pair.
+    """
     optimizer = adam(lr)
+    ends = [warm_up] if second is None else [warm_up, second[1]]
 
     def init(theta):
         return State(0, optimizer.init(theta), onp.zeros((), theta.dtype))
 
     def update(theta, state, domains):
-        check_domains(name, model, domains, domains_needed)
+        check_domains(name, model, domains, needed)
         weight = recipe.warm_up_weight if state.step < warm_up else penalty_weight
-        gradient, memory, info = direction(theta, domains, weight, state.memory)
+        pair = weight if second is None else (weight, second[0] if state.step >= second[1] else 0.0)
+        gradient, memory, info = direction(theta, domains, pair, state.memory)
         if weight_decay:
             gradient = gradient + recipe.decay * weight_decay * theta
         if recipe.rescale and weight > 1:
             gradient = gradient / weight
-        fresh = recipe.restart and state.step == warm_up
+        fresh = recipe.restart and state.step in ends
         theta, inner = optimizer.update(theta, gradient, optimizer.init(theta) if fresh else state.optimizer)
         return theta, State(state.step + 1, inner, memory), info
 
@@ -81,14 +91,16 @@ def descent(name, model, direction, recipe, *, lr, weight_decay, penalty_weight=
 
 
 def penalized(
-    name, model, statistic, distance, recipe, *, penalty_weight, ema=0.0, scope="classifier", joint=None, **schedule
-):
+    name, model, statistic, distance, recipe, *, ema=0.0, scope="classifier", joint=None, ragged=False, second=None,
+    needed=2, **schedule,
+):  # fmt: skip
     """Mean risk + penalty_weight * distance(statistics (m, ...)).
 
     scope "classifier" says that only the classifier enters the statistic beyond the features: then the features are
     computed once for risk and penalty. joint(model, theta, x, y, m), if there is one, is the statistics of m domains of
     as many rows each, one below the other. The statistics become memory = ema * memory + statistics, whose past is a
-    constant for the gradient.
+    constant for the gradient; ragged ones, a list of anything, have none. A distance of two terms (2,) has a second
+    weight, see `descent`; the reported penalty is the first term + that weight * the second.
     """
 
     @replayed
@@ -100,26 +112,40 @@ def penalized(
             if joint and rows and len({len(d.y) for d in domains}) == 1:
                 phi = joint(head, w, *rows, len(domains))
             else:
-                phi = statistics(statistic, *((head, w, seen) if scope == "classifier" else (model, t, domains)))
-            phi = remembered(name, ema, memory, phi)
-            return traced_tuple((mean_risk(head, w, seen, recipe.pooled, rows), distance(phi), phi))
+                where = (head, w, seen) if scope == "classifier" else (model, t, domains)
+                phi = statistics(statistic, *where, needed, ragged)
+            kept = [] if ragged else [phi := remembered(name, ema, memory, phi)]
+            return traced_tuple((mean_risk(head, w, seen, recipe.pooled, rows), distance(phi), *kept))
 
-        vjp, (risk, penalty, phi) = make_vjp(terms)(theta)
-        return vjp((onp.ones((), theta.dtype), weight, np.zeros_like(phi))), phi, risk, penalty
+        vjp, (risk, penalty, *kept) = make_vjp(terms)(theta)
+        return vjp((onp.ones((), theta.dtype), weight, *map(np.zeros_like, kept))), risk, penalty, *kept
 
     def direction(theta, domains, weight, memory):
         weight = onp.asarray(weight, theta.dtype)  # a float64 weight would turn a float32 gradient into float64
-        gradient, phi, risk, penalty = step(theta, weight, memory if ema else weight, *as_arrays(model, theta, domains))
-        return gradient, phi, {"risk": float(risk), "penalty": float(penalty)}
+        arrays = as_arrays(model, theta, domains)
+        gradient, risk, penalty, *kept = step(theta, weight, memory if ema else weight, *arrays)
+        told = {"risk": float(risk), "penalty": float(summed(penalty, second and second[0]))}
+        return gradient, (kept or [memory])[0], told
 
-    return descent(name, model, direction, recipe, penalty_weight=penalty_weight, domains_needed=2, **schedule)
+    return descent(name, model, direction, recipe, second=second, needed=needed, **schedule)
+
+
+def summed(terms, weight):
+    """The first of two terms (2,) plus a weight times the second, (); without a weight, the only term."""
+    return terms if weight is None else terms[0] + weight * terms[1]
 
 
 def remembered(name, ema, memory, phi):
     """The discounted sum ema * memory + phi, (m, ...); ValueError where another number of domains is remembered."""
-    if ema and memory.ndim and len(memory) != len(phi):
-        raise ValueError(f"{name}: ema={ema} remembers {len(memory)} domains, got {len(phi)}")
+    if ema:
+        check_remembered(f"{name}: ema={ema}", memory, phi)
     return ema * memory + phi if ema else phi
+
+
+def check_remembered(call, memory, phi):
+    """ValueError, which repeats the call, where a memory (m, ...) is of another number of domains."""
+    if np.ndim(memory) and len(memory) != len(phi):
+        raise ValueError(f"{call} remembers {len(memory)} domains, got {len(phi)}")
 
 
 def masked(name, model, mask, recipe, **schedule):
@@ -135,7 +161,7 @@ def masked(name, model, mask, recipe, **schedule):
         gradient = (kept * g.mean(axis=0) / onp.concatenate(means)).astype(theta.dtype)
         return gradient, memory, {"risk": float(values.mean()), "kept": float(kept.mean())}
 
-    return descent(name, model, direction, recipe, domains_needed=2, **schedule)
+    return descent(name, model, direction, recipe, needed=2, **schedule)
 
 
 def risk_and_gradient(model):
@@ -143,10 +169,11 @@ def risk_and_gradient(model):
     return replayed(lambda theta, x, y: value_and_grad(lambda t: risk(model, t, x, y))(theta))
 
 
-def statistics(statistic, model, theta, domains, needed=2):
-    """The statistic of every domain, -> (m, ...). ValueError for fewer domains than can be compared."""
+def statistics(statistic, model, theta, domains, needed=2, ragged=False):
+    """The statistic of every domain, -> (m, ...), or a list. ValueError for fewer domains than can be compared."""
     check_domains("the penalty", model, domains, needed)
-    return np.array([statistic(model, theta, domain.x, domain.y) for domain in domains])
+    found = [statistic(model, theta, domain.x, domain.y) for domain in domains]
+    return found if ragged else np.array(found)
 
 
 def deviations(phi):

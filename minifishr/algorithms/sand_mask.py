@@ -13,12 +13,9 @@ Departures     1. tau = 1, the default of the public code, is refused: |mean sig
 import numpy as np
 
 from .protocol import RECIPES, masked
-from .settings import DOMAINBED_ADAM, LR_RANGE, PAPER_ADAM, log_uniform, settings, uniform
+from .settings import LR_RANGE, both, log_uniform, settings, uniform
 
-DEFAULTS = {
-    "paper": {**PAPER_ADAM, "tau": 0.5, "k": 10.0},
-    "domainbed": {**DOMAINBED_ADAM, "tau": 0.5, "k": 10.0},
-}
+DEFAULTS = both(tau=0.5, k=10.0)
 RANGES = {**LR_RANGE, "tau": uniform(0, 1), "k": log_uniform(-3, 5)}
 
 

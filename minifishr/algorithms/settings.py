@@ -9,6 +9,11 @@ PAPER_PENALTY = {**PAPER_ADAM, "penalty_weight": 91257.18613115903, "warm_up": 1
 DOMAINBED_ADAM = {"lr": 1e-3, "weight_decay": 0.0}
 
 
+def both(**own):
+    """The defaults of a method whose conventions only differ in learning rate and weight decay."""
+    return {"paper": {**PAPER_ADAM, **own}, "domainbed": {**DOMAINBED_ADAM, **own}}
+
+
 def uniform(low, high):
     """A range, rng -> value: every number in [low, high) is as likely."""
     return lambda rng: float(rng.uniform(low, high))
@@ -45,25 +50,14 @@ def shortened(warm_up, steps):
 
 NOT_NEGATIVE = (0, float("inf"))
 LIMITS = {
-    "lr": NOT_NEGATIVE,
-    "weight_decay": NOT_NEGATIVE,
-    "penalty_weight": NOT_NEGATIVE,
-    "warm_up": NOT_NEGATIVE,
-    "ema": (0, 1),
-    "meta_lr": NOT_NEGATIVE,
-    "tau": (0, 1),
-    "k": NOT_NEGATIVE,
-    "ddof": NOT_NEGATIVE,
-    "seed": NOT_NEGATIVE,
-    "discriminator_lr": NOT_NEGATIVE,
-    "discriminator_weight_decay": NOT_NEGATIVE,
-    "discriminator_steps": NOT_NEGATIVE,
-    "gradient_penalty": NOT_NEGATIVE,
-    "beta1": (0, 0.999),
-    "width": (1, float("inf")),
-    "chunk": (1, float("inf")),
+    **dict.fromkeys(("lr", "weight_decay", "penalty_weight", "warm_up", "meta_lr", "k", "ddof", "seed"), NOT_NEGATIVE),
+    **dict.fromkeys((f"discriminator_{name}" for name in ("lr", "weight_decay", "steps")), NOT_NEGATIVE),
+    **dict.fromkeys(("gradient_penalty", "eta", "gradient_weight", "ib_weight", "ib_warm_up"), NOT_NEGATIVE),
+    **{"ema": (0, 1), "tau": (0, 1), "beta1": (0, 0.999), "width": (1, float("inf")), "chunk": (1, float("inf"))},
 }
-WHOLE = ("warm_up", "width", "seed", "discriminator_steps", "ddof", "chunk")
+SECOND_WEIGHTS = ("gradient_weight", "ib_weight")
+WARM_UPS = ("warm_up", "ib_warm_up")
+WHOLE = (*WARM_UPS, "width", "seed", "discriminator_steps", "ddof", "chunk")
 CHOICES = {"scope": ("classifier", "all"), "centered": (True, False), "covariance": ("diagonal", "full")}
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from autograd import grad
 
-from ..algorithms import ALGORITHMS
+from ..algorithms import ALGORITHMS, SECOND_WEIGHTS, WARM_UPS
 from ..checkpoints import leaves, load_checkpoint, save_checkpoint
 from ..data import Domain, take
 from ..mlp import MLP
@@ -112,13 +112,12 @@ def check_order(make, model, theta, domains, ordered_domains, ordered_samples):
 
 
 def check_no_penalty_is_erm(make, convention, model, theta, domains):
-    """With penalty weight 0 the first update is ERM's, for methods whose info has a penalty."""
+    """With all its weights 0 the first update is ERM's, for methods whose info has a penalty."""
     same_step = {"lr": 0.01, "weight_decay": 0.0}
     if "penalty" in trained(make(model), theta, domains, 1)[2]:
-        try:
-            algorithm = make(model, penalty_weight=0.0, warm_up=0, **same_step)
-        except (TypeError, ValueError):  # a method without a warm-up
-            algorithm = make(model, penalty_weight=0.0, **same_step)
+        nothing = {"penalty_weight": 0.0, **dict.fromkeys((*SECOND_WEIGHTS, *WARM_UPS), 0)}
+        known = make(model).settings or {"penalty_weight": 0.0}
+        algorithm = make(model, **{key: value for key, value in nothing.items() if key in known}, **same_step)
         found = trained(algorithm, theta, domains, 1)[0]
         expected = trained(ALGORITHMS["erm"](model, convention=convention, **same_step), theta, domains, 1)[0]
         error = np.abs(found - expected).max()
@@ -126,10 +125,12 @@ def check_no_penalty_is_erm(make, convention, model, theta, domains):
 
 
 def check_penalty(
-    penalty, *, vanishes_on_copies=True, ordered_domains=False, ordered_samples=False, differences=1e-5, **options
-):
+    penalty, *, vanishes_on_copies=True, ordered_domains=False, ordered_samples=False, differences=1e-5, held=None,
+    **options,
+):  # fmt: skip
     """penalty(model, theta, domains) is a number, does not depend on order (unless it says so), is zero for equal
-    domains (unless it says so), and pulls where domains differ: its gradient agrees with central differences.
+    domains (unless it says so), and pulls where domains differ: its gradient agrees with central differences; what it
+    holds constant, the options held(model, theta, domains), is then held there too.
     """
     model, theta, domains = example()
     value = penalty(model, theta, domains, **options)
@@ -144,7 +145,12 @@ def check_penalty(
         promise(kept, f"the order of {what} does not matter", f"{value} and {found}")
     on_copies = penalty(*example(copies=True), **options)
     promise(not vanishes_on_copies or abs(on_copies) < 1e-24, "copies of one domain have no penalty", on_copies)
-    check_gradient(lambda t: penalty(model, t, domains, **options), theta, differences)
+    constant = held(model, theta, domains) if held else {}
+    check_gradient(lambda t: penalty(model, t, domains, **options, **constant), theta, differences)
+    found, expected = (
+        grad(lambda t, m=more: penalty(model, t, domains, **options, **m))(theta) for more in ({}, constant)
+    )
+    promise(np.allclose(found, expected, rtol=1e-12, atol=0), "what is held constant has no gradient", found - expected)
 
 
 def check_gradient(f, theta, step=1e-5):

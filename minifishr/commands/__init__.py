@@ -3,6 +3,6 @@
 `common` (what several need), `compare` (and train), `sweep`, `report`, `data`, `verify`.
 """
 
-from .common import TROUBLE, one_sentence
+from .common import TROUBLE, Parser, joined, one_sentence
 
-__all__ = ["TROUBLE", "one_sentence"]
+__all__ = ["TROUBLE", "Parser", "joined", "one_sentence"]

@@ -1,15 +1,40 @@
-"""What several commands need: progress bars, notes on stderr, and trouble in one sentence."""
+"""What several commands need: words and parser, progress bars, notes on stderr, and trouble in one sentence."""
 
+import argparse
+import re
 import sys
 from concurrent.futures import BrokenExecutor
 from pickle import PicklingError
 
 from tqdm import tqdm
 
+from ..algorithms import WARM_UPS
+
 # What is told in one sentence instead of a traceback: bad requests, and a machine that has too little of something.
 TROUBLE = (ValueError, OSError, MemoryError, BrokenExecutor, PicklingError)
 LONGEST = 270  # characters of a sentence, after the name of the command
 LOG_SECONDS = 30  # between two lines of progress in a log
+
+
+def joined(arguments):
+    """The same words, but a value that begins with a minus and a digit (-90%, say) belongs to the option before it."""
+    found, option = [], None
+    for word in map(str, arguments):
+        if option and re.match(r"-\d", word):
+            found = found[:-1] if found[-1] == option else found
+            found.append(f"{option}={word}")
+            continue
+        option = word if re.match(r"--\w[\w-]*$", word) else option
+        found.append(word)
+    return found
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one sentence, as all others here."""
+
+    def error(self, message):
+        """ValueError with the message, and where to read on."""
+        raise ValueError(f"{message} (see {self.prog} --help)")
 
 
 def one_sentence(error):
@@ -27,7 +52,7 @@ def progress_bar(**options):
 
 def note_warm_ups(configs):
     """Say where a run ends before its warm-up does: its penalty never gets its weight."""
-    early = [c for c in configs if c.hyper_parameters.get("warm_up", 0) >= c.steps]
+    early = [c for c in configs if any(c.hyper_parameters.get(key, 0) >= c.steps for key in WARM_UPS)]
     if early:
         names = ", ".join(dict.fromkeys(c.algorithm + (f" draw {c.draw}" if c.draw is not None else "") for c in early))
         print(f"minifishr: {len(early)} of {len(configs)} runs end before their warm-up: {names}", file=sys.stderr)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..algorithms import DEFAULTS, shortened
+from ..algorithms import DEFAULTS, WARM_UPS, shortened
 from ..checkpoints import Foreign, Row
 from ..data import check_number, full_batch, minibatches, stream
 from ..evaluate import accuracies
@@ -98,8 +98,8 @@ def hyper_parameters(name, base, algorithms, changes):
     then the changes."""
     known = {other: DEFAULTS[other][base["convention"]] for other in algorithms if other in DEFAULTS}
     chosen = dict(known.get(name, {}))
-    if base["convention"] == "domainbed" and "warm_up" in chosen:
-        chosen["warm_up"] = shortened(chosen["warm_up"], base["steps"])
+    for key in {*WARM_UPS} & {*chosen} if base["convention"] == "domainbed" else ():
+        chosen[key] = shortened(chosen[key], base["steps"])
     chosen |= base["hyper_parameters"].get(name, {})
     for target, key, value in changes:
         check_known("method", target, [None, *algorithms])

@@ -21,6 +21,14 @@ METHODS = {
     "idgm": (SKY, "--"),
     "coral": (PURPLE, ":"),
     "dann": (YELLOW, "-"),
+    "hutchinson": (GREEN, "-"),
+    "hgp": (BLUE, "--"),
+    "cma": (ORANGE, "-"),
+    "ib_erm": (BLACK, ":"),
+    "ib_irm": (ORANGE, ":"),
+    "mmd": (PURPLE, "-."),
+    "sd": (YELLOW, "--"),
+    "group_dro": (BLACK, "-."),
 }
 TRAINING = [(BLUE, "--"), (SKY, "-."), (GREEN, (0, (1, 1))), (PURPLE, (0, (5, 1))), (YELLOW, "--")]
 TEST = [(RED, "-"), ("#777777", ":")]

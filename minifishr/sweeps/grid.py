@@ -8,7 +8,7 @@ draws. Warm-ups are published for runs of 5 000 steps; shorter runs have proport
 
 from itertools import combinations
 
-from ..algorithms import ALGORITHMS, BATCH_RANGE, RANGES, shortened
+from ..algorithms import ALGORITHMS, BATCH_RANGE, RANGES, WARM_UPS, shortened
 from ..checkpoints import digest
 from ..data import colored_mnist_domains, rotated_mnist, stream
 from ..experiments import DATASETS, PRESETS, TOYS, WEIGHTS, check_known, network, plan, problem
@@ -107,8 +107,8 @@ def drawn(config, draw):
         chosen[key] = values(stream(0, f"draw {name} {key}", draw))
     if config.matched:
         chosen["penalty_weight"] = WEIGHTS(stream(0, "draw matched weight", draw))
-    if "warm_up" in RANGES[name]:
-        chosen["warm_up"] = shortened(chosen["warm_up"], config.steps)
+    for key in {*WARM_UPS} & {*RANGES[name]}:
+        chosen[key] = shortened(chosen[key], config.steps)
     batch = BATCH_RANGE(stream(0, "draw batch", draw)) if config.batch else None
     return config._replace(draw=draw, hyper_parameters=chosen, batch=batch)
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from tabulate import tabulate
 
-# Averages over all domains in percent, by data set and rule, that the authors of Fishr report (Rame, Dancette and Cord
+# Averages over all domains in percent, by data set and rule, that the authors of Fishr report (Ramé, Dancette and Cord
 # 2022, arXiv:2109.02934).
 PUBLISHED = {
     ("colored", "training-domain validation"): {"erm": 51.5, "fishr": 52.0},

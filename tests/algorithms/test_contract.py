@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 
-from minifishr.algorithms import ALGORITHMS, DEFAULTS, EXCEPTIONS, MODULES, PENALTIES
+from minifishr.algorithms import ALGORITHMS, DEFAULTS, EXCEPTIONS, MODULES, PENALTIES, SECOND_WEIGHTS, WARM_UPS
 from minifishr.checks import check_algorithm, check_penalty
 from minifishr.data import Domain
 from minifishr.losses import risks
@@ -14,6 +14,7 @@ from minifishr.mlp import MLP
 ENTRIES = [(name, convention) for name in ALGORITHMS for convention in ("paper", "domainbed")]
 PENALIZED = [(name, convention) for name, convention in ENTRIES if "penalty_weight" in DEFAULTS[name][convention]]
 SCHEDULED = [(name, convention) for name, convention in PENALIZED if "warm_up" in DEFAULTS[name][convention]]
+COMPARING = sorted({*PENALTIES} - {"irm", "ib_erm", "ib_irm", "sd"})  # the others are means over domains
 every_method = pytest.mark.parametrize(("name", "convention"), ENTRIES)
 
 
@@ -55,17 +56,24 @@ def test_every_method_keeps_the_promises_of_all(name, convention):
     check_algorithm(ALGORITHMS[name], convention, **orders)
 
 
-@pytest.mark.parametrize("name", sorted({*PENALTIES} - {"irm"}))
+def weighed(name, convention, weight):
+    """All weights of a method's terms, and no warm-up."""
+    chosen = {**dict.fromkeys(("penalty_weight", *SECOND_WEIGHTS), weight), **dict.fromkeys(WARM_UPS, 0)}
+    return {key: value for key, value in chosen.items() if key in DEFAULTS[name][convention]}
+
+
+@pytest.mark.parametrize("name", COMPARING)
 def test_penalty_that_compares_domains_refuses_a_single_one(name):
     model, theta, domains = problem()
     with pytest.raises(ValueError, match=r"^the penalty needs at least 2 domains, got 1: \['0'\]$"):
         PENALTIES[name](model, theta, domains[:1])
 
 
-def test_irms_penalty_is_defined_for_a_single_domain():
+@pytest.mark.parametrize("name", sorted({*PENALTIES} - {*COMPARING}))
+def test_penalty_that_is_a_mean_over_domains_is_defined_for_a_single_one(name):
     model, theta, domains = problem()
-    alone = [PENALTIES["irm"](model, theta, [domain]) for domain in domains]
-    np.testing.assert_allclose(PENALTIES["irm"](model, theta, domains), np.mean(alone), rtol=1e-13)  # rounding
+    alone = [PENALTIES[name](model, theta, [domain]) for domain in domains]
+    np.testing.assert_allclose(PENALTIES[name](model, theta, domains), np.mean(alone), rtol=1e-13)  # rounding
 
 
 @pytest.mark.parametrize("name", PENALTIES)
@@ -151,7 +159,7 @@ def test_first_risk_is_the_mean_over_domains_at_the_theta_that_came_in(name, con
 def test_without_its_weight_a_penalized_method_is_erm(name, convention):
     model, theta, domains = problem()  # as many rows in each domain: pooled or not, the risk is the same
     same = {"convention": convention, "lr": 0.05, "weight_decay": 0.1}
-    found, _, info = train(ALGORITHMS[name](model, penalty_weight=0.0, warm_up=0, **same), theta, domains, 5)
+    found, _, info = train(ALGORITHMS[name](model, **same, **weighed(name, convention, 0.0)), theta, domains, 5)
     expected, _, erm = train(ALGORITHMS["erm"](model, **same), theta, domains, 5)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)  # Adam divides rounding of 1e-16 by 1e-8 at least
     assert info["risk"] == pytest.approx(erm["risk"], rel=1e-9)
@@ -175,9 +183,12 @@ def test_info_has_the_penalty_that_can_be_called(name, convention):
 @pytest.mark.parametrize(("name", "convention"), SCHEDULED)
 def test_the_penalty_pulls_once_it_has_weight(name, convention):
     model, theta, domains = problem(rows=(5, 3, 4))
-    same = {"convention": convention, "lr": 0.01, "weight_decay": 0.0, "warm_up": 0}
-    light, heavy = (train(ALGORITHMS[name](model, penalty_weight=w, **same), theta, domains, 60)[2] for w in (0, 1e3))
-    assert heavy["penalty"] < 0.5 * light["penalty"]
+    same, penalty = {"convention": convention, "lr": 0.01, "weight_decay": 0.0}, MODULES[name].penalty
+    made = [ALGORITHMS[name](model, **same, **weighed(name, convention, w)) for w in (0, 1e3)]
+    light, heavy = (train(method, theta, domains, 60)[0] for method in made)
+    assert penalty(model, heavy, domains, convention=convention) < 0.5 * penalty(
+        model, light, domains, convention=convention
+    )
 
 
 @every_method
@@ -186,7 +197,7 @@ def test_training_lowers_the_risk_of_a_separable_problem(name, convention):
     y = np.arange(12) % 2
     domains = [Domain(f"{e}", rng.normal(size=(12, 2)) * 0.3 + (2 * y - 1)[:, None], y) for e in range(2)]
     theta = model.init(rng)
-    little = {"penalty_weight": 0.1} if (name, convention) in PENALIZED else {}
+    little = weighed(name, convention, 0.1) if (name, convention) in PENALIZED else {}
     found, _, _ = train(ALGORITHMS[name](model, convention=convention, lr=0.02, **little), theta, domains, 100)
     before, after = (risks(model, t, domains).mean() for t in (theta, found))
     assert after < 0.5 * before

@@ -88,8 +88,22 @@ PUBLISHED = {
         "gradient_penalty": (10, -2, 1),
         "width": (2, 6, 10),
     },
+    "hutchinson": {"penalty_weight": (10, 1, 4), "gradient_weight": (10, 2, 6)},
+    "hgp": {"penalty_weight": (10, -5, -3), "gradient_weight": (10, -3, -1)},
+    "cma": {"penalty_weight": (10, 1, 4), "gradient_weight": (10, 1, 4)},
+    "ib_erm": {"penalty_weight": (10, -1, 5), "warm_up": (10, 0, 4)},
+    "ib_irm": {
+        "penalty_weight": (10, -1, 5),
+        "warm_up": (10, 0, 4),
+        "ib_weight": (10, -1, 5),
+        "ib_warm_up": (10, 0, 4),
+    },
+    "mmd": {"penalty_weight": (10, -1, 1)},
+    "sd": {"penalty_weight": (10, -5, -1)},
+    "group_dro": {"eta": (10, -3, -1)},
 }
 LISTED = {("fish", "meta_lr"): {0.05, 0.1, 0.5}, ("dann", "beta1"): {0, 0.5}}
+LISTED |= {("cma", "warm_up"): {500, 1500, 2500, 3500, 4500}}
 LISTED |= {("dann", "discriminator_steps"): set(range(1, 8))}
 IDGM = {("idgm", "penalty_weight")}  # nobody has published one
 
