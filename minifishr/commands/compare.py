@@ -112,7 +112,7 @@ def finished(folder, configs, source, jobs, keep):
             for result in compare(configs, source, jobs=jobs, bar=lambda n: bar.update(n - bar.n)):
                 results.append(result)
                 keep(result)
-                bar.set_description(f"{len(results)}/{len(configs)} runs")
+                bar.set_description(f"{len(results)}/{len(configs)} runs", refresh=sys.stderr.isatty())
         except TROUBLE as error:
             reason = one_sentence(error)
             done = [result.config for result in results]

@@ -1,10 +1,12 @@
 """Domains from a person's own arrays, and what their columns and classes are called."""
 
 import io
+from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from .domains import Domain
 
@@ -30,7 +32,7 @@ def as_own(source):
     return source if isinstance(source, Own) else Own(list(source))
 
 
-def load_npz(path, dtype=np.float64):
+def load_npz(path: str | PathLike, dtype: DTypeLike = np.float64) -> Own:
     """Domains from an .npz file of pairs x_NAME (n, ...) and y_NAME (n,), x as rows (n,p); bytes are divided by 255.
 
     Nothing is ever unpickled. Labels are whole numbers, any of them; `recoded` makes them 0..k-1. ValueError that names
