@@ -274,6 +274,8 @@ TABLE = [
     "second_moment_of_the_last_bias_is_the_brier_score",
     "diagonal_of_the_covariance_is_fishrs_variance_of_all_layers",
 ]
+
+# %%
 for found in checks.verified(DRAWS, names=TABLE):
     assert found.passed and found.error < 1e-12
     print(f"{found.identity.statement}\n    Assumes {found.identity.assumes}\n")

@@ -256,6 +256,8 @@ u, v = (u[::4], v[::4]) if SHORT else (u, v)
 lowest = {"centered": minimum(True), "centered=False": minimum(False)}
 assert np.allclose(lowest["centered"], [6.456, 0.835], atol=0.02)
 assert np.allclose(lowest["centered=False"], [1.099, 0.001], atol=0.002)
+
+# %%
 left = {n: risks(logistic, np.append(w, 0), toy).mean() for n, w in lowest.items()}
 assert np.isclose(left["centered"], 1.47, atol=0.01)
 far = fishr.penalty(logistic, np.append(lowest["centered"], 0), toy)

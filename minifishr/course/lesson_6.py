@@ -9,7 +9,7 @@ from .recall import Question
 RECALL = (
     Question("b", "lesson 5, Two matrices with the labels of the model, or none"),
     Question(1, "lesson 2, Moments without storage"),
-    Question(1, "lesson 3, How large must lambda be?"),
+    Question(1, "lesson 3, Break it: a penalty of zero and no invariance"),
 )
 
 

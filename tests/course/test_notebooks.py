@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from minifishr.course import EXERCISES
+from minifishr.course import EXERCISES, RECALL
 
 FOLDER = Path(__file__).parent.parent.parent / "notebooks"
 LESSONS = sorted((path.stem for path in FOLDER.glob("[0-9]*.py")), key=lambda lesson: int(lesson.split("_")[0]))
@@ -146,3 +146,12 @@ def test_every_exercise_is_in_one_lesson_and_every_lesson_in_the_course():
     assert used == dict.fromkeys(EXERCISES, 1)
     page = (FOLDER / "README.md").read_text(encoding="utf-8")
     assert re.findall(r"^\| \[\d+\]\((\w+)\.ipynb\)", page, re.MULTILINE) == LESSONS
+
+
+@pytest.mark.parametrize("lesson", RECALL)
+def test_recall_points_to_headings_that_there_are(lesson):
+    for question in RECALL[lesson]:
+        number, heading = re.match(r"lesson (\d+), (.*)", question.where).groups()
+        (earlier,) = (name for name in LESSONS if name.startswith(f"{number}_"))
+        headings = re.findall(r"^#+ (.*)$", "\n".join(c.source for c in script(earlier).cells), re.MULTILINE)
+        assert heading in [one.replace("$\\lambda$", "lambda") for one in headings] and int(number) < lesson
