@@ -21,6 +21,7 @@ test: .venv/test
 
 .venv/test: .venv/bin/pip pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[test]'
+	$(BIN)/pip install --quiet --no-deps palmerpenguins  # its table alone: pandas is not needed
 	touch $@ .venv/demo
 
 lab: .venv/notebooks
