@@ -44,6 +44,15 @@ notebooks: .venv/notebooks $(LESSONS:=.ipynb)
 glyphs: .venv/demo
 	$(BIN)/python tools/glyphs.py
 
+# What the methods of somebody's checkouts compute, as a table: make conformance CHECKOUT="../DomainBed ../fishr"
+conformance: .venv/test
+	$(BIN)/pip install --quiet --editable '.[parity]'
+	$(BIN)/python docs/conformance/run.py $(CHECKOUT)
+
+# For developers: the conformance vectors, computed anew.
+vectors: .venv/demo
+	$(BIN)/python tools/vectors.py
+
 # For developers: the same numbers from PyTorch, BackPACK and JAX, with a table of the largest errors.
 parity: .venv/test
 	$(BIN)/pip install --quiet --editable '.[parity]'
@@ -80,4 +89,4 @@ soak: .venv/test
 clean:
 	rm -rf .venv mutants .pytest_cache .ruff_cache .hypothesis .coverage
 
-.PHONY: demo test lab notebooks parity benchmark sweep-seconds transfer mutation fuzz soak glyphs clean
+.PHONY: demo test lab notebooks parity benchmark sweep-seconds transfer mutation fuzz soak conformance vectors glyphs clean

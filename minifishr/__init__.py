@@ -23,6 +23,7 @@ The mathematics is here and in `algorithms`, to be read in this order; each impo
 Around it stand the other wings. The first lines of each wing's `__init__.py` say what it is for and how to read it:
 
     checks                  what every method promises, to check your own; identities, to verify
+    conformance             which published convention does somebody's penalty follow? with test vectors
     plots                   figures from arrays
     experiments             some methods and seeds on one problem
     sweeps                  a random search, and its report

@@ -1,11 +1,11 @@
-"""The command line: `minifishr compare`, `train`, `sweep`, `report`, `data`, `verify` and `course`.
+"""The command line: `minifishr compare`, `train`, `sweep`, `report`, `data`, `verify`, `vectors` and `course`.
 
 Exit codes: 0 done, 1 a run or an identity failed, 2 the request cannot be carried out (one sentence says why).
 """
 
 import sys
 
-from .commands import TROUBLE, Parser, compare, course, data, joined, one_sentence, report, sweep, verify
+from .commands import TROUBLE, Parser, compare, course, data, joined, one_sentence, report, sweep, vectors, verify
 
 
 def main(arguments=None):
@@ -30,6 +30,6 @@ def parser():
     """The argument parser."""
     top = Parser("minifishr", description="Domain generalization by invariance, in NumPy.")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (compare, sweep, report, data, verify, course):
+    for command in (compare, sweep, report, data, verify, vectors, course):
         command.add(commands)
     return top

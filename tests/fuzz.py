@@ -174,7 +174,22 @@ def fuzz_history(rng):
 
 
 WORDS = (
-    *("compare", "train", "sweep", "report", "verify", "data", "erm", "fishr", "dann", "own.npz", "x", "c", "linear"),
+    *(
+        "compare",
+        "train",
+        "sweep",
+        "report",
+        "verify",
+        "data",
+        "vectors",
+        "erm",
+        "fishr",
+        "dann",
+        "own.npz",
+        "x",
+        "c",
+        "linear",
+    ),
     *("--algorithms", "--seeds", "--seed", "--preset", "--dataset", "--datasets", "--domains", "--data", "--steps"),
     *("--test-domain", "--test-domains", "--digits", "--set", "--invariances", "--selection", "--jobs", "--out"),
     *("--force", "--draws", "--size", "--count", "--leave-two-out", "--break", "--help", "quick", "domainbed", "irm"),

@@ -3,10 +3,24 @@
 Read `draws` (the inputs), `calls` (one call of an answer), `judging` (is it right?), `exercise` (what is said then),
 `recall`, `progress`, `pages` (figures and solutions), `toys` and `folder` (a copy of one's own); then the exercises of
 each lesson with their solutions and known wrong answers: `lesson_0`, `lesson_1`, `lesson_2`, `lesson_3`, `lesson_4`,
-`lesson_5`, `lesson_6`, `lesson_7`, `lesson_8`, `lesson_9`.
+`lesson_5`, `lesson_6`, `lesson_7`, `lesson_8`, `lesson_9`, `lesson_10`, `lesson_11`, `lesson_12`.
 """
 
-from . import lesson_0, lesson_1, lesson_2, lesson_3, lesson_4, lesson_5, lesson_6, lesson_7, lesson_8, lesson_9
+from . import (
+    lesson_0,
+    lesson_1,
+    lesson_2,
+    lesson_3,
+    lesson_4,
+    lesson_5,
+    lesson_6,
+    lesson_7,
+    lesson_8,
+    lesson_9,
+    lesson_10,
+    lesson_11,
+    lesson_12,
+)
 from .exercise import tried
 from .folder import copied, pictures
 from .pages import figure, panels, reveal, solved
@@ -15,6 +29,7 @@ from .recall import recalled
 from .toys import counted
 
 LESSONS = [lesson_0, lesson_1, lesson_2, lesson_3, lesson_4, lesson_5, lesson_6, lesson_7, lesson_8, lesson_9]
+LESSONS += [lesson_10, lesson_11, lesson_12]
 EXERCISES = {name: one for lesson in LESSONS for name, one in lesson.EXERCISES.items()}
 RECALL = {number: lesson.RECALL for number, lesson in enumerate(LESSONS) if number}
 PASSED = {}  # name -> the function that passed in this session

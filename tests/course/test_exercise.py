@@ -4,6 +4,7 @@ import sys
 import numpy as np
 import pytest
 from right_answers import FORBIDDEN, RIGHT
+from right_answers_late import LATE
 
 from minifishr import course
 from minifishr.course import EXERCISES, exercise
@@ -11,7 +12,7 @@ from minifishr.course.draws import networks, numbers, whole
 from minifishr.course.exercise import Exercise, diagnosis, tried, trouble
 from minifishr.course.judging import different, drawn, shown
 
-NAMES = list(EXERCISES)
+NAMES, RIGHT = list(EXERCISES), {**RIGHT, **LATE}
 WRONG = [(name, words) for name in NAMES for words in EXERCISES[name].wrong]
 
 

@@ -13,7 +13,7 @@ from nbclient import NotebookClient
 from minifishr.course import EXERCISES, RECALL
 
 FOLDER = Path(__file__).parent.parent.parent / "notebooks"
-LESSONS = sorted(path.stem for path in FOLDER.glob("[0-9]*.py"))
+LESSONS = sorted((path.stem for path in FOLDER.glob("[0-9]*.py")), key=lambda lesson: int(lesson.split("_")[0]))
 
 
 def script(lesson):
@@ -145,7 +145,7 @@ def test_every_exercise_is_in_one_lesson_and_every_lesson_in_the_course():
     used = Counter(re.findall(r'exercise\("(\w+)"', "".join((FOLDER / f"{n}.py").read_text() for n in LESSONS)))
     assert used == dict.fromkeys(EXERCISES, 1)
     page = (FOLDER / "README.md").read_text(encoding="utf-8")
-    assert sorted(re.findall(r"^\| \[\d+\]\((\w+)\.ipynb\)", page, re.MULTILINE)) == LESSONS
+    assert re.findall(r"^\| \[\d+\]\((\w+)\.ipynb\)", page, re.MULTILINE) == LESSONS
 
 
 @pytest.mark.parametrize("lesson", RECALL)
