@@ -685,6 +685,8 @@ FISHR = [
     "mean_of_fishr_can_be_detached",
     "memory_of_fishr_is_a_discounted_sum",
 ]
+
+# %%
 missed = {}
 for wrong in ("fishr.distance", "fishr.distance.power"):
     with checks.broken(wrong):
