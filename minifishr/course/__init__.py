@@ -6,6 +6,8 @@ each lesson with their solutions and known wrong answers: `lesson_0`, `lesson_1`
 `lesson_5`, `lesson_6`, `lesson_7`, `lesson_8`, `lesson_9`, `lesson_10`, `lesson_11`, `lesson_12`.
 """
 
+from importlib.util import find_spec
+
 from . import (
     lesson_0,
     lesson_1,
@@ -52,8 +54,11 @@ __all__ = [
 
 
 def exercise(name, answer):
-    """The Feedback for an answer to one of the exercises, which is noted; ValueError for an unknown name."""
+    """The Feedback for an answer to one of the exercises, which is noted; ValueError for an unknown name, ImportError
+    without the library that draws the inputs."""
     known(name)
+    if find_spec("hypothesis") is None:
+        raise ImportError(f"exercise {name!r} needs hypothesis: pip install 'minifishr[notebooks]'")
     number = fingerprint(answer)
     earlier = [one for one in kept().get(name, {"tried": []})["tried"] if one != number]
     feedback = tried(name, answer, EXERCISES[name], earlier=len(earlier))

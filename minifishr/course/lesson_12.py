@@ -43,11 +43,6 @@ def replayed(tape, inputs, arguments, given=True):
     return values
 
 
-def moved(values, args, slots):
-    """Slots that begin after the inputs, as far as there are any."""
-    return [values[min(slots[i] + 1, len(values) - 1)] if i in slots else a for i, a in enumerate(args)]
-
-
 def in_a_row(values, args, slots):
     """First what comes from slots, then the rest."""
     return [*(values[slot] for slot in slots.values()), *(a for i, a in enumerate(args) if i not in slots)]
@@ -133,7 +128,6 @@ EXERCISES = {
             "the arguments of the recording, where those of the slots belong": lambda tape, inputs: replayed(
                 tape, inputs, lambda values, args, slots: args
             ),
-            "the slots are counted from 1": lambda tape, inputs: replayed(tape, inputs, moved),
             "the order of the arguments is lost: slots came first": lambda tape, inputs: replayed(
                 tape, inputs, in_a_row
             ),
