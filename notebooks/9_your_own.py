@@ -613,11 +613,11 @@ if whole:
 #
 # Nobody: in training there are none. A class that one domain has alone cannot be learned without it, whatever the method. The command line says so, writes
 # the models and predicts with them; the page on your own data, `docs/your_own_data.md`, goes on from here, also with scikit-learn.
+#
+# </details>
 
 # %% [markdown]
 # ## Three questions
-#
-# </details>
 #
 # 1. $\phi$ could be equal in all domains by being bad everywhere. What keeps the method from that, and what happens to this with a growing penalty
 #    weight?
