@@ -116,8 +116,12 @@ def check_no_penalty_is_erm(make, convention, model, theta, domains):
     same_step = {"lr": 0.01, "weight_decay": 0.0}
     if "penalty" in trained(make(model), theta, domains, 1)[2]:
         nothing = {"penalty_weight": 0.0, **dict.fromkeys((*SECOND_WEIGHTS, *WARM_UPS), 0)}
-        known = make(model).settings or {"penalty_weight": 0.0}
-        algorithm = make(model, **{key: value for key, value in nothing.items() if key in known}, **same_step)
+        known = make(model).settings
+        try:
+            given = {key: nothing[key] for key in nothing if key in (known or ("penalty_weight", "warm_up"))}
+            algorithm = make(model, **given, **same_step)
+        except (TypeError, ValueError):  # a method that does not say its settings, and has no warm-up
+            algorithm = make(model, penalty_weight=0.0, **same_step)
         found = trained(algorithm, theta, domains, 1)[0]
         expected = trained(ALGORITHMS["erm"](model, convention=convention, **same_step), theta, domains, 1)[0]
         error = np.abs(found - expected).max()
