@@ -1,6 +1,7 @@
 # make demo   the six methods on Colored MNIST, in about a minute
 # make test   lint and every test
-# make lab    the course, in JupyterLab
+# make lab    the course, in JupyterLab: a copy in course/, so that nothing here changes
+# make site   everything that there is to read, in build/site
 PYTHON ?= python3
 BIN = .venv/bin
 
@@ -21,14 +22,44 @@ test: .venv/test
 
 .venv/test: .venv/bin/pip pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[test]'
+	$(BIN)/pip install --quiet --no-deps palmerpenguins  # its table alone: pandas is not needed
 	touch $@ .venv/demo
 
 lab: .venv/notebooks
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/minifishr course course
+	$(BIN)/jupyter lab course
 
 .venv/notebooks: .venv/bin/pip pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[notebooks]'
 	touch $@ .venv/demo
+
+# The site, into build/site, to be opened as it is; needs node and npm for the formulas.
+KATEX = build/npm/node_modules/katex/dist
+site: .venv/site $(KATEX)/katex.min.js
+	rm -rf build/site build/static
+	mkdir -p build/static/katex
+	cp -r $(KATEX)/katex.min.css $(KATEX)/fonts build/static/katex
+	$(BIN)/python docs/pages.py build/pages
+	$(BIN)/sphinx-build -q -W --keep-going -c docs -d build/doctrees build/pages build/site
+	cp docs/explore.html build/site
+
+# For developers: the site in headless Chromium (which the machine must have), the explorable page in node, type hints.
+site-test: site
+	$(BIN)/pip install --quiet --editable '.[site-test]'
+	$(BIN)/pytest docs/tests
+
+# For developers: the files for a package index.
+dist: .venv/test
+	$(BIN)/pip install --quiet 'build>=1.2'
+	rm -rf dist
+	$(BIN)/python -m build
+
+.venv/site: .venv/bin/pip pyproject.toml
+	$(BIN)/pip install --quiet --editable '.[site]'
+	touch $@ .venv/demo
+
+$(KATEX)/katex.min.js:
+	npm install --silent --no-audit --no-fund --prefix build/npm katex@0.16.22
 
 # For developers: the notebooks from the scripts beside them, with their outputs.
 LESSONS = $(basename $(wildcard notebooks/[0-9]*.py))
@@ -86,6 +117,7 @@ soak: .venv/test
 	$(BIN)/python tests/soak.py
 
 clean:
-	rm -rf .venv mutants .pytest_cache .ruff_cache .hypothesis .coverage
+	rm -rf .venv build dist mutants .pytest_cache .ruff_cache .hypothesis .coverage
 
-.PHONY: demo test lab notebooks parity benchmark sweep-seconds transfer mutation fuzz soak conformance vectors glyphs clean
+.PHONY: demo test lab site site-test dist notebooks parity benchmark sweep-seconds transfer mutation fuzz soak conformance \
+	vectors glyphs clean

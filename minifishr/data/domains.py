@@ -6,9 +6,14 @@ versions: Gulrajani and Lopez-Paz 2020, arXiv:2007.01434.
 """
 
 import zlib
+from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import DTypeLike
+
+from .digits import Digits
 
 
 class Domain(NamedTuple):
@@ -23,6 +28,7 @@ class Problem(NamedTuple):
     """Domains to train on, held-out rows of the same domains, and domains to test on, the most important one first.
 
     `shape` is (channels, height, width) of an image or (); `oracle` are held-out test rows; `labels` what 0..k-1 mean.
+    Of own data, `columns` are the names, `scaling` says how x was standardized, and `pixels` that it was bytes.
     """
 
     name: str
@@ -32,6 +38,9 @@ class Problem(NamedTuple):
     shape: tuple = ()
     oracle: list = ()
     labels: list = ()
+    columns: list = ()
+    scaling: tuple | None = None
+    pixels: bool = False
 
     @property
     def classes(self):
@@ -82,9 +91,9 @@ def colored(images, labels, flip_rate, rng, *, label_noise=0.25, grey=False, dty
 
 
 def colored_mnist(
-    digits, *, flip_rates=(0.2, 0.1), test_rate=0.9, label_noise=0.25, size=14, count=25_000, test_count=10_000, seed=0,
-    dtype=np.float64,
-):  # fmt: skip
+    digits: Digits, *, flip_rates: Sequence[float] = (0.2, 0.1), test_rate: float = 0.9, label_noise: float = 0.25,
+    size: int = 14, count: int = 25_000, test_count: int = 10_000, seed: int = 0, dtype: DTypeLike = np.float64,
+) -> Problem:  # fmt: skip
     """Colored MNIST as in the IRM paper: a Problem with training domains, the test domain, and the latter in grey.
 
     The first 50 000 digits are shuffled and dealt in turn to the training domains, `count` to each; the next
@@ -99,7 +108,6 @@ def colored_mnist(
         raise ValueError(f"colored_mnist needs 70 000 digits (60 000 and 10 000), got {len(digits.labels)}")
     images = shrink(digits.images, size)
     dealt = stream(seed, "shuffle").permutation(50_000)
-
     names = color_names(flip_rates)
 
     def make(rows, rate, stream_name, number=0, **options):
@@ -118,8 +126,9 @@ def colored_mnist(
 
 
 def colored_mnist_domains(
-    digits, *, flip_rates=(0.1, 0.2, 0.9), label_noise=0.25, size=28, count=None, seed=0, dtype=np.float64
-):
+    digits: Digits, *, flip_rates: Sequence[float] = (0.1, 0.2, 0.9), label_noise: float = 0.25, size: int = 28,
+    count: int | None = None, seed: int = 0, dtype: DTypeLike = np.float64,
+) -> list[Domain]:  # fmt: skip
     """Colored MNIST as in DomainBed: all digits shuffled, domain e takes the rows e::m, at most `count` of them."""
     check_rates(flip_rates=flip_rates, label_noise=[label_noise])
     images = shrink(digits.images, size)
@@ -130,7 +139,10 @@ def colored_mnist_domains(
     ]
 
 
-def rotated_mnist(digits, *, angles=(0, 15, 30, 45, 60, 75), size=28, count=None, seed=0, dtype=np.float64):
+def rotated_mnist(
+    digits: Digits, *, angles: Sequence[float] = (0, 15, 30, 45, 60, 75), size: int = 28, count: int | None = None,
+    seed: int = 0, dtype: DTypeLike = np.float64,
+) -> list[Domain]:  # fmt: skip
     """Rotated MNIST as in DomainBed: the digit is the label, domain e is turned by angles[e] degrees (bilinear)."""
     from scipy.ndimage import rotate  # 0.1 s to import, needed here alone
 
@@ -148,7 +160,9 @@ def dealt(digits, m, count, seed):
     return [order[e::m][:count] for e in range(m)]
 
 
-def leave_out(name, domains, *left_out, share=0.2, seed=0, shape=()):
+def leave_out(
+    name: str, domains: Sequence[Domain], *left_out: str, share: float = 0.2, seed: int = 0, shape: tuple = ()
+) -> Problem:
     """A Problem that tests on the domains called `left_out` and holds out a share of the rows of every domain.
 
     ValueError for a share outside [0, 1], an unknown name, names that repeat, or fewer than two domains to train on.
@@ -158,7 +172,8 @@ def leave_out(name, domains, *left_out, share=0.2, seed=0, shape=()):
     if any(len({*given}) < len(given) for given in (names, left_out)):
         raise ValueError(f"{name}: domain names repeat: {names}, without {[*left_out]}")
     for each in {*left_out} - {*names}:
-        raise ValueError(f"{name}: unknown test domain {each!r}, expected one of {', '.join(names)}")
+        near = names if len(names) <= 8 else [*get_close_matches(each, names, 8, 0), "..."]
+        raise ValueError(f"{name}: unknown test domain {each!r}, expected one of {', '.join(near)}")
     if len(names) < len(left_out) + 2:
         both = " and ".join(map(repr, left_out))
         raise ValueError(f"{name}: with {both} left out, fewer than 2 domains are left to train on: {names}")

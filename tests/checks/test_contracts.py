@@ -1,15 +1,14 @@
-import autograd.numpy as anp
-import numpy as np
+import autograd.numpy as np
 import pytest
 from autograd import value_and_grad
 
 from minifishr.algorithms import Algorithm
 from minifishr.algorithms.fishr import penalty as fishr_penalty
-from minifishr.algorithms.protocol import RECIPES, mean_risk, penalized
+from minifishr.algorithms.protocol import RECIPES, deviations, mean_risk, penalized
 from minifishr.algorithms.vrex import penalty as vrex_penalty
+from minifishr.algorithms.vrex import statistic
 from minifishr.checkpoints import load_checkpoint, save_checkpoint
 from minifishr.checks import check_algorithm, check_penalty, example
-from minifishr.losses import risk
 
 
 def own(change=lambda **parts: parts, lr=0.1):
@@ -29,6 +28,16 @@ def own(change=lambda **parts: parts, lr=0.1):
 
 def test_method_of_ones_own_passes_without_registration():
     check_algorithm(own())
+
+
+@pytest.mark.parametrize("convention", ["paper", "domainbed"])
+def test_penalty_of_ones_own_with_a_warm_up_and_without_settings_passes(convention):
+    def evenness(model, *, convention="paper", lr=0.003, penalty_weight=10.0, warm_up=50, weight_decay=0.0):
+        numbers = {"lr": lr, "penalty_weight": penalty_weight, "warm_up": warm_up, "weight_decay": weight_decay}
+        recipe, spread = RECIPES[convention], lambda phi: np.sum(deviations(phi) ** 2)
+        return penalized("evenness", model, statistic, spread, recipe, **numbers)
+
+    check_algorithm(evenness, convention)
 
 
 def modify_theta(before, **parts):
@@ -148,12 +157,3 @@ def test_checkpoint_of_another_method_is_refused(tmp_path):
     assert (found == theta).all() and state[0] == 1 and (state[1][0] == theta).all() and state[1][1] == 2.0
     with pytest.raises(ValueError, match=r"a\.npz: 3 arrays of state, expected 1$"):
         load_checkpoint(tmp_path / "a.npz", (0,))
-
-
-def test_method_that_does_not_say_its_settings_starts_as_erm_without_its_warm_up_too():
-    def spread(model, *, convention="paper", lr=0.003, penalty_weight=5.0, warm_up=50, weight_decay=0.0):
-        numbers = {"lr": lr, "penalty_weight": penalty_weight, "warm_up": warm_up, "weight_decay": weight_decay}
-        distance = lambda phi: anp.sum((phi - anp.sum(phi) / len(phi)) ** 2)  # noqa: E731
-        return penalized("spread", model, risk, distance, RECIPES[convention], **numbers)
-
-    check_algorithm(spread)

@@ -1,0 +1,47 @@
+"""Sphinx: how the pages that pages.py has put together become a site that asks no other host for anything."""
+
+import sys
+from importlib import metadata
+from pathlib import Path
+
+from sphinxcontrib import katex
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+KATEX = HERE.parent / "build" / "npm" / "node_modules" / "katex" / "dist"
+katex.KATEX_DEFAULT_OPTIONS["throwOnError"] = True  # a formula with a mistake ends the build
+
+project, author, release = "minifishr", "the minifishr developers", metadata.version("minifishr")
+project_copyright = "MIT license, the minifishr developers"
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinxcontrib.katex", "docstrings"]
+nb_execution_mode = "off"  # notebooks are shown as they were committed
+nb_code_prompt_show = "Show the solution"
+nb_code_prompt_hide = "Hide the solution"
+nb_mime_priority_overrides = [("html", "text/plain", 10)]
+myst_enable_extensions = ["dollarmath", "attrs_inline", "deflist", "colon_fence"]
+myst_heading_anchors = 3
+suppress_warnings = ["mystnb.unknown_mime_type"]
+nitpicky = False
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"  # the docstrings have shapes, which say more
+python_use_unqualified_type_names = True
+
+katex_prerender = True
+katex_js_path = str(KATEX / "katex.min.js")
+katex_css_path = "katex/katex.min.css"
+
+html_theme = "sphinx_book_theme"
+html_title = "minifishr"
+html_static_path = [str(HERE / "static"), str(HERE.parent / "build" / "static")]
+html_css_files = ["site.css"]
+html_copy_source = html_show_sourcelink = False
+html_theme_options = {
+    "use_download_button": False,
+    "use_fullscreen_button": False,
+    "home_page_in_toc": True,
+    "show_navbar_depth": 1,
+    "icon_links": [],
+    "navigation_with_keys": False,
+    "pygments_light_style": "a11y-high-contrast-light",
+    "pygments_dark_style": "a11y-high-contrast-dark",
+}
