@@ -1,8 +1,8 @@
 """Data: the domains that training sees, and what it is tested on. Imports nothing else of the package.
 
 Images come from `rendered` and `digits`; read `domains` first all the same (a Domain, a Problem, Colored and Rotated
-MNIST), `splits` (what is left and held out) and `batches`; then `own`, arrays of one's own, `faults` and `table`,
-tables of one's own, and `scaling`, what is done to both; `toys`, two small problems that need no images.
+MNIST), `splits` (domains left out) and `batches`; then `own`, arrays of one's own, `faults` and `table`, tables of
+one's own, and `scaling`, what is done to both; `toys`, two small problems that need no images.
 """
 
 from .batches import full_batch, minibatches
@@ -16,12 +16,11 @@ from .domains import (
     rotated_mnist,
     shrink,
     stream,
-    take,
 )
 from .faults import shown
 from .own import Own, as_own, load_npz, own_npz, read_arrays, recoded
 from .scaling import Scaling, balanced, standardization, unscaled
-from .splits import held_out, leave_out
+from .splits import held_out, leave_out, take
 from .table import is_table, names_of, read_columns, read_table
 from .toys import cdsprites, check_number, linear_toy
 

@@ -159,11 +159,6 @@ def dealt(digits, m, count, seed):
     return [order[e::m][:count] for e in range(m)]
 
 
-def take(domain, rows):
-    """Some rows of a domain."""
-    return domain._replace(x=domain.x[rows], y=domain.y[rows])
-
-
 def check_rates(**rates):
     """ValueError for a probability outside [0, 1]."""
     for name, value in ((name, value) for name, values in rates.items() for value in values):

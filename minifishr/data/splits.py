@@ -1,11 +1,11 @@
-"""Which domains are left out to be tested on, and which rows of each are held out."""
+"""Domains left out, and rows held out."""
 
 from collections.abc import Sequence
 from difflib import get_close_matches
 
 import numpy as np
 
-from .domains import Domain, Problem, check_rates, stream, take
+from .domains import Domain, Problem, check_rates, stream
 
 
 def leave_out(
@@ -38,3 +38,8 @@ def held_out(domain, share, rng):
         raise ValueError(f"domain {domain.name!r} has {len(domain.y)} row(s), too few to hold out {share:g} of them")
     held, kept = (take(domain, rows) for rows in np.split(rng.permutation(len(domain.y)), [cut]))
     return kept, held
+
+
+def take(domain, rows):
+    """Some rows of a domain."""
+    return domain._replace(x=domain.x[rows], y=domain.y[rows])
