@@ -1,6 +1,6 @@
 # make demo   the six methods on Colored MNIST, in about a minute
 # make test   lint and every test
-# make lab    the course, in JupyterLab
+# make lab    the course, in JupyterLab: a copy in course/, so that nothing here changes
 # make site   everything that there is to read, in build/site
 PYTHON ?= python3
 BIN = .venv/bin
@@ -22,10 +22,12 @@ test: .venv/test
 
 .venv/test: .venv/bin/pip pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[test]'
+	$(BIN)/pip install --quiet --no-deps palmerpenguins  # its table alone: pandas is not needed
 	touch $@ .venv/demo
 
 lab: .venv/notebooks
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/minifishr course course
+	$(BIN)/jupyter lab course
 
 .venv/notebooks: .venv/bin/pip pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[notebooks]'
@@ -72,6 +74,15 @@ notebooks: .venv/notebooks $(LESSONS:=.ipynb)
 glyphs: .venv/demo
 	$(BIN)/python tools/glyphs.py
 
+# What the methods of somebody's checkouts compute, as a table: make conformance CHECKOUT="../DomainBed ../fishr"
+conformance: .venv/test
+	$(BIN)/pip install --quiet --editable '.[parity]'
+	$(BIN)/python docs/conformance/run.py $(CHECKOUT)
+
+# For developers: the conformance vectors, computed anew.
+vectors: .venv/demo
+	$(BIN)/python tools/vectors.py
+
 # For developers: the same numbers from PyTorch, BackPACK and JAX, with a table of the largest errors.
 parity: .venv/test
 	$(BIN)/pip install --quiet --editable '.[parity]'
@@ -108,4 +119,5 @@ soak: .venv/test
 clean:
 	rm -rf .venv build dist mutants .pytest_cache .ruff_cache .hypothesis .coverage
 
-.PHONY: demo test lab site site-test dist notebooks parity benchmark sweep-seconds transfer mutation fuzz soak glyphs clean
+.PHONY: demo test lab site site-test dist notebooks parity benchmark sweep-seconds transfer mutation fuzz soak conformance \
+	vectors glyphs clean

@@ -149,10 +149,11 @@ def test_search_finds_the_empirical_fisher(page, address):
 def test_theme_switches_between_light_and_dark(page, address):
     page.goto(address + "index.html")
     seen = set()
-    for _ in range(4):
+    for mode in ("light", "dark"):
+        page.locator(".theme-switch-button").locator("visible=true").first.click()
+        page.locator(f".theme-change-button[data-mode={mode}]").locator("visible=true").first.click()
         theme = page.evaluate("document.documentElement.dataset.theme")
         seen.add((theme, page.evaluate("getComputedStyle(document.body).backgroundColor")))
-        page.locator(".theme-switch-button").locator("visible=true").first.click()
     assert {theme for theme, _ in seen} == {"light", "dark"} and len({color for _, color in seen}) == 2
 
 
