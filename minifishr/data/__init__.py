@@ -1,7 +1,8 @@
 """Data: the domains that training sees, and what it is tested on. Imports nothing else of the package.
 
-Read `domains` first (a Domain, a Problem, Colored and Rotated MNIST) and `batches`; then `rendered` and `digits`, where
-their images come from; `own`, arrays of one's own; `toys`, two small problems that need no images.
+Read `domains` first (a Domain, a Problem, Colored and Rotated MNIST) and `batches`; then `here` (what
+a web page lacks), `rendered` and `digits`, where their images come from; `own`, arrays of one's own; `toys`, two small
+problems that need no images.
 """
 
 from .batches import full_batch, minibatches
@@ -18,6 +19,7 @@ from .domains import (
     stream,
     take,
 )
+from .here import in_browser
 from .own import load_npz, recoded
 from .toys import cdsprites, check_number, linear_toy
 
@@ -31,6 +33,7 @@ __all__ = [
     "colored_mnist",
     "colored_mnist_domains",
     "full_batch",
+    "in_browser",
     "leave_out",
     "linear_toy",
     "load_digits",
