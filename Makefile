@@ -41,6 +41,17 @@ site: .venv/site $(KATEX)/katex.min.js
 	$(BIN)/sphinx-build -q -W --keep-going -c docs -d build/doctrees build/pages build/site
 	cp docs/explore.html build/site
 
+# For developers: the site in headless Chromium (which the machine must have), the explorable page in node, type hints.
+site-test: site
+	$(BIN)/pip install --quiet --editable '.[site-test]'
+	$(BIN)/pytest docs/tests
+
+# For developers: the files for a package index.
+dist: .venv/test
+	$(BIN)/pip install --quiet 'build>=1.2'
+	rm -rf dist
+	$(BIN)/python -m build
+
 .venv/site: .venv/bin/pip pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[site]'
 	touch $@ .venv/demo
@@ -95,6 +106,6 @@ soak: .venv/test
 	$(BIN)/python tests/soak.py
 
 clean:
-	rm -rf .venv build mutants .pytest_cache .ruff_cache .hypothesis .coverage
+	rm -rf .venv build dist mutants .pytest_cache .ruff_cache .hypothesis .coverage
 
-.PHONY: demo test lab site notebooks parity benchmark sweep-seconds transfer mutation fuzz soak glyphs clean
+.PHONY: demo test lab site site-test dist notebooks parity benchmark sweep-seconds transfer mutation fuzz soak glyphs clean

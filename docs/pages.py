@@ -146,8 +146,8 @@ def identities_page():
     ]
     return f"""# Identities
 
-{len(IDENTITIES)} statements that the theory rests on. `minifishr verify` tries each on random and on hard cases (one row,
-one class, all weights zero, dead units, huge logits) and prints the largest relative error of each.
+{len(IDENTITIES)} statements that the theory rests on. `minifishr verify` tries each on random and on hard cases (one
+row, one class, all weights zero, dead units, huge logits) and prints the largest relative error of each.
 `minifishr verify --break gauss_newton` makes one implementation slightly wrong and shows which of them notice.
 
 {table(["statement", "assumes", "allowed error", "name"], rows)}"""
@@ -204,7 +204,7 @@ GENERATED = ("course", "methods", "identities", "api", "explore")
 def main(out):
     """Write all pages."""
     shutil.rmtree(out, ignore_errors=True)
-    skipped = shutil.ignore_patterns("*.py", "static", "__pycache__", "explore.html", "*.csv", "*.tex", "lite")
+    skipped = shutil.ignore_patterns("*.py", "static", "tests", "__pycache__", "explore.html", "*.csv", "*.tex", "lite")
     shutil.copytree(ROOT / "docs", out, ignore=skipped)
     results = (out / "results" / "README.md").rename(out / "results" / "index.md")
     reports = sorted(path.relative_to(results.parent).as_posix() for path in results.parent.glob("*/*.md"))

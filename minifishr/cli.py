@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 a run or an identity failed, 2 the request cannot be carri
 """
 
 import sys
+from importlib import metadata
 
 from .commands import TROUBLE, Parser, compare, data, joined, one_sentence, report, sweep, verify
 
@@ -29,6 +30,7 @@ def main(arguments=None):
 def parser():
     """The argument parser."""
     top = Parser("minifishr", description="Domain generalization by invariance, in NumPy.")
+    top.add_argument("--version", action="version", version=f"minifishr {metadata.version('minifishr')}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in (compare, sweep, report, data, verify):
         command.add(commands)

@@ -21,11 +21,14 @@ from autograd.extend import vspace
 
 from .gradients import gradient_moments, gradient_variance, inputs_and_deltas, per_sample_gradients, tapped, zero_taps
 from .losses import losses, per_sample_losses, risk
+from .mlp import MLP
 
 MOST_BYTES = 2**31  # what a matrix may take together with the (n,d) and (n,k,d) arrays it is made from
 
 
-def gradient_covariance(model, theta, x, y, *, diagonal=False):
+def gradient_covariance(
+    model: MLP, theta: np.ndarray, x: np.ndarray, y: np.ndarray, *, diagonal: bool = False
+) -> np.ndarray:
     """Covariance of the per-sample gradients, (d,), (n,p), (n,) -> (d,d) or (d,).
 
     The divisor is n: the estimate with 1/(n-1) is n/(n-1) times this, a sum over samples n times. The diagonal is
@@ -38,7 +41,9 @@ def gradient_covariance(model, theta, x, y, *, diagonal=False):
     return second_moment(G - np.mean(G, axis=0))
 
 
-def empirical_fisher(model, theta, x, y, *, diagonal=False):
+def empirical_fisher(
+    model: MLP, theta: np.ndarray, x: np.ndarray, y: np.ndarray, *, diagonal: bool = False
+) -> np.ndarray:
     """Second moment of the per-sample gradients, (d,), (n,p), (n,) -> (d,d) or (d,).
 
     With the data's labels it is not the Fisher information (Kunstner et al. 2019, arXiv:1905.12558). A sum over
@@ -50,7 +55,7 @@ def empirical_fisher(model, theta, x, y, *, diagonal=False):
     return second_moment(per_sample_gradients(model, theta, x, y))
 
 
-def true_fisher(model, theta, x, y, *, diagonal=False):
+def true_fisher(model: MLP, theta: np.ndarray, x: np.ndarray, y: np.ndarray, *, diagonal: bool = False) -> np.ndarray:
     """The Fisher information: the exact mean over the model's own labels, (d,), (n,p), ignored -> (d,d) or (d,).
 
     y is ignored. A sum over samples is n times this. ValueError for no rows, or more than MOST_BYTES.
@@ -68,7 +73,7 @@ def true_fisher(model, theta, x, y, *, diagonal=False):
     return F
 
 
-def gauss_newton(model, theta, x, y, *, diagonal=False):
+def gauss_newton(model: MLP, theta: np.ndarray, x: np.ndarray, y: np.ndarray, *, diagonal: bool = False) -> np.ndarray:
     """The Hessian of the risk if the logits were linear in theta, (d,), (n,p), ignored -> (d,d) or (d,).
 
     Equal to the true Fisher (Martens 2014, arXiv:1412.1193), but no label enters: y is ignored. A sum over samples is
@@ -84,7 +89,7 @@ def gauss_newton(model, theta, x, y, *, diagonal=False):
     return np.reshape(J, (-1, model.d)).T @ np.reshape(HJ, (-1, model.d))
 
 
-def hessian(model, theta, x, y, *, diagonal=False):
+def hessian(model: MLP, theta: np.ndarray, x: np.ndarray, y: np.ndarray, *, diagonal: bool = False) -> np.ndarray:
     """The Hessian of the risk, (d,), (n,p), (n,) -> (d,d) or (d,); d products with it, also for the diagonal.
 
     A sum over samples is n times this. ValueError for no rows, or more than MOST_BYTES.
@@ -96,7 +101,7 @@ def hessian(model, theta, x, y, *, diagonal=False):
     return np.stack([product(unit)[j] for j, unit in enumerate(vspace(theta).standard_basis())])
 
 
-def hvp(model, theta, x, y, v):
+def hvp(model: MLP, theta: np.ndarray, x: np.ndarray, y: np.ndarray, v: np.ndarray) -> np.ndarray:
     """The Hessian of the risk times v, (d,), (n,p), (n,), (d,) -> (d,); ValueError for no rows or another v."""
     check("hvp", model, theta, x)
     if np.shape(v) != (model.d,):

@@ -4,11 +4,14 @@ A number means little without its rule. Three are in use: the last step; the bes
 training domains; and the oracle, which looks at the test domain.
 """
 
+from collections.abc import Sequence
 from statistics import fmean
 
 import numpy as np
 
+from .data import Domain
 from .losses import checked_labels, risk
+from .mlp import MLP
 
 
 def predictions(model, theta, x):
@@ -17,7 +20,7 @@ def predictions(model, theta, x):
     return (logits[:, 0] > 0).astype(int) if logits.shape[1] == 1 else logits.argmax(axis=1)
 
 
-def accuracy(model, theta, domain):
+def accuracy(model: MLP, theta: np.ndarray, domain: Domain) -> float:
     """The share of rows predicted right, in [0, 1]; ValueError for labels that the model's logits cannot mean."""
     return share_right(model, predictions(model, theta, domain.x), domain.y)
 
@@ -32,7 +35,7 @@ def largest_share(found):
     return float(np.unique(found, return_counts=True)[1].max() / len(found))
 
 
-def accuracies(model, theta, domains):
+def accuracies(model: MLP, theta: np.ndarray, domains: Sequence[Domain]) -> dict[str, float]:
     """Domain name -> accuracy; ValueError for two domains of one name, of which only one would be told."""
     check_names(domains)
     return {domain.name: accuracy(model, theta, domain) for domain in domains}

@@ -10,17 +10,20 @@ row i. The gradient of sample i is then the outer product a_i delta_i^T for W_l 
 so that the second moment of n gradients is one matrix product: memory O(n * width), not O(n * d).
 """
 
+from collections.abc import Sequence
+
 import autograd.numpy as np
 import numpy as onp
 from autograd import grad, jacobian, value_and_grad
 from autograd.builtins import tuple as traced_tuple
 from autograd.differential_operators import grad_and_aux
 
+from .data import Domain
 from .losses import losses, per_sample_losses, risk
-from .mlp import affine, layer_sums, relu
+from .mlp import MLP, affine, layer_sums, relu
 
 
-def domain_gradients(model, theta, domains):
+def domain_gradients(model: MLP, theta: np.ndarray, domains: Sequence[Domain]) -> np.ndarray:
     """The risk of each domain (m,) and its gradient (m,d)."""
     pairs = [value_and_grad(lambda t, d=d: risk(model, t, d.x, d.y))(theta) for d in domains]
     values, gradients = zip(*pairs, strict=True)
@@ -32,7 +35,9 @@ def mean_gradient(model, theta, x, y):
     return grad(lambda t: risk(model, t, x, y))(theta)
 
 
-def per_sample_gradients(model, theta, x, y, method="taps"):
+def per_sample_gradients(
+    model: MLP, theta: np.ndarray, x: np.ndarray, y: np.ndarray, method: str = "taps"
+) -> np.ndarray:
     """The gradient of every sample's loss, (d,), (n,p), (n,) -> (n,d); ValueError for an unknown method.
 
     "loop" is the definition; the others are equal to it. Nothing is divided by n.
@@ -151,7 +156,10 @@ def stable_variance(model, theta, x, y):
     return np.concatenate(pieces)
 
 
-def gradient_variance(model, theta, x, y, scope="classifier", ddof=0, centered=True, stable=False, m=None):
+def gradient_variance(
+    model: MLP, theta: np.ndarray, x: np.ndarray, y: np.ndarray, scope: str = "classifier", ddof: int = 0,
+    centered: bool = True, stable: bool = False, m: int | None = None,
+) -> np.ndarray:  # fmt: skip
     """Variance over samples of each coordinate of the per-sample gradients, -> (d_scope,).
 
     scope "classifier" (last W and b) or "all"; the divisor is n - ddof; centered=False gives the mean square

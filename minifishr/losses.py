@@ -5,9 +5,14 @@ One logit: the logistic loss log(1 + exp(-z)) for y = 1 and log(1 + exp(z)) for 
 k >= 2 logits: log(sum_c exp(z_c)) - z_y. With two logits and z = z_1 - z_0 the two are equal.
 """
 
+from collections.abc import Sequence
+
 import autograd.numpy as np
 import numpy as onp
 from autograd.extend import defvjp, primitive
+
+from .data import Domain
+from .mlp import MLP
 
 
 @primitive
@@ -69,17 +74,17 @@ def losses(logits, y):
     return np.reshape(softplus(logits * t), (n,)) if k == 1 else logsumexp(logits) - np.sum(logits * t, axis=1)
 
 
-def per_sample_losses(model, theta, x, y):
+def per_sample_losses(model: MLP, theta: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Cross-entropy of each sample, (d,), (n,p), (n,) -> (n,)."""
     return losses(model.logits(theta, x), y)
 
 
-def risk(model, theta, x, y):
+def risk(model: MLP, theta: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """The mean loss, (d,), (n,p), (n,) -> ()."""
     # sum / n and not mean: autograd's mean would turn float32 into float64
     return np.sum(per_sample_losses(model, theta, x, y)) / len(y)
 
 
-def risks(model, theta, domains):
+def risks(model: MLP, theta: np.ndarray, domains: Sequence[Domain]) -> np.ndarray:
     """The risk of each domain, -> (m,)."""
     return np.array([risk(model, theta, domain.x, domain.y) for domain in domains])

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import autograd.numpy as np
 import numpy as onp
 from autograd.extend import defvjp, primitive
+from numpy.typing import DTypeLike
 
 from .pieces import piece, split, unpack
 
@@ -84,31 +85,31 @@ class MLP(NamedTuple):
     All parameters are one vector theta (d,): W1, b1, W2, b2, ..., each W stored (in, out), row-major.
     """
 
-    sizes: tuple
+    sizes: tuple[int, ...]
 
     @property
-    def shapes(self):
+    def shapes(self) -> dict[str, tuple[int, ...]]:
         """Name -> shape of each block, in the order of theta."""
         return dict(layout(tuple(checked(self.sizes))))
 
     @property
-    def blocks(self):
+    def blocks(self) -> dict[str, slice]:
         """Name -> slice of theta: {"W1": slice, "b1": slice, ...}."""
         ends = list(accumulate(math.prod(shape) for shape in self.shapes.values()))
         return dict(zip(self.shapes, map(slice, [0, *ends[:-1]], ends), strict=True))
 
     @property
-    def d(self):
+    def d(self) -> int:
         """The number of parameters."""
         return self.classifier.stop
 
     @property
-    def classifier(self):
+    def classifier(self) -> slice:
         """The slice of theta that holds the last W and b."""
         *_, W, b = self.blocks.values()
         return slice(W.start, b.stop)
 
-    def init(self, rng, dtype=onp.float64):
+    def init(self, rng: onp.random.Generator, dtype: DTypeLike = onp.float64) -> onp.ndarray:
         """Xavier uniform weights and zero biases from a Generator, -> theta (d,); ValueError for another dtype."""
         check_kind(self, onp.dtype(dtype))
         bounds = [(6 / sum(shape)) ** 0.5 if len(shape) == 2 else 0 for shape in self.shapes.values()]
@@ -138,11 +139,11 @@ class MLP(NamedTuple):
             raise ValueError(f"MLP({self.sizes}): expected numbers x (n, {self.sizes[0]}), got {x.dtype} {x.shape}")
         return x.astype(theta.dtype)
 
-    def features(self, theta, x):
+    def features(self, theta: onp.ndarray, x: onp.ndarray) -> onp.ndarray:
         """The input of the classifier, (d,), (n,p) -> (n, sizes[-2])."""
         return hidden_features(self.layers(theta)[:-1], self.inputs(theta, x))
 
-    def logits(self, theta, x):
+    def logits(self, theta: onp.ndarray, x: onp.ndarray) -> onp.ndarray:
         """The outputs, (d,), (n,p) -> (n,k)."""
         *hidden, last = self.layers(theta)
         return affine(hidden_features(hidden, self.inputs(theta, x)), *last)

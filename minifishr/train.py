@@ -2,13 +2,16 @@
 
 import contextlib
 import json
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from .algorithms import idgm
-from .checkpoints import Fit, Row, identity, reached, save_reached
+from .algorithms import Algorithm, idgm
+from .checkpoints import Checkpoint, Fit, Row, identity, reached, save_reached
+from .data import Domain
 from .evaluate import check_names, first_nonfinite, largest_share, predictions, share_right
 from .gradients import domain_gradients
+from .mlp import MLP
 
 AGREEMENT = "mean inner product of domain gradients"
 MOST_PREDICTED = "share of the most frequent prediction"
@@ -22,7 +25,11 @@ class Diverged(ArithmeticError):
         self.fit = fit
 
 
-def fit(algorithm, theta, batches, steps, *, measure=None, every=10, progress=iter, model=None, checkpoint=None):
+def fit(
+    algorithm: Algorithm, theta: np.ndarray, batches: Callable[[int], Sequence[Domain]], steps: int, *,
+    measure: Callable[[np.ndarray], list[tuple]] | None = None, every: int = 10,
+    progress: Callable[[range], Iterable[int]] = iter, model: MLP | None = None, checkpoint: Checkpoint | None = None,
+) -> Fit:  # fmt: skip
     """`steps` updates of an algorithm on batches(step), -> Fit.
 
     The rows at step t describe theta after t updates. `measure(theta) -> [(domain, metric, value), ...]` is recorded

@@ -3,6 +3,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib import metadata
 from pickle import PicklingError
 
 import numpy as np
@@ -429,3 +430,9 @@ def test_python_without_docstrings_verifies_and_compares(here):
     command = [sys.executable, "-m", "minifishr", "verify", "--draws", "2", "--break", "hvp"]
     found = subprocess.run(command, env={**os.environ, "PYTHONOPTIMIZE": "2"}, capture_output=True, check=False)
     assert found.returncode == 1 and b"Traceback" not in found.stderr and b"hvp was made wrong" in found.stdout
+
+
+def test_version_is_that_of_the_installed_package(capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--version"])
+    assert ended.value.code == 0 and capsys.readouterr().out.split() == ["minifishr", metadata.version("minifishr")]

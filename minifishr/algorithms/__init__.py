@@ -30,6 +30,7 @@ time) first, then one file a method.
 To add one, write one file with a factory (model, *, convention, **hyper_parameters) -> Algorithm, and a line below.
 """
 
+from collections.abc import Callable
 from functools import wraps
 from importlib import import_module
 
@@ -44,7 +45,9 @@ MODULES = {name: import_module(f".{name}", __name__) for name in NAMES}
 CORE = ("erm", "irm", "vrex", "fish", "sand_mask", "fishr")  # what a comparison trains unless told otherwise
 DEFAULTS = {name: module.DEFAULTS for name, module in MODULES.items()}
 RANGES = {name: module.RANGES for name, module in MODULES.items()}
-PENALTIES = {name: module.penalty for name, module in MODULES.items() if hasattr(module, "penalty")}
+PENALTIES: dict[str, Callable] = {
+    name: module.penalty for name, module in MODULES.items() if hasattr(module, "penalty")
+}
 
 
 def that_says_its_settings(name):
@@ -60,7 +63,7 @@ def that_says_its_settings(name):
     return make
 
 
-ALGORITHMS = {name: that_says_its_settings(name) for name in MODULES}
+ALGORITHMS: dict[str, Callable[..., Algorithm]] = {name: that_says_its_settings(name) for name in MODULES}
 EXCEPTIONS = {name: getattr(module, "EXCEPTIONS", {}) for name, module in MODULES.items()}
 
 __all__ = [

@@ -94,7 +94,7 @@ def finished(folder, configs, source, jobs):
             for result in compare(configs, source, jobs=jobs, bar=lambda n: bar.update(n - bar.n)):
                 results.append(result)
                 append_history(folder, result)
-                bar.set_description(f"{len(results)}/{len(configs)} runs")
+                bar.set_description(f"{len(results)}/{len(configs)} runs", refresh=sys.stderr.isatty())
         except TROUBLE as error:
             reason = one_sentence(error)
             done = [result.config for result in results]

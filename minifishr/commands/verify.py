@@ -3,9 +3,9 @@
 from contextlib import nullcontext
 
 from tabulate import tabulate
-from tqdm import tqdm
 
 from ..checks import BREAKS, IDENTITIES, broken, verified
+from .common import progress_bar
 
 
 def add(commands):
@@ -22,7 +22,7 @@ def run_verify(args):
     if args.seed < 0:
         raise ValueError(f"--seed must be at least 0, got {args.seed}")
     with broken(args.broken) if args.broken else nullcontext():
-        verdicts = list(tqdm(verified(args.draws, args.seed), total=len(IDENTITIES), unit="identity"))
+        verdicts = list(progress_bar(iterable=verified(args.draws, args.seed), total=len(IDENTITIES), unit="identity"))
     print(table(verdicts))
     failed = [verdict.identity.name for verdict in verdicts if not verdict.passed]
     counted = f"{len(verdicts)} identities, {len(failed)} violated"

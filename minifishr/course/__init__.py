@@ -4,6 +4,8 @@ Read `exercise` (how an answer is tried), then the exercises of each lesson with
 `lesson_1`, `lesson_2`, `lesson_3`, `lesson_4`, `lesson_5`, `lesson_6`, `lesson_7`, `lesson_8`, `lesson_9`.
 """
 
+from importlib.util import find_spec
+
 from .exercise import tried
 from .lesson_0 import EXERCISES as ZERO
 from .lesson_1 import EXERCISES as ONE
@@ -20,7 +22,11 @@ EXERCISES = {**ZERO, **ONE, **TWO, **THREE, **FOUR, **FIVE, **SIX, **SEVEN, **EI
 
 
 def exercise(name, answer):
-    """The Feedback for an answer to one of the exercises; ValueError for an unknown name."""
+    """The Feedback for an answer to one of the exercises; ValueError for an unknown name,
+    ImportError without the library that draws the inputs.
+    """
     if name not in EXERCISES:
         raise ValueError(f"unknown exercise {name!r}, expected one of {', '.join(EXERCISES)}")
+    if find_spec("hypothesis") is None:
+        raise ImportError(f"exercise {name!r} needs hypothesis: pip install 'minifishr[notebooks]'")
     return tried(name, answer, EXERCISES[name])

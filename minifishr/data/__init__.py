@@ -1,8 +1,8 @@
 """Data: the domains that training sees, and what it is tested on. Imports nothing else of the package.
 
-Read `domains` first (a Domain, a Problem, Colored and Rotated MNIST) and `batches`; then `here` (what
-a web page lacks), `rendered` and `digits`, where their images come from; `own`, arrays of one's own; `toys`, two small
-problems that need no images.
+Images come from `here` (what a web page lacks), `rendered` and `digits`; read `domains` first all the same (a Domain, a
+Problem, Colored and Rotated MNIST), and `batches`; then `own`, arrays of one's own, and `toys`, two small problems that
+need no images.
 """
 
 from .batches import full_batch, minibatches

@@ -1,14 +1,16 @@
 """Batches of domains, as functions of the step."""
 
-from .domains import stream, take
+from collections.abc import Callable, Sequence
+
+from .domains import Domain, stream, take
 
 
-def full_batch(domains):
+def full_batch(domains: Sequence[Domain]) -> Callable[[int], Sequence[Domain]]:
     """step -> the domains themselves."""
     return lambda step: domains
 
 
-def minibatches(domains, size, seed=0):
+def minibatches(domains: Sequence[Domain], size: int, seed: int = 0) -> Callable[[int], Sequence[Domain]]:
     """step -> `size` random rows of each domain, with replacement; a pure function of seed and step."""
     if size < 1:
         raise ValueError(f"minibatches: size must be at least 1, got {size}")

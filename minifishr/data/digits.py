@@ -173,7 +173,7 @@ def cached_paths(folder, mirrors):
     return paths
 
 
-def load_digits(source="auto"):
+def load_digits(source: str = "auto") -> Digits:
     """MNIST (60 000 training and 10 000 test images, in this order) or as many rendered digits, as `Digits`.
 
     "mnist" takes the folder MINIFISHR_DATA if that is set, else the cache, else downloads; OSError if that fails,

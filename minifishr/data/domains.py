@@ -6,9 +6,13 @@ versions: Gulrajani and Lopez-Paz 2020, arXiv:2007.01434.
 """
 
 import zlib
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import DTypeLike
+
+from .digits import Digits
 
 
 class Domain(NamedTuple):
@@ -82,9 +86,9 @@ def colored(images, labels, flip_rate, rng, *, label_noise=0.25, grey=False, dty
 
 
 def colored_mnist(
-    digits, *, flip_rates=(0.2, 0.1), test_rate=0.9, label_noise=0.25, size=14, count=25_000, test_count=10_000, seed=0,
-    dtype=np.float64,
-):  # fmt: skip
+    digits: Digits, *, flip_rates: Sequence[float] = (0.2, 0.1), test_rate: float = 0.9, label_noise: float = 0.25,
+    size: int = 14, count: int = 25_000, test_count: int = 10_000, seed: int = 0, dtype: DTypeLike = np.float64,
+) -> Problem:  # fmt: skip
     """Colored MNIST as in the IRM paper: a Problem with training domains, the test domain, and the latter in grey.
 
     The first 50 000 digits are shuffled and dealt in turn to the training domains, `count` to each; the next
@@ -118,8 +122,9 @@ def colored_mnist(
 
 
 def colored_mnist_domains(
-    digits, *, flip_rates=(0.1, 0.2, 0.9), label_noise=0.25, size=28, count=None, seed=0, dtype=np.float64
-):
+    digits: Digits, *, flip_rates: Sequence[float] = (0.1, 0.2, 0.9), label_noise: float = 0.25, size: int = 28,
+    count: int | None = None, seed: int = 0, dtype: DTypeLike = np.float64,
+) -> list[Domain]:  # fmt: skip
     """Colored MNIST as in DomainBed: all digits shuffled, domain e takes the rows e::m, at most `count` of them."""
     check_rates(flip_rates=flip_rates, label_noise=[label_noise])
     images = shrink(digits.images, size)
@@ -130,7 +135,10 @@ def colored_mnist_domains(
     ]
 
 
-def rotated_mnist(digits, *, angles=(0, 15, 30, 45, 60, 75), size=28, count=None, seed=0, dtype=np.float64):
+def rotated_mnist(
+    digits: Digits, *, angles: Sequence[float] = (0, 15, 30, 45, 60, 75), size: int = 28, count: int | None = None,
+    seed: int = 0, dtype: DTypeLike = np.float64,
+) -> list[Domain]:  # fmt: skip
     """Rotated MNIST as in DomainBed: the digit is the label, domain e is turned by angles[e] degrees (bilinear)."""
     from scipy.ndimage import rotate  # 0.1 s to import, needed here alone
 
@@ -148,7 +156,9 @@ def dealt(digits, m, count, seed):
     return [order[e::m][:count] for e in range(m)]
 
 
-def leave_out(name, domains, *left_out, share=0.2, seed=0, shape=()):
+def leave_out(
+    name: str, domains: Sequence[Domain], *left_out: str, share: float = 0.2, seed: int = 0, shape: tuple = ()
+) -> Problem:
     """A Problem that tests on the domains called `left_out` and holds out a share of the rows of every domain.
 
     ValueError for a share outside [0, 1], an unknown name, names that repeat, or fewer than two domains to train on.

@@ -1,14 +1,16 @@
 """Domains from a person's own arrays."""
 
 import io
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from .domains import Domain
 
 
-def load_npz(path, dtype=np.float64):
+def load_npz(path: str | PathLike, dtype: DTypeLike = np.float64) -> list[Domain]:
     """Domains from an .npz file of pairs x_NAME (n, ...) and y_NAME (n,).
 
     Nothing is ever unpickled. Labels are whole numbers, any of them; `recoded` makes them 0..k-1. ValueError that names
