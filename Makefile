@@ -1,6 +1,6 @@
 # make demo   the six methods on Colored MNIST, in about a minute
 # make test   lint and every test
-# make lab    the course, in JupyterLab
+# make lab    the course, in JupyterLab: a copy in course/, so that nothing here changes
 # make site   everything that there is to read, in build/site
 PYTHON ?= python3
 BIN = .venv/bin
@@ -22,10 +22,12 @@ test: .venv/test
 
 .venv/test: .venv/bin/pip pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[test]'
+	$(BIN)/pip install --quiet --no-deps palmerpenguins  # its table alone: pandas is not needed
 	touch $@ .venv/demo
 
 lab: .venv/notebooks
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/minifishr course course
+	$(BIN)/jupyter lab course
 
 .venv/notebooks: .venv/bin/pip pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[notebooks]'
@@ -40,9 +42,21 @@ site: .venv/site $(KATEX)/katex.min.js
 	$(BIN)/python docs/pages.py build/pages
 	$(BIN)/sphinx-build -q -W --keep-going -c docs -d build/doctrees build/pages build/site
 	cp docs/explore.html build/site
+	if [ -d build/extra/lite ]; then cp -r build/extra/lite build/site; fi
+
+# The course in the reader's browser, as a part of the site; Pyodide itself comes from its public address.
+lite: .venv/lite
+	$(BIN)/python docs/lite.py build/lite
+	rm -rf build/extra
+	cd build/lite && ../../$(BIN)/jupyter lite build --no-sourcemaps --output-dir ../extra/lite >build.log
+	$(MAKE) site
+
+.venv/lite: .venv/bin/pip pyproject.toml
+	$(BIN)/pip install --quiet --editable '.[lite]'
+	touch $@ .venv/demo
 
 # For developers: the site in headless Chromium (which the machine must have), the explorable page in node, type hints.
-site-test: site
+site-test: lite
 	$(BIN)/pip install --quiet --editable '.[site-test]'
 	$(BIN)/pytest docs/tests
 
@@ -71,6 +85,15 @@ notebooks: .venv/notebooks $(LESSONS:=.ipynb)
 # For developers: the shapes of the rendered digits, from the outlines in matplotlib's fonts.
 glyphs: .venv/demo
 	$(BIN)/python tools/glyphs.py
+
+# What the methods of somebody's checkouts compute, as a table: make conformance CHECKOUT="../DomainBed ../fishr"
+conformance: .venv/test
+	$(BIN)/pip install --quiet --editable '.[parity]'
+	$(BIN)/python docs/conformance/run.py $(CHECKOUT)
+
+# For developers: the conformance vectors, computed anew.
+vectors: .venv/demo
+	$(BIN)/python tools/vectors.py
 
 # For developers: the same numbers from PyTorch, BackPACK and JAX, with a table of the largest errors.
 parity: .venv/test
@@ -108,4 +131,5 @@ soak: .venv/test
 clean:
 	rm -rf .venv build dist mutants .pytest_cache .ruff_cache .hypothesis .coverage
 
-.PHONY: demo test lab site site-test dist notebooks parity benchmark sweep-seconds transfer mutation fuzz soak glyphs clean
+.PHONY: demo test lab lite site site-test dist notebooks parity benchmark sweep-seconds transfer mutation fuzz soak conformance \
+	vectors glyphs clean

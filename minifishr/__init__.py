@@ -20,14 +20,13 @@ The mathematics is here and in `algorithms`, to be read in this order; each impo
     checkpoints, train      the training loop, and going on after a stop
     invariance              what a trained network has made equal in its domains
 
-Around it stand the other wings. The first lines of each wing's `__init__.py` say what it is for and how to read it:
+Around it stand the other wings; the first lines of each `__init__.py` say how to read it:
 
     checks                  what every method promises, to check your own; identities, to verify
-    plots                   figures from arrays
-    experiments             some methods and seeds on one problem
-    sweeps                  a random search, and its report
-    course                  the exercises of the lessons in notebooks/
-    commands, cli           the command line
+    conformance             which published convention does somebody's penalty follow? with test vectors
+    plots, experiments      figures from arrays; some methods and seeds on one problem
+    sweeps, estimator       a random search, and its report; the scikit-learn face
+    course, commands, cli   the exercises of the lessons in notebooks/; the command line
 """
 
 from . import curvature
@@ -42,9 +41,17 @@ from .losses import per_sample_losses, risk, risks
 from .mlp import MLP
 from .train import Diverged, fit
 
+
+def load_model(path):
+    """The model that a run has kept in a file, with predict(x) and predict_proba(x), (n,p) -> (n,), (n,k)."""
+    from .experiments import load_model as load  # what reads it is not needed to do mathematics
+
+    return load(path)
+
+
 __all__ = [
     "ALGORITHMS", "MLP", "PENALTIES", "Algorithm", "Checkpoint", "Digits", "Diverged", "Domain", "Problem",
     "accuracies", "accuracy", "colored_mnist", "colored_mnist_domains", "curvature", "domain_gradients", "fit",
-    "full_batch", "gradient_variance", "leave_out", "load_digits", "load_npz", "minibatches", "per_sample_gradients",
-    "per_sample_losses", "risk", "risks", "rotated_mnist",
+    "full_batch", "gradient_variance", "leave_out", "load_digits", "load_model", "load_npz", "minibatches",
+    "per_sample_gradients", "per_sample_losses", "risk", "risks", "rotated_mnist",
 ]  # fmt: skip

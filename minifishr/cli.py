@@ -1,4 +1,4 @@
-"""The command line: `minifishr compare`, `train`, `sweep`, `report`, `data` and `verify`.
+"""The command line: `minifishr compare`, `train`, `predict`, `sweep`, `report`, `data`, `verify`, `vectors`, `course`.
 
 Exit codes: 0 done, 1 a run or an identity failed, 2 the request cannot be carried out (one sentence says why).
 """
@@ -6,7 +6,7 @@ Exit codes: 0 done, 1 a run or an identity failed, 2 the request cannot be carri
 import sys
 from importlib import metadata
 
-from .commands import TROUBLE, Parser, compare, data, joined, one_sentence, report, sweep, verify
+from .commands import TROUBLE, Parser, compare, course, data, joined, predict, refuse, report, sweep, vectors, verify
 
 
 def main(arguments=None):
@@ -20,8 +20,7 @@ def main(arguments=None):
         name = f"minifishr {args.command}"
         return args.run(args)
     except TROUBLE as error:
-        print(f"{name}: {one_sentence(error)}", file=sys.stderr)
-        return 2
+        return refuse(name, error)
     except KeyboardInterrupt as error:
         print(f"{name}: {'; '.join(['stopped', *map(str, error.args)])}", file=sys.stderr)
         return 130
@@ -32,6 +31,6 @@ def parser():
     top = Parser("minifishr", description="Domain generalization by invariance, in NumPy.")
     top.add_argument("--version", action="version", version=f"minifishr {metadata.version('minifishr')}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (compare, sweep, report, data, verify):
+    for command in (compare, predict, sweep, report, data, verify, vectors, course):
         command.add(commands)
     return top

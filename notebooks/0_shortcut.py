@@ -1,7 +1,5 @@
 # ---
 # jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -20,7 +18,7 @@
 # - show by counting, and by swapping two channels, that a trained network answers by color;
 # - say at which agreement of color and label the shortcut starts to pay, and what ERM cannot know.
 #
-# About 45 minutes. Read beside it: `minifishr/data/domains.py`. No other lesson is needed first.
+# About 45 minutes. Read beside it: `minifishr/data/domains.py`. No other lesson is needed first. Words: [glossary](glossary.md).
 
 # %%
 try:
@@ -30,17 +28,28 @@ except ImportError:  # on Colab, say
     import sys
     from pathlib import Path
 
-    source = ".." if Path("../pyproject.toml").exists() else "minifishr"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", f"{source}[notebooks]"], check=True)
+    here = Path("../minifishr/course").exists()
+    what = (".." if here else "minifishr") + "[notebooks]"
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", what], check=True)
 
 # %%
 import os
 
-import matplotlib.pyplot as plt
 import numpy as np
 
-from minifishr import ALGORITHMS, MLP, Domain, accuracies, checks, colored_mnist, fit, full_batch, load_digits, plots
-from minifishr.course import exercise
+from minifishr import (
+    ALGORITHMS,
+    MLP,
+    Domain,
+    accuracies,
+    checks,
+    colored_mnist,
+    fit,
+    full_batch,
+    load_digits,
+    plots,
+)
+from minifishr.course import exercise, figure, panels, passed, recall, reveal, solution
 from minifishr.data import colored, shrink
 from minifishr.gradients import domain_gradients, mean_gradient
 from minifishr.train import accuracy_rows
@@ -56,20 +65,35 @@ SHORT = "MINIFISHR_FAST" in os.environ  # smaller sizes, for the tests
 # **Guess first.** Look at the first two rows only. Which rule for the label do you find? How often will it be right in the third row?
 
 # %%
-digits, (count, tests) = load_digits(), (1_000, 1_500) if SHORT else (4_000, 4_000)
-problem = colored_mnist(digits, count=count, test_count=tests, dtype=np.float32)
+digits = load_digits()
+count, tests = (1_000, 1_500) if SHORT else (4_000, 4_000)
+options = {"count": count, "test_count": tests, "dtype": np.float32}
+problem = colored_mnist(digits, **options)
 everything = [*problem.train, *problem.test]
-fig, axes = plt.subplots(4, 1, figsize=(9, 2.4), layout="constrained")
-for ax, one in zip(axes, everything, strict=True):
-    rows = np.concatenate([np.flatnonzero(one.y == label)[:12] for label in (0, 1)])
-    plots.image_row(ax, one.x[rows], problem.shape).set_ylabel(one.name, rotation=0, ha="right", va="center")
-axes[0].set_title("label 0", loc="left", fontsize=9)
-axes[0].set_title(f"{problem.name}: label 1", loc="right", fontsize=9)
-plt.show()
+
+# %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
+fig, axes = panels(8, height=0.5)
+for k, one in enumerate(everything):
+    for label in (0, 1):
+        rows = np.flatnonzero(one.y == label)[:12]
+        ax = plots.image_row(axes[2 * k + label], one.x[rows], problem.shape)
+        ax.set_ylabel(f"{one.name}\nlabel {label}", rotation=0, ha="right", va="center")
+axes[0].set_title(problem.name, fontsize=9)
+alt = (
+    "Twelve digits of each label in each domain: in +80% and +90% most are orange with "
+)
+figure(
+    fig,
+    alt + "label 0 and azure with label 1; in -90% it is the other way; grey has none.",
+)
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
 # Most people say: *orange is 0, azure is 1*. In the third domain this rule is wrong nine times in ten. The rule that was meant is about the digit: 0 to 4
 # have label 1, 5 to 9 have label 0. But some labels contradict it, in every domain, the tests included.
+#
+# </details>
 #
 # ## How a domain is made
 #
@@ -95,29 +119,25 @@ def coloring(images, y, flips):
 exercise("coloring", coloring)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def coloring(images, y, flips):
-    x = np.zeros((len(y), 2, *images.shape[1:]))
-    x[np.arange(len(y)), y ^ flips] = images
-    return x.reshape(len(y), -1)
+coloring = passed("coloring")  # yours if it passed, else the solution
+solution("coloring")
 
-
-feedback = exercise("coloring", coloring)
-assert feedback.passed
-feedback
 
 # %% [markdown]
 # With it, a domain from its three bits. The package draws the same bits in the same order, and makes the same domain.
 
 # %%
-images, s, rng = shrink(digits.images[:500], 14), digits.labels[:500] < 5, np.random.default_rng(1)
-a = rng.random(500) < 0.25
-b = rng.random(500) < 0.2
+images, labels = shrink(digits.images[:500], 14), digits.labels[:500]
+rng = np.random.default_rng(1)
+s = labels < 5
+a, b = rng.random(500) < 0.25, rng.random(500) < 0.2
 y = (s ^ a).astype(int)
-domain = colored(images, digits.labels[:500], 0.2, np.random.default_rng(1))
-assert np.array_equal(domain.y, y) and np.array_equal(domain.x, coloring(images / 255, y, b))
-print(domain.name, "holds", domain.x.shape, "pixels in [0, 1] and", domain.y.shape, "labels")
+domain = colored(images, labels, 0.2, np.random.default_rng(1))
+assert np.array_equal(domain.y, y)
+assert np.allclose(domain.x, coloring(images / 255, y, b.astype(int)))
+print(domain.name, "holds", domain.x.shape, "pixels and", domain.y.shape, "labels")
 
 # %% [markdown]
 # ## What 75 %, 85 % and 10 % mean
@@ -143,17 +163,18 @@ def close(found, p, n):
     return abs(found - p) <= 4 * (p * (1 - p) / n) ** 0.5
 
 
-shape = (digits.labels[50_000 : 50_000 + tests] < 5).astype(int)  # the digits of the test domain
+# %%
+shape = (digits.labels[50_000 : 50_000 + tests] < 5).astype(int)  # of the test domain
 assert close(np.mean(shape == problem.test[0].y), 0.75, tests)
-for one, agreement in zip(problem.train + problem.test[:1], (0.8, 0.9, 0.1), strict=True):
-    found = np.mean(color_of(one.x) == one.y)
-    print(f"{one.name}: the color is the label in {100 * found:.1f} % of {len(one.y)} rows")
-    assert close(found, agreement, len(one.y))
+for one, agreement in zip(everything[:3], (0.8, 0.9, 0.1), strict=True):
+    n, found = len(one.y), np.mean(color_of(one.x) == one.y)
+    print(f"{one.name}: the color is the label in {100 * found:.1f} % of {n} rows")
+    assert close(found, agreement, n)
 
 # %% [markdown]
 # ### Exercise 0.2: one rule for all domains
 #
-# A predictor sees the color and not the domain. Its accuracy on all rows of domains of equal size?
+# A predictor sees the color and not the domain. What is the best accuracy that it can have, on all rows of domains of equal size?
 
 
 # %%
@@ -165,20 +186,18 @@ def pooled_color(agreements):
 exercise("pooled_color", pooled_color)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def pooled_color(agreements):
-    return max(np.mean(agreements), 1 - np.mean(agreements))
+pooled_color = passed("pooled_color")  # yours if it passed, else the solution
+solution("pooled_color")
 
-
-feedback = exercise("pooled_color", pooled_color)
-assert feedback.passed and np.isclose(pooled_color(np.array([0.8, 0.9])), 0.85)
-feedback
 
 # %% [markdown]
 # ## Both together
 #
 # A network sees shape *and* color. **Guess first.** In the domain +80%, how much better than 80 % can a predictor be that knows both bits?
+#
+# <details><summary>Answer</summary>
 #
 # Where they agree it follows both. Where they differ, one of them is wrong. The color is the label where $a = 1$ and $b = 0$. The shape is the label where $a = 0$ and $b = 1$:
 #
@@ -186,6 +205,8 @@ feedback
 #
 # So it is better to follow the color, always, and the best accuracy with both equals that with the color alone. The shape adds nothing. For any noise $q \le \frac12$ and any agreement
 # $1 - \varepsilon \ge \frac12$,
+#
+# </details>
 #
 # $$\text{best accuracy} = \max(1 - \varepsilon,\; 1 - q).$$
 #
@@ -207,18 +228,10 @@ def joint_table(share, noise, flip):
 exercise("joint_table", joint_table)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def joint_table(share, noise, flip):
-    same = np.eye(2)
-    y_given_s, c_given_y = ((1 - rate) * same + rate * (1 - same) for rate in (noise, flip))
-    return np.einsum("s,sy,yc->scy", [1 - share, share], y_given_s, c_given_y)
-
-
-table, feedback = joint_table(0.5, 0.25, 0.2), exercise("joint_table", joint_table)
-assert feedback.passed
-assert np.allclose([table[1, 0, 0] + table[0, 1, 1], table[0, 1, 0] + table[1, 0, 1]], [0.20, 0.15])
-feedback
+joint_table = passed("joint_table")  # yours if it passed, else the solution
+solution("joint_table")
 
 
 # %%
@@ -230,30 +243,36 @@ def bayes_accuracy(table):
 exercise("bayes_accuracy", bayes_accuracy)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def bayes_accuracy(table):
-    return table.max(axis=2).sum()
+bayes_accuracy = passed("bayes_accuracy")  # yours if it passed, else the solution
+solution("bayes_accuracy")
 
-
-feedback = exercise("bayes_accuracy", bayes_accuracy)
-assert feedback.passed
-feedback
 
 # %% [markdown]
 # With the two functions, the best accuracy at every agreement:
 
 # %%
+table = joint_table(0.5, 0.25, 0.2)  # [s, c, y]
+color_right = table[1, 0, 0] + table[0, 1, 1]
+shape_right = table[0, 1, 0] + table[1, 0, 1]
+assert np.allclose([color_right, shape_right], [0.20, 0.15])
 agreement = np.linspace(0, 1, 101)
-best = np.array([bayes_accuracy(joint_table(0.5, 0.25, 1 - a)) for a in agreement])
-curves = {"color alone": np.maximum(agreement, 1 - agreement), "shape alone": np.full(101, 0.75), "both": best}
-styles = {"color alone": {"color": "#E69F00"}, "shape alone": {"color": "#0072B2", "linestyle": "--"}}
+best = [bayes_accuracy(joint_table(0.5, 0.25, 1 - a)) for a in agreement]
+color = np.array([pooled_color(np.array([a])) for a in agreement])
+assert np.allclose(best, np.maximum(color, 0.75)) and np.isclose(best[80], 0.8)
+assert np.isclose(pooled_color(np.array([0.8, 0.9])), 0.85)
+
+# %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
+curves = {"color alone": color, "shape alone": np.full(101, 0.75), "both": best}
+styles = {"color alone": {"color": "#D55E00"}}
+styles["shape alone"] = {"color": "#0072B2", "linestyle": "--"}
 styles["both"] = {"color": "#000000", "linestyle": ":", "linewidth": 3}
-fig, ax = plt.subplots(figsize=(5.5, 3.2), layout="constrained")
 labels = {"xlabel": "share of rows whose color is the label", "ylabel": "best accuracy"}
+fig, ax = panels()
 plots.lines(ax, agreement, curves, styles, **labels)
-plt.show()
-assert np.allclose(best, np.maximum(curves["color alone"], 0.75)) and np.isclose(best[80], 0.8)
+alt = f"Color alone: a V from 1 down to {color.min():.2f}. Shape alone: level at 0.75. "
+figure(fig, alt + "Both together: the higher of the two.")
 
 # %% [markdown]
 # Between 25 % and 75 % the shape decides. Beyond, the color does, and the shape is of no use for the answer. Both training domains lie beyond. So the shortcut is no
@@ -272,30 +291,41 @@ def grey(domain):
 
 
 def trained(problem, seed=0, every=5):
-    theta, measure = model.init(np.random.default_rng(seed), np.float32), accuracy_rows(model, problem)
-    erm = ALGORITHMS["erm"](model, lr=0.002)  # fewer steps than published, and longer ones
-    return fit(erm, theta, full_batch(problem.train), steps, measure=measure, every=every)
+    theta = model.init(np.random.default_rng(seed), np.float32)
+    erm = ALGORITHMS["erm"](model, lr=0.002)  # fewer and longer steps than published
+    measured = {"measure": accuracy_rows(model, problem), "every": every}
+    return fit(erm, theta, full_batch(problem.train), steps, **measured)
 
 
-model, steps = MLP((392, 64, 1)), 40 if SHORT else 150
-problem, held_out = problem._replace(validation=[]), problem.validation  # rows that training does not see
-colorless = problem._replace(train=[grey(d) for d in problem.train], test=problem.test[1:])
 # %%
-assert np.array_equal(grey(problem.test[0]).x, problem.test[1].x)  # the package's grey domain
+model, steps = MLP((392, 64, 1)), 40 if SHORT else 150
+held_out = problem.validation  # rows that training does not see
+problem = problem._replace(validation=[])
+grey_train = [grey(d) for d in problem.train]
+colorless = problem._replace(train=grey_train, test=problem.test[1:])
+assert np.array_equal(grey(problem.test[0]).x, problem.test[1].x)  # the grey domain
 fits = {"ERM": trained(problem), "ERM on grey images": trained(colorless)}
+
+# %%
 percent = {"color alone": {"+80%": 80, "+90%": 90, "-90%": 10}}
 percent["shape alone"] = dict.fromkeys(("+80%", "+90%", "-90%", "grey"), 75)
-for (name, found), where in zip(fits.items(), (everything, colorless.train + colorless.test), strict=True):
-    percent[name] = {d: round(100 * v) for d, v in accuracies(model, found.theta, where).items()}
-assert all(abs(percent["ERM"][name] - best) <= 5 for name, best in percent["color alone"].items())
+seen = {"ERM": everything, "ERM on grey images": colorless.train + colorless.test}
+for name, found in fits.items():
+    right = accuracies(model, found.theta, seen[name])
+    percent[name] = {d: round(100 * v) for d, v in right.items()}
+for name, best in percent["color alone"].items():
+    assert abs(percent["ERM"][name] - best) <= 5
 assert 60 < percent["ERM on grey images"]["grey"] < 75
 
-# %%
+# %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
 styles = plots.domain_styles(["+80%", "+90%"], ["-90%", "grey"])
-fig, ax = plt.subplots(figsize=(8, 3.2), layout="constrained")
-plots.bars(ax, percent, styles, ylabel="accuracy in percent", ylim=(0, 118), title=problem.name)
+fig, ax = panels(height=3.6)
+shown = {name.replace(" on", "\non"): values for name, values in percent.items()}
+plots.bars(ax, shown, styles, ylabel="accuracy in percent", ylim=(0, 118))
+ax.set_title(problem.name)
 ax.legend(ncols=4, loc="upper center", fontsize=8)
-plt.show()
+said = "; ".join(f"{name}: {values}" for name, values in percent.items())
+figure(fig, f"Bars, accuracy in percent. {said}.")
 
 # %% [markdown]
 # ERM does what the best predictor of the training rows does: its accuracies are those of the color alone. The network without color is far better in
@@ -303,17 +333,17 @@ plt.show()
 #
 # And over the steps:
 
-# %%
-fig, axes = plt.subplots(1, 2, figsize=(8, 2.8), layout="constrained", sharey=True)
+# %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
+fig, axes = panels(2, height=2.6, sharex=True)
 for ax, (name, found) in zip(axes, fits.items(), strict=True):
-    rows = [row for row in found.history if row.metric == "accuracy"]
-    curves = {d: [[row.value for row in rows if row.domain == d]] for d in styles if d in {row.domain for row in rows}}
-    plots.accuracy_curves(ax, sorted({row.step for row in rows}), curves, styles, level=75).set_title(
-        f"{name}, {digits.name}", fontsize=9
-    )
-axes[0].legend(fontsize=8, loc=(0.7, 0.17))
-axes[0].set_ylabel("accuracy in percent")
-plt.show()
+    curves, at = {}, [*range(0, steps, 5), steps]
+    for row in (row for row in found.history if row.metric == "accuracy"):
+        curves.setdefault(row.domain, [[]])[0].append(row.value)
+    plots.accuracy_curves(ax, at, curves, styles, level=75)
+    ax.set(title=f"{name}, {digits.name}", ylabel="accuracy in percent")
+    ax.legend(fontsize=8, loc="center right")
+alt = "ERM: the training domains rise within a few steps, -90% falls to "
+figure(fig, alt + f"{percent['ERM']['-90%']} %. On grey images all rise slowly.")
 
 # %% [markdown]
 # The color is learned within a few steps. On grey images one sees that ERM also learns the shape, slowly. It hardly ever lets the shape decide.
@@ -327,23 +357,18 @@ plt.show()
 
 # %%
 def swapped(model, theta, x):
-    """The share of rows whose predicted label changes when the two channels change places, (d,), (n,p) -> ()."""
+    """The share of rows whose label changes when the channels do, -> ()."""
     ...
 
 
 exercise("swapped", swapped)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def swapped(model, theta, x):
-    other = x.reshape(len(x), 2, -1)[:, ::-1].reshape(len(x), -1)
-    return np.mean((model.logits(theta, x) > 0) != (model.logits(theta, other) > 0))
+swapped = passed("swapped")  # yours if it passed, else the solution
+solution("swapped")
 
-
-feedback = exercise("swapped", swapped)
-assert feedback.passed
-feedback
 
 # %% [markdown]
 # **Guess first.** In what share of the test rows does ERM's answer equal the color? In what share does it change when only the color changes? And for the network
@@ -353,12 +378,13 @@ feedback
 test, theta = problem.test[0], fits["ERM"].theta
 z, color = model.logits(theta, test.x)[:, 0], color_of(test.x)
 follows, changes = np.mean((z > 0) == color), swapped(model, theta, test.x)
-print(f"the answer is the color in {100 * follows:.1f} % of the rows, and changes with it in {100 * changes:.1f} %")
 assert min(follows, changes) > 0.9
-assert swapped(model, fits["ERM on grey images"].theta, grey(test).x) == 0  # its two channels are equal
+blind = fits["ERM on grey images"].theta
+assert swapped(model, blind, grey(test).x) == 0  # its two channels are equal
 right = [accuracies(model, theta, [d]).popitem()[1] for d in held_out]
-print("held-out rows of the training domains:", *(f"{100 * v:.1f} %" for v in right))
 assert np.all(np.abs(np.array(right) - [0.8, 0.9]) < 0.05)
+answers = f"the answer is the color: {follows:.1%}", f"changes with it: {changes:.1%}"
+reveal(*answers, f"held-out training rows right: {np.round(right, 3)}")
 
 # %% [markdown]
 # Held-out rows of the training domains do not reveal the shortcut: they are right for the same wrong reason. A test that is to find it needs rows in which
@@ -368,16 +394,25 @@ assert np.all(np.abs(np.array(right) - [0.8, 0.9]) < 0.05)
 # $\pm \log \frac{0.75}{0.25} \pm \log \frac{0.85}{0.15} = \pm 1.10 \pm 1.73$.
 
 # %%
-votes, style = {}, {"best": {"color": "#777777"}, "ERM": plots.method_style("erm")}
-assert np.round([np.log(0.75 / 0.25), np.log(0.85 / 0.15)], 2).tolist() == [1.10, 1.73]
+odds = np.log(0.75 / 0.25), np.log(0.85 / 0.15)
+assert np.round(odds, 2).tolist() == [1.10, 1.73]
+votes = {}
 for s, c in ((0, 0), (1, 0), (0, 1), (1, 1)):
-    best = (2 * s - 1) * np.log(0.75 / 0.25) + (2 * c - 1) * np.log(0.85 / 0.15)
-    votes[f"shape {s}, color {c}"] = {"best": best, "ERM": z[(shape == s) & (color == c)].mean()}
+    best = (2 * s - 1) * odds[0] + (2 * c - 1) * odds[1]
+    found = z[(shape == s) & (color == c)].mean()
+    votes[f"shape {s}\ncolor {c}"] = {"best": best, "ERM": found}
 logits = [pair["ERM"] for pair in votes.values()]
 assert logits == sorted(logits) and logits[1] < 0 < logits[2]
-fig, ax = plt.subplots(figsize=(6, 3), layout="constrained")
-plots.bars(ax, votes, style, ylabel="mean logit", title=digits.name).axhline(0, color="black", linewidth=0.8)
-plt.show()
+
+# %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
+fig, ax = panels()
+style = {"best": {"color": "#777777"}, "ERM": plots.method_style("erm")}
+plots.bars(ax, votes, style, ylabel="mean logit", title=digits.name)
+ax.axhline(0, color="black", linewidth=0.8)
+alt = (
+    f"ERM's mean logits in the four groups are {[round(float(v), 1) for v in logits]}: "
+)
+figure(fig, alt + "the sign is the color's.")
 
 # %% [markdown]
 # The sign is that of the color in all four groups. The shape moves the logit, as it should, but on average not far enough.
@@ -389,23 +424,31 @@ plt.show()
 # **Guess first.** At 50 %? At 70 %, where the shape is still the better of the two?
 
 # %%
-shares, seeds, found = (0.5, 0.75, 0.9) if SHORT else (0.5, 0.6, 0.7, 0.75, 0.8, 0.9), (0,) if SHORT else (0, 1), {}
-options = {"count": count, "test_count": tests, "dtype": np.float32}
+shares, seeds, found = (0.5, 0.6, 0.7, 0.75, 0.8, 0.9), (0, 1), {}
+if SHORT:
+    shares, seeds = shares[::3] + shares[-1:], (0,)
 for share in shares:
-    other = colored_mnist(digits, flip_rates=(1 - share, 1 - share), **options)._replace(validation=[])
-    thetas = [trained(other, seed, every=steps).theta for seed in seeds]
-    found[share] = [100 * accuracies(model, theta, other.test)["-90%"] for theta in thetas]
-    print(f"{100 * share:.0f} %:", *(f"{v:.1f} %" for v in found[share]))
+    rates = {"flip_rates": (1 - share, 1 - share)}
+    other = colored_mnist(digits, **rates, **options)._replace(validation=[])
+    ends = [trained(other, seed, every=steps).theta for seed in seeds]
+    found[share] = [100 * accuracies(model, end, other.test)["-90%"] for end in ends]
 assert min(found[0.5]) > 60 and max(found[0.9]) < 20 and max(found[0.75]) < 50
 assert abs(np.mean(found[0.5]) - percent["ERM on grey images"]["grey"]) < 5
-# %%
-fig, ax = plt.subplots(figsize=(5.5, 3.2), layout="constrained")
-ax.plot([0.5, 0.75, 0.75, 0.9], [75, 75, 10, 10], color="#777777", linestyle=":", label="best predictor in training")
+
+# %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
+fig, ax = panels(height=3.2)
+best = {"color": "#777777", "linestyle": ":", "label": "best predictor in training"}
+ax.plot([0.5, 0.75, 0.75, 0.9], [75, 75, 10, 10], **best)
 plots.points(ax, found, "ERM", **plots.method_style("erm"))
-ax.set(xlabel="share of rows whose color is the label", ylabel="test accuracy in percent", ylim=(0, 100))
-ax.set_title(digits.name)
+ax.set(xlabel="share of rows whose color is the label", ylim=(0, 100))
+ax.set(ylabel="test accuracy in percent", title=digits.name)
 ax.legend(fontsize=8)
-plt.show()
+said = ", ".join(f"{np.mean(v):.0f} % at {s:.0%}" for s, v in found.items())
+figure(
+    fig,
+    f"ERM's test accuracy falls: {said}. The best predictor's jumps to 10 at 75 %.",
+    guess=True,
+)
 
 # %% [markdown]
 # At 50 % the color says nothing about the label, and the network is as good as the one without color. The best predictor changes from shape to color at 75 %. The network changes
@@ -423,10 +466,11 @@ start = model.init(np.random.default_rng(0))
 g = domain_gradients(model, start, problem.train)[1]
 assert np.allclose(g.mean(axis=0), mean_gradient(model, start, x, y))
 poured = trained(problem._replace(train=[Domain("pooled", x, y)]), every=steps)
-assert np.mean((model.logits(poured.theta, test.x)[:, 0] > 0) == (z > 0)) > 0.99  # float32 rounds
+same = (model.logits(poured.theta, test.x)[:, 0] > 0) == (z > 0)
+assert np.mean(same) > 0.99  # float32 rounds
 (verdict,) = checks.verified(names=["gradient_of_copied_rows_is_the_same"])
-print(verdict.identity.statement, f"largest relative error {verdict.error:.0e}", sep="\n")
 assert verdict.passed
+print(f"{verdict.identity.statement}: largest relative error {verdict.error:.0e}")
 
 # %% [markdown]
 # The second check is another side of it: a risk only knows the distribution of its rows, not how many there are.
@@ -440,6 +484,18 @@ assert verdict.passed
 # 1. Someone adds ten times as many images to both training domains. Which bars of the accuracy figure change, and which do not?
 # 2. Let the label noise be 5 %, the agreements still 80 % and 90 %. Which rule is the best now? Would your network take it from the first step on?
 # 3. The shape holds in the test because $P(y \mid s)$ was made the same everywhere. What would you have to know about data of your own to say so?
+#
+# <details><summary>Answers</summary>
+#
+# 1. None of those of "color alone" and "shape alone", which are properties of the problem. ERM stays where the color is, because it is the optimum.
+#    The network on grey images changes: it reads more digits and learns less noise by heart, so that its test bars come closer to 75 % and its
+#    training bars fall towards it.
+# 2. The shape, with 95 %: it is right more often than the color in both domains. The network would probably still begin with the color, which takes
+#    a few steps to learn where the shape takes many, and come to the shape later. Try it: `label_noise` is an argument of `colored_mnist`.
+# 3. How the labels came about: that they were given by looking at the shape, by the same kind of person with the same instructions everywhere. No
+#    number of rows from the training domains says this about a domain that one has not seen.
+#
+# </details>
 #
 # ## Read on
 #

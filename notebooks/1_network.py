@@ -1,7 +1,5 @@
 # ---
 # jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -20,7 +18,7 @@
 # - derive the reverse pass of a layer, and say what autograd records;
 # - check a gradient with finite differences, with the right step, and say which mistakes such a check cannot see.
 #
-# About 60 minutes. Read beside it: `minifishr/mlp.py` and `minifishr/losses.py`. No other lesson is needed first.
+# About 60 minutes. Read beside it: `minifishr/mlp.py` and `minifishr/losses.py`. No other lesson is needed first. Words: [glossary](glossary.md).
 
 # %%
 try:
@@ -30,23 +28,37 @@ except ImportError:  # on Colab, say
     import sys
     from pathlib import Path
 
-    source = ".." if Path("../pyproject.toml").exists() else "minifishr"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", f"{source}[notebooks]"], check=True)
+    here = Path("../minifishr/course").exists()
+    what = (".." if here else "minifishr") + "[notebooks]"
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", what], check=True)
 
 # %%
 import os
 
 import autograd.numpy as np
-import matplotlib.pyplot as plt
 import numpy as onp  # for constants, as in the package
 from autograd import core, grad, tracer, value_and_grad
 
 from minifishr import MLP, Domain, accuracy, checks, per_sample_losses, plots, risk
-from minifishr.course import exercise
+from minifishr.course import exercise, figure, panels, passed, recall, reveal, solution
 from minifishr.gradients import mean_gradient
 from minifishr.losses import losses, sigmoid
 
 SHORT = "MINIFISHR_FAST" in os.environ  # smaller sizes, for the tests
+
+# %% [markdown]
+# ## Before you begin
+#
+# Three questions of recall, from lesson 0. Write a number, or a letter in quotes, in the place of the dots.
+#
+# 1. ERM sees the domains +80% and +90% with equally many rows. In what percentage of all these rows is the rule "the label is the color" right?
+# 2. In a domain 25 % of the labels are noise, and the color is the label in 90 % of the rows. How much better than the color alone is the best
+#    predictor that sees color and shape? a) not at all; b) 5 points; c) 15 points.
+# 3. What shows that a network answers by the color? a) a low accuracy in the test domain; b) its accuracy on held-out rows of the training domains;
+#    c) its answers change when the color is changed and nothing else.
+
+# %%
+recall(1, ..., ..., ...)
 
 # %% [markdown]
 # ## A picture
@@ -59,33 +71,42 @@ SHORT = "MINIFISHR_FAST" in os.environ  # smaller sizes, for the tests
 # %%
 rng, n = onp.random.default_rng(0), 200
 y, t = onp.arange(n) % 2, onp.pi * rng.random(n)
-x = onp.stack([onp.cos(t) * (1 - 2 * y) + y - 0.5, onp.sin(t) * (1 - 2 * y) + y / 2 - 0.25], axis=1)
-x = x + 0.15 * rng.normal(size=(n, 2))
+arcs = onp.stack([onp.cos(t), onp.sin(t)], axis=1) * (1 - 2 * y)[:, None]
+x = arcs + onp.stack([y - 0.5, y / 2 - 0.25], axis=1) + 0.15 * rng.normal(size=(n, 2))
 model = MLP((2, 16, 1))
 theta, line = 2 * model.init(rng), onp.linspace(-2, 2, 401)
-theta[model.blocks["b1"]] = rng.normal(size=16)  # so that not all kinks go through the origin
+theta[model.blocks["b1"]] = rng.normal(size=16)  # or all kinks go through the origin
 z = model.logits(theta, onp.stack([line, 0 * line], axis=1))[:, 0]
 kinks = onp.abs(onp.diff(z, 2)) > 1e-9
-assert 0 < kinks.sum() <= 2 * 16  # a kink between two points of the grid changes the slope twice
+assert 0 < kinks.sum() <= 2 * 16  # a kink between two points counts twice
 
 
-# %%
+# %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
 def show(ax, theta):
     grid = onp.linspace(-2, 2, 61)
-    p = sigmoid(model.logits(theta, onp.stack(onp.meshgrid(grid, grid), axis=-1).reshape(-1, 2))).reshape(61, 61)
-    plots.contours(ax, grid, grid, p, onp.linspace(0, 1, 11), xlabel="$x_1$", ylabel="$x_2$")
-    for label, style in ((0, {"marker": "o", "color": "black"}), (1, {"marker": "s", "color": "white"})):
-        ax.plot(*x[y == label].T, linestyle="", markersize=3.5, markeredgecolor="#777777", **style)
+    points = onp.stack(onp.meshgrid(grid, grid), axis=-1).reshape(-1, 2)
+    p = sigmoid(model.logits(theta, points)).reshape(61, 61)
+    plots.contours(ax, grid, grid, p, onp.linspace(0, 1, 11))
+    style = {"linestyle": "", "markersize": 3.5, "markeredgecolor": "#777777"}
+    ax.plot(*x[y == 0].T, marker="o", color="black", **style)
+    ax.plot(*x[y == 1].T, marker="s", color="white", **style)
+    ax.set(xlabel="$x_1$", ylabel="$x_2$")
 
 
-fig, axes = plt.subplots(1, 2, figsize=(8.5, 3.4), layout="constrained")
+fig, axes = panels(2, height=3.4)
 show(axes[0], theta)
-plots.lines(axes[1], line, {"logit": z}, {"logit": {}}, xlabel="$x_1$, with $x_2 = 0$", ylabel="logit")
-plt.show()
+labels = {"xlabel": "$x_1$, with $x_2 = 0$", "ylabel": "logit"}
+plots.lines(axes[1], line, {"logit": z}, {"logit": {}}, **labels)
+alt = "Contours of p over the plane, and the logit along a line: straight pieces with "
+figure(fig, alt + f"at most {kinks.sum()} kinks.", guess=True)
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
 # Straight pieces. Each unit is zero on one side of a straight line in the plane and linear on the other, so the logit has at most one kink a unit along the way.
 # The contours on the left are those of $p$. Circles have label 0, squares label 1. Nothing is learned yet.
+#
+# </details>
 #
 # ## All parameters are one vector
 #
@@ -98,7 +119,8 @@ plt.show()
 # what a layer is. The network by hand:
 
 # %%
-parts = {name: theta[block].reshape(model.shapes[name]) for name, block in model.blocks.items()}
+shapes = model.shapes
+parts = {n: theta[block].reshape(shapes[n]) for n, block in model.blocks.items()}
 print({name: part.shape for name, part in parts.items()}, "d =", model.d)
 W1, b1, W2, b2 = parts.values()
 by_hand = np.maximum(x @ W1 + b1, 0) @ W2 + b2
@@ -117,17 +139,14 @@ def parameter_count(sizes):
 exercise("parameter_count", parameter_count)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def parameter_count(sizes):
-    sizes = onp.array(sizes)
-    return onp.sum((sizes[:-1] + 1) * sizes[1:])
+parameter_count = passed("parameter_count")  # yours if it passed, else the solution
+solution("parameter_count")
 
-
-feedback = exercise("parameter_count", parameter_count)
-assert feedback.passed and parameter_count((2, 16, 1)) == 65
-assert parameter_count((392, 390, 390, 1)) == 306_151
-feedback
+# %%
+assert parameter_count(np.array([2, 16, 1])) == model.d == 65
+assert parameter_count(np.array([392, 390, 390, 1])) == 306_151
 
 # %% [markdown]
 # The network here has 65 parameters. That of the Colored MNIST experiments, with two hidden layers of 390 units, has 306 151.
@@ -149,26 +168,52 @@ formulas = {
     "log(1 + exp(z))": lambda z: onp.log(1 + onp.exp(z)),
     "stable": lambda z: onp.maximum(z, 0) + onp.log1p(onp.exp(-abs(z))),
 }
-with onp.errstate(all="ignore"):
-    values = {z: [float(formula(onp.float64(z))) for formula in formulas.values()] for z in (36, 40, 700, 710, -40)}
-assert onp.isfinite(values[36]).all() and values[40] == [onp.inf, 40, 40]
-assert values[700] == [onp.inf, 700, 700] and values[710] == [onp.inf, onp.inf, 710]
-assert values[-40][:2] == [0, 0] and onp.isclose(values[-40][2], onp.exp(-40.0), rtol=1e-12, atol=0)
-# %%
-sizes, logs = onp.logspace(0, 3, 61), {"xscale": "log", "yscale": "log"}
-fig, axes = plt.subplots(1, 2, figsize=(8.5, 3), layout="constrained", sharey=True)
-for ax, z, title in ((axes[0], sizes, "z > 0"), (axes[1], -sizes[sizes < 700], "z < 0")):
+
+
+def three(z):
     with onp.errstate(all="ignore"):
-        off = {name: abs(formula(z) / onp.logaddexp(0, z) - 1) for name, formula in formulas.items()}
-    off = {name: onp.clip(onp.nan_to_num(error, nan=1, posinf=1), 1e-17, 1) for name, error in off.items()}
-    plots.lines(ax, abs(z), off, title=title, xlabel="size of z", **logs)
-axes[0].set_ylabel("relative error, at most 1")
-plt.show()
+        return [float(formula(onp.float64(z))) for formula in formulas.values()]
+
+
+# %%
+inf = onp.inf
+assert onp.isfinite(three(36.7)).all() and three(36.8) == [inf, 36.8, 36.8]
+assert three(700) == [inf, 700, 700] and three(710) == [inf, inf, 710]
+assert three(-40)[:2] == [0, 0]
+assert onp.isclose(three(-40)[2], onp.exp(-40.0), rtol=1e-12, atol=0)
+p = 1 / (1 + onp.exp(-onp.array([36.73, 36.74])))
+assert p[0] < 1 == p[1]  # 1 - p is below half the distance from 1 to the float before
+
+
+# %%
+def off(formula, z):
+    with onp.errstate(all="ignore"):
+        error = abs(formula(z) / onp.logaddexp(0, z) - 1)
+    return onp.clip(onp.nan_to_num(error, nan=1, posinf=1), 1e-17, 1)
+
+
+# %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
+sizes, logs = onp.logspace(0, 3, 61), {"xscale": "log", "yscale": "log"}
+fig, axes = panels(2, height=2.8)
+sides = {"z > 0": sizes, "z < 0": -sizes[sizes < 700]}
+for ax, (title, z) in zip(axes, sides.items(), strict=True):
+    errors = {name: off(formula, z) for name, formula in formulas.items()}
+    plots.lines(ax, abs(z), errors, title=title, xlabel="size of z", **logs)
+    ax.set_ylabel("relative error, at most 1")
+alt = (
+    "Relative errors against the size of z. -log(1 - p) loses all digits at about 37, "
+)
+alt += "log(1 + exp(z)) at 710; for negative z both do at about -37; stable never does."
+figure(fig, alt, guess=True)
 
 # %% [markdown]
-# About 40. At $z = 36.7$ the number $1 - p$ is smaller than the distance from 1 to the next float64, so that $p$ is rounded to 1, and the loss is infinite. $\log(1 + e^z)$ lasts until
+# <details><summary>Answer</summary>
+#
+# About 40. From $z = 36.74$ on the number $1 - p$ is smaller than half the distance from 1 to the float64 before it, so that $p$ is rounded to 1, and the loss is infinite. $\log(1 + e^z)$ lasts until
 # $e^z$ overflows, after $z = 709$. On the other side both lose all digits of a small loss at $-40$: the loss is 0 where it should be $e^{-40}$. The third
 # formula, *stable*, is right to the last digits everywhere (an error of 0 is drawn at $10^{-17}$). In float32 the same happens at about 17 and 88.
+#
+# </details>
 #
 # Training does reach such logits: one outlier, or one step that is too long. Then one infinite loss makes the risk infinite.
 #
@@ -186,16 +231,11 @@ def stable_loss(z, y):
 exercise("stable_loss", stable_loss)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def stable_loss(z, y):
-    z = onp.where(y == 1, -z, z)
-    return onp.maximum(z, 0) + onp.log1p(onp.exp(-onp.abs(z)))
+stable_loss = passed("stable_loss")  # yours if it passed, else the solution
+solution("stable_loss")
 
-
-feedback = exercise("stable_loss", stable_loss)
-assert feedback.passed
-feedback
 
 # %% [markdown]
 # ## Softmax, for k classes
@@ -205,11 +245,14 @@ feedback
 
 # %%
 with onp.errstate(all="ignore"):
-    assert onp.isinf([formulas["-log(1 - p)"](onp.float32(18)), formulas["log(1 + exp(z))"](onp.float32(89))]).all()
+    assert onp.isinf(formulas["-log(1 - p)"](onp.float32(18)))
+    assert onp.isinf(formulas["log(1 + exp(z))"](onp.float32(89)))
 z, labels = rng.normal(size=(5, 2)), onp.array([0, 1, 1, 0, 1])
 assert onp.allclose(losses(z, labels), losses(z[:, 1:] - z[:, :1], labels))
 assert onp.allclose(losses(z + 700, labels), losses(z, labels))
-assert onp.isclose(risk(model, theta, x, y), onp.mean(per_sample_losses(model, theta, x, y)))
+assert onp.allclose(stable_loss(z[:, 0], labels), losses(z[:, :1], labels))
+mean = onp.mean(per_sample_losses(model, theta, x, y))
+assert onp.isclose(risk(model, theta, x, y), mean)
 
 # %% [markdown]
 # The last line is the *risk*: $R(\theta) = \frac1n \sum_i \ell_i$, the mean of the losses of a domain's $n$ samples.
@@ -228,16 +271,11 @@ def softmax_delta(z, y):
 exercise("softmax_delta", softmax_delta)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def softmax_delta(z, y):
-    e = onp.exp(z - z.max(axis=1, keepdims=True))
-    return e / e.sum(axis=1, keepdims=True) - onp.eye(z.shape[1])[y]
+softmax_delta = passed("softmax_delta")  # yours if it passed, else the solution
+solution("softmax_delta")
 
-
-feedback = exercise("softmax_delta", softmax_delta)
-assert feedback.passed
-feedback
 
 # %% [markdown]
 # ## The reverse pass, by hand
@@ -254,23 +292,18 @@ feedback
 
 # %%
 def backward(x, W, b, above):
-    """The gradients of sum(relu(x W + b) * above) in x, W and b, each raveled, as one vector."""
+    """The gradients of sum(relu(x W + b) * above) in x, W and b, as one vector."""
     ...
 
 
 exercise("backward", backward)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def backward(x, W, b, above):
-    delta = above * (x @ W + b > 0)
-    return onp.concatenate([(delta @ W.T).ravel(), (x.T @ delta).ravel(), delta.sum(axis=0)])
+backward = passed("backward")  # yours if it passed, else the solution
+solution("backward")
 
-
-feedback = exercise("backward", backward)
-assert feedback.passed
-feedback
 
 # %% [markdown]
 # Two layers, with that function for the first one. The result is as long as $\theta$, and equals what autograd finds.
@@ -280,7 +313,9 @@ a = onp.maximum(x @ W1 + b1, 0)
 delta = (sigmoid(a @ W2 + b2) - y[:, None]) / n
 first = backward(x, W1, b1, delta @ W2.T)[x.size :]  # the gradient in x is not needed
 g = onp.concatenate([first, (a.T @ delta).ravel(), delta.sum(axis=0)])
-assert g.shape == theta.shape and onp.allclose(g, mean_gradient(model, theta, x, y), rtol=1e-10, atol=1e-14)
+found = mean_gradient(model, theta, x, y)
+assert g.shape == theta.shape and onp.allclose(g, found, rtol=1e-10, atol=1e-14)
+assert onp.allclose(softmax_delta(onp.zeros((1, 2)), onp.array([1])), [[0.5, -0.5]])
 
 # %% [markdown]
 # ## What autograd records
@@ -307,12 +342,15 @@ _, end = tracer.trace(Recorded.new_root(), expression, 0.5)
 tape, slopes = list(tracer.toposort(end)), {end: 1.0}  # from the result back to t
 for node in tape:
     for parent, part in zip(node.parents, node.vjp(slopes[node]), strict=True):
-        slopes[parent] = slopes.get(parent, 0.0) + part  # t is used twice: its parts add up
-print("forward ", *(f"{node.name} {node.value:.3f}" for node in reversed(tape)), sep="   ")
-print("backward", *(f"{node.name} {slopes[node]:.3f}" for node in tape), sep="   ")
+        slopes[parent] = slopes.get(parent, 0.0) + part  # t is used twice: parts add up
 assert onp.isclose(slopes[tape[-1]], grad(expression)(0.5), rtol=1e-14)
+print("forward ", *(f"{node.name} {node.value:.3f}" for node in tape[::-1]), sep="   ")
+print("backward", *(f"{node.name} {slopes[node]:.3f}" for node in tape), sep="   ")
+
+# %%
 _, end = tracer.trace(Recorded.new_root(), lambda t: risk(model, t, x, y), theta)
-print("the risk of the network:", *(node.name for node in reversed(list(tracer.toposort(end)))))
+names = [node.name for node in list(tracer.toposort(end))[::-1]]
+print("the risk of the network:", *names)
 
 # %% [markdown]
 # The first line shows each value, the second one the derivative of the result in each value. The loop is the whole of reverse-mode differentiation. On the network's tape `unpack`
@@ -330,44 +368,55 @@ print("the risk of the network:", *(node.name for node in reversed(list(tracer.t
 # **Guess first.** Which $h$ is best for each of the two, and how many digits are then right?
 
 # %%
-guides = {n: {"color": "#777777", "linestyle": s} for n, s in {"h": "--", "h squared": ":", "1e-16 / h": "-."}.items()}
 h, u = onp.logspace(-14, -1, 53), rng.normal(size=model.d) / model.d**0.5
-plus, minus, here = (onp.array([risk(model, theta + s * u, x, y) for s in sign * h]) for sign in (1, -1, 0))
-errors = {"forward": abs((plus - here) / h - g @ u), "central": abs((plus - minus) / (2 * h) - g @ u)}
-switch = next(s for s in h if not checks.same_pattern(model, [theta + s * u, theta - s * u], x))
-fig, ax = plt.subplots(figsize=(6, 3.6), layout="constrained")
-plots.lines(ax, h, errors | {"h": h, "h squared": h**2, "1e-16 / h": 1e-16 / h}, guides, **logs).axvline(switch, c="k")
+plus = onp.array([risk(model, theta + s * u, x, y) for s in h])
+minus = onp.array([risk(model, theta - s * u, x, y) for s in h])
+errors = {"forward": abs((plus - risk(model, theta, x, y)) / h - g @ u)}
+errors["central"] = abs((plus - minus) / (2 * h) - g @ u)
+ends = [(s, [theta + s * u, theta - s * u]) for s in h]
+switch = next(s for s, pair in ends if not checks.same_pattern(model, pair, x))
+assert errors["central"][35] < 1e-9 < errors["forward"][35]  # h = 6e-6
+assert errors["forward"][24] < 1e-7  # h = 1e-8
+
+# %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
+fig, ax = panels(height=3.6)
+guides = {"h": h, "h squared": h**2, "1e-16 / h": 1e-16 / h}
+dashes = dict(zip(guides, ("--", ":", "-."), strict=True))
+looks = {n: {"color": "#777777", "linestyle": s} for n, s in dashes.items()}
+plots.lines(ax, h, errors | guides, looks, **logs).axvline(switch, c="k")
 ax.set(xlabel="step h", ylabel="error", ylim=(1e-14, 1))
-plt.show()
-assert errors["central"][35] < 1e-9 < errors["forward"][35] and errors["forward"][24] < 1e-7  # h = 6e-6 and 1e-8
+best = {name: h[error.argmin()] for name, error in errors.items()}
+said = ", ".join(f"{name} is smallest at h = {s:.0e}" for name, s in best.items())
+figure(fig, f"Both errors are a V in log-log axes: {said}.", guess=True)
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
 # A V in both cases. The truncation error falls with $h$, the rounding error grows. They are equal at about $h = \sqrt{10^{-16}} = 10^{-8}$ for the forward difference, and at
 # $h = \sqrt[3]{10^{-16}} \approx 5 \cdot 10^{-6}$ for the central one, which is then better by some digits. Right of the vertical line some ReLU switches between
 # $\theta - h u$ and $\theta + h u$. There the risk has a kink, and $O(h^2)$ no longer holds.
+#
+# </details>
 #
 # ### Exercise 1.5: a gradient without derivatives
 
 
 # %%
 def numerical_gradient(model, theta, x, y):
-    """The gradient of risk(model, theta, x, y) in theta by central differences, -> (d,)."""
+    """The gradient of risk(model, theta, x, y) by central differences, -> (d,)."""
     ...
 
 
 exercise("numerical_gradient", numerical_gradient)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def numerical_gradient(model, theta, x, y, h=1e-5):
-    steps = h * onp.eye(model.d)
-    return [(risk(model, theta + s, x, y) - risk(model, theta - s, x, y)) / (2 * h) for s in steps]
+numerical_gradient = passed("numerical_gradient")  # yours, or else the solution
+solution("numerical_gradient")
 
-
-feedback = exercise("numerical_gradient", numerical_gradient)
-assert feedback.passed and onp.allclose(numerical_gradient(model, theta, x, y), g, atol=1e-6)
-feedback
+# %%
+assert onp.allclose(numerical_gradient(model, theta, x, y), g, atol=1e-6)
 
 # %% [markdown]
 # It takes $2 d$ evaluations. So it is a check, and no way to train.
@@ -380,17 +429,26 @@ feedback
 # **Guess first.** Which of the two checks notices which mistake?
 
 # %%
-names = ["per_sample_gradients_are_finite_differences", "classifier_gradient_is_features_times_residual"]
+names = [
+    "per_sample_gradients_are_finite_differences",
+    "classifier_gradient_is_features_times_residual",
+]
 assert all(verdict.passed for verdict in checks.verified(names=names))
 noticed = {}
 for part in ("taps", "losses"):  # the taps give the deltas
     with checks.broken(part):
-        noticed[part] = [not verdict.passed for verdict in checks.verified(names=names)]
-    print(f"{part} wrong: noticed by differences: {noticed[part][0]}, by the formula: {noticed[part][1]}")
+        noticed[part] = [not found.passed for found in checks.verified(names=names)]
 assert noticed == {"taps": [True, True], "losses": [False, True]}
 
+# %%
+reveal("wrong part: (differences notice, formula notices)", noticed)
+
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
 # A wrong loss has a right gradient: its own. Finite differences compare a gradient with the function *as it is written*. Whether that function is the one you meant needs a second derivation.
+#
+# </details>
 #
 # ### Where there is no slope
 #
@@ -405,12 +463,18 @@ assert noticed == {"taps": [True, True], "losses": [False, True]}
 # | `np.log(1 + np.exp(t))` at 710 | the gradient is NaN | the stable formula |
 
 # %%
-relu, t, kept = minifishr.mlp.relu, onp.array([3.0, 4.0, 6.0]), onp.array([True, False, True])
-assert [grad(relu)(0.0), grad(lambda z: np.maximum(z, 0.0))(0.0), (relu(1e-5) - relu(-1e-5)) / 2e-5] == [0, 0.5, 0.5]
+relu, t = minifishr.mlp.relu, onp.array([3.0, 4.0, 6.0])
+assert grad(relu)(0.0) == 0 and grad(lambda z: np.maximum(z, 0.0))(0.0) == 0.5
+assert (relu(1e-5) - relu(-1e-5)) / 2e-5 == 0.5
 black = mean_gradient(model, model.init(rng), onp.zeros((1, 2)), onp.array([1]))
 assert onp.all(black[model.blocks["b1"]] == 0)  # with 1/2 it would not be
-assert grad(lambda t: np.sum(t, where=kept))(t).tolist() == [1, 1, 1] != grad(lambda t: np.sum(t * kept))(t).tolist()
-assert onp.allclose(grad(lambda t: np.var(t, correction=1))(t), grad(lambda t: np.var(t, ddof=0))(t))
+
+# %%
+kept = onp.array([True, False, True])
+assert grad(lambda t: np.sum(t, where=kept))(t).tolist() == [1, 1, 1]
+assert grad(lambda t: np.sum(t * kept))(t).tolist() == [1, 0, 1]
+ignored, right = grad(lambda t: np.var(t, correction=1)), grad(lambda t: np.var(t))
+assert onp.allclose(ignored(t), right(t))
 with onp.errstate(all="ignore"):
     assert onp.isnan(grad(lambda t: np.linalg.norm(t) ** 2)(0 * t)).all()
     assert onp.isnan(grad(lambda t: np.log(1 + np.exp(t)))(710.0))
@@ -425,11 +489,16 @@ steps, path, trained = 400 if SHORT else 3_000, [], theta
 for _ in range(steps):
     value, slope = value_and_grad(lambda t: risk(model, t, x, y))(trained)
     path, trained = [*path, value], trained - 0.5 * slope
-assert accuracy(model, trained, Domain("arcs", x, y)) > 0.85 and path[-1] < path[0] / 2
-fig, axes = plt.subplots(1, 2, figsize=(8.5, 3.4), layout="constrained")
+right = accuracy(model, trained, Domain("arcs", x, y))
+assert right > 0.85 and path[-1] < path[0] / 2
+
+# %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
+fig, axes = panels(2, height=3.4)
 show(axes[0], trained)
-plots.lines(axes[1], range(1, steps + 1), {"risk": path}, {"risk": {}}, xlabel="step", ylabel="risk", yscale="log")
-plt.show()
+labels = {"xlabel": "step", "ylabel": "risk", "yscale": "log"}
+plots.lines(axes[1], range(1, steps + 1), {"risk": path}, {"risk": {}}, **labels)
+alt = f"The border follows the arcs, {right:.0%} of the points are right; "
+figure(fig, alt + f"the risk falls from {path[0]:.2f} to {path[-1]:.2g}.")
 
 # %% [markdown]
 # The border between dark and light follows the arcs. It is made of straight pieces.
@@ -439,6 +508,17 @@ plt.show()
 # 1. A gradient check that crosses a kink fails although the gradient is right. How would you choose $h$, the data or $\theta$ so that this does not happen, or notice that it did?
 # 2. Two hidden units start with equal weights and equal biases. What does gradient descent do with them, and why are weights random at the start?
 # 3. The reverse pass needs the value of every node of the forward pass. What does that cost for a network with many layers, and what could be computed again instead of kept?
+#
+# <details><summary>Answers</summary>
+#
+# 1. Take random $\theta$ and data, so that no pre-activation is exactly 0, and a small $h$; and compare the pattern of active units at
+#    $\theta - h u$, $\theta$ and $\theta + h u$: where it differs, draw again. `checks.same_pattern` does that. At two values of $h$ an error that does
+#    not fall with $h^2$ is the other sign.
+# 2. Both get the same gradient at every step, so they stay equal for ever: two units for the price of one. Random weights make them different.
+# 3. All activations have to be kept, memory proportional to the depth times the rows. One can keep only every tenth layer, say, and compute the others
+#    again on the way back, for about one more forward pass.
+#
+# </details>
 #
 # ## Read on
 #

@@ -1,7 +1,5 @@
 # ---
 # jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -19,7 +17,7 @@
 # - derive why one reverse pass is enough;
 # - compute the variance of all of them without ever storing them, and say when that loses digits.
 #
-# About 45 minutes. Read beside it: `minifishr/gradients.py`. You need lesson 1.
+# About 45 minutes. Read beside it: `minifishr/gradients.py`. You need lesson 1. Words: [glossary](glossary.md).
 
 # %%
 try:
@@ -29,21 +27,43 @@ except ImportError:  # on Colab, say
     import sys
     from pathlib import Path
 
-    source = ".." if Path("../pyproject.toml").exists() else "minifishr"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", f"{source}[notebooks]"], check=True)
+    here = Path("../minifishr/course").exists()
+    what = (".." if here else "minifishr") + "[notebooks]"
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", what], check=True)
 
 # %%
 import os
+from functools import partial
 from timeit import repeat
 
-import matplotlib.pyplot as plt
 import numpy as np
 
-from minifishr import MLP, Domain, checks, gradient_variance, per_sample_gradients, plots
-from minifishr.course import exercise
+from minifishr import (
+    MLP,
+    Domain,
+    checks,
+    gradient_variance,
+    per_sample_gradients,
+    plots,
+)
+from minifishr.course import exercise, figure, panels, passed, recall, reveal, solution
 from minifishr.gradients import inputs_and_deltas, mean_gradient
 
 SHORT = "MINIFISHR_FAST" in os.environ  # smaller sizes, for the tests
+
+# %% [markdown]
+# ## Three questions of recall
+#
+# From lessons 0 and 1. Write a number, or a letter in quotes.
+#
+# 1. How many parameters does `MLP((3, 2, 1))` have? In words: two layers, each with its weights and its biases.
+# 2. The logit is 1 000 and the label 1. What does `np.log(1 + np.exp(z)) - y * z` give?
+#    a) 0; b) infinity, or no number at all; c) 1 000.
+# 3. A training domain has 25 % of its labels flipped, and the color agrees with the label in 80 % of its rows. The best predictor that
+#    sees shape and color follows, where they differ, a) the color; b) the shape; c) neither.
+
+# %%
+recall(2, ..., ..., ...)
 
 # %% [markdown]
 # ## A picture
@@ -70,24 +90,34 @@ def domain(name, width, n=1_000):
 narrow, wide = domain("narrow", 0.5), domain("wide", 2.0)
 
 # %%
-fig, axes = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained", sharex=True, sharey=True)
-for ax, one in zip(axes, (narrow, wide), strict=True):
-    G = per_sample_gradients(model, theta, one.x, one.y)
-    plots.scatter(ax, {"one sample": G, "mean": [G.mean(axis=0)]}, title=f"{one.name} inputs", xlabel="gradient in w")
-axes[0].set_ylabel("gradient in b")
-plt.show()
-# %%
-spread = {}
+clouds, spread = {}, {}
 for one in (narrow, wide):
     G = per_sample_gradients(model, theta, one.x, one.y)
-    spread[one.name] = G.std(axis=0)
-    assert np.all(np.abs(G.mean(axis=0)) < 4 * G.std(axis=0) / len(G) ** 0.5)  # four standard errors of zero
-print({name: s.round(2) for name, s in spread.items()})
+    clouds[one.name], spread[one.name] = G, G.std(axis=0)
+    error = G.std(axis=0) / len(G) ** 0.5
+    assert np.all(
+        np.abs(G.mean(axis=0)) < 4 * error
+    )  # zero, up to four standard errors
 assert np.all(np.abs(spread["wide"] / spread["narrow"] - 1) > 0.1)
 
+# %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
+fig, axes = panels(2, sharex=True, sharey=True)
+for ax, (name, G) in zip(axes, clouds.items(), strict=True):
+    plots.scatter(
+        ax, {"one sample": G, "mean": [G.mean(axis=0)]}, title=f"{name} inputs"
+    )
+    ax.set(xlabel="gradient in w", ylabel="gradient in b")
+shape = ", ".join(f"{name}: {s[0]:.2f} and {s[1]:.2f}" for name, s in spread.items())
+alt = f"Two clouds of arrows' tips, both around zero; spreads in w and b: {shape}."
+figure(fig, alt, guess=True)
+
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
 # Both means are zero, up to the chance of a finite sample: a gradient step would move nothing. The spreads of both coordinates differ between the
 # domains. Fishr compares the spreads. For that we need every point of the picture, in networks with many thousand parameters.
+#
+# </details>
 #
 # ## The definition
 #
@@ -123,7 +153,8 @@ assert np.allclose(G.mean(axis=0), mean_gradient(model, theta, x, y))
 # %%
 (verdict,) = checks.verified(names=["all_methods_give_the_loops_gradients"])
 assert verdict.passed and verdict.error < 1e-12
-print(verdict.identity.statement, f"largest relative error {verdict.error:.0e}", sep="\n")
+print(verdict.identity.statement)
+print(f"largest relative error {verdict.error:.0e}")
 
 # %% [markdown]
 # **Guess first.** For 64 samples and a network with 50 000 parameters: which way is the slowest, and how many times slower than the fastest?
@@ -132,17 +163,20 @@ print(verdict.identity.statement, f"largest relative error {verdict.error:.0e}",
 big = MLP((392, 112, 56, 1))
 theta_big, n = big.init(rng), 16 if SHORT else 64
 x_big, y_big = rng.normal(size=(n, 392)), rng.integers(0, 2, n)
-seconds = {
-    method: min(repeat(lambda m=method: per_sample_gradients(big, theta_big, x_big, y_big, m), number=1, repeat=3))
-    for method in ("loop", "jacobian", "tiled", "taps")
-}
-
-# %%
+seconds = {}
+for method in ("loop", "jacobian", "tiled", "taps"):
+    run = partial(per_sample_gradients, big, theta_big, x_big, y_big, method)
+    seconds[method] = min(repeat(run, number=1, repeat=3))
 fastest = min(seconds.values())
 relative = {method: {"time": value / fastest} for method, value in seconds.items()}
-fig, ax = plt.subplots(figsize=(5.5, 3), layout="constrained")
-plots.bars(ax, relative, ylabel="time / time of the fastest", title=f"{n} samples, {big.d} parameters")
-plt.show()
+
+# %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
+fig, ax = panels()
+title = f"{n} samples, {big.d} parameters"
+plots.bars(ax, relative, ylabel="time / time of the fastest", title=title)
+said = ", ".join(f"{name} {one['time']:.0f}" for name, one in relative.items())
+figure(fig, f"Bars: time over that of the fastest way: {said}.", guess=True)
+
 # %% [markdown]
 # ## Why one reverse pass is enough
 #
@@ -160,7 +194,8 @@ plt.show()
 
 # %%
 for layer, (a, delta) in enumerate(inputs_and_deltas(model, theta, x, y), 1):
-    print(f"layer {layer}: inputs {a.shape}, deltas {delta.shape}, weights {model.shapes[f'W{layer}']}")
+    W = model.shapes[f"W{layer}"]
+    print(f"layer {layer}: inputs {a.shape}, deltas {delta.shape}, weights {W}")
 a, delta = inputs_and_deltas(model, theta, x, y)[0]
 assert np.allclose(np.outer(a[7], delta[7]).ravel(), G[7, model.blocks["W1"]])
 assert np.allclose(delta, G[:, model.blocks["b1"]])
@@ -180,15 +215,10 @@ def outer_products(a, delta):
 exercise("outer_products", outer_products)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def outer_products(a, delta):
-    return (a[:, :, None] * delta[:, None, :]).reshape(len(a), -1)
-
-
-feedback = exercise("outer_products", outer_products)
-assert feedback.passed
-feedback
+outer_products = passed("outer_products")  # yours if it passed, else the solution
+solution("outer_products")
 
 
 # %% [markdown]
@@ -206,15 +236,11 @@ def last_delta(model, theta, x, y):
 exercise("last_delta", last_delta)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def last_delta(model, theta, x, y):
-    return 1 / (1 + np.exp(-model.logits(theta, x))) - y[:, None]
+last_delta = passed("last_delta")  # yours if it passed, else the solution
+solution("last_delta")
 
-
-feedback = exercise("last_delta", last_delta)
-assert feedback.passed
-feedback
 
 # %% [markdown]
 # ## Moments without storage
@@ -231,7 +257,9 @@ paper = MLP((392, 390, 390, 1))
 assert round(25_000 * paper.d / 1e9, 1) == 7.7
 v = gradient_variance(model, theta, x, y, scope="all")
 assert v.shape == (model.d,) and np.allclose(v, G.var(axis=0))
-(verdict,) = checks.verified(names=["moments_without_storage_are_the_variances_of_stored_gradients"])
+(verdict,) = checks.verified(
+    names=["moments_without_storage_are_the_variances_of_stored_gradients"]
+)
 assert verdict.passed
 
 # %% [markdown]
@@ -240,37 +268,38 @@ assert verdict.passed
 # %%
 rows = np.array([64, 512, 4_096, 25_000])
 widths = sum(paper.sizes[:-1]) + sum(paper.sizes[1:])
-held = {"stored gradients, n d": rows * paper.d, "inputs and deltas, n times all widths": rows * widths}
-fig, ax = plt.subplots(figsize=(5.5, 3.2), layout="constrained")
-plots.lines(ax, rows, held, xlabel="samples n", ylabel="numbers held", xscale="log", yscale="log")
-plt.show()
+held = {"stored gradients, n d": rows * paper.d}
+held["inputs and deltas, n times all widths"] = rows * widths
 print(f"{paper.d / widths:.0f} times less")
 assert paper.d / widths > 150
+
+# %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
+fig, ax = panels()
+labels = {"xlabel": "samples n", "ylabel": "numbers held"}
+plots.lines(ax, rows, held, xscale="log", yscale="log", **labels)
+figure(
+    fig, f"Two parallel lines in log-log axes, a factor {paper.d / widths:.0f} apart."
+)
 
 # %% [markdown]
 # ### Exercise 2.3: the second moment, and 2.4: the variance
 #
-# Both without any array of shape (n, in * out).
+# Both without any array of shape (n, in * out): the check measures how much memory your function holds.
 
 
 # %%
 def second_moment(a, delta):
-    """The mean over samples of the squared gradients in W: (n,in), (n,out) -> (in * out,)."""
+    """The mean of the squared gradients in W: (n,in), (n,out) -> (in * out,)."""
     ...
 
 
 exercise("second_moment", second_moment)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def second_moment(a, delta):
-    return ((a**2).T @ delta**2).ravel() / len(a)
-
-
-feedback = exercise("second_moment", second_moment)
-assert feedback.passed
-feedback
+second_moment = passed("second_moment")  # yours if it passed, else the solution
+solution("second_moment")
 
 
 # %%
@@ -282,15 +311,17 @@ def variance(a, delta):
 exercise("variance", variance)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def variance(a, delta):
-    return second_moment(a, delta) - ((a.T @ delta).ravel() / len(a)) ** 2
+variance = passed("variance")  # yours if it passed, else the solution
+solution("variance")
 
+# %%
+for layer, (a, delta) in enumerate(inputs_and_deltas(model, theta, x, y), 1):
+    stored = G[:, model.blocks[f"W{layer}"]]
+    assert np.allclose(outer_products(a, delta), stored)
+    assert np.allclose(variance(a, delta), stored.var(axis=0))
 
-feedback = exercise("variance", variance)
-assert feedback.passed
-feedback
 
 # %% [markdown]
 # ## Break it
@@ -310,12 +341,12 @@ assert not verdict.passed
 # %%
 x_near = np.ones((30, 5)) + 1e-7 * rng.normal(size=(30, 5))
 true = per_sample_gradients(model, theta, x_near, np.ones(30, int)).var(axis=0)
-errors = {}
-for stable in (False, True):
-    v = gradient_variance(model, theta, x_near, np.ones(30, int), scope="all", stable=stable)
-    errors["stable" if stable else "plain"] = np.abs(v - true).max() / true.max()
-print({name: f"{error:.0e}" for name, error in errors.items()})
+errors, case = {}, (model, theta, x_near, np.ones(30, int))
+for name, stable in {"plain": False, "stable": True}.items():
+    v = gradient_variance(*case, scope="all", stable=stable)
+    errors[name] = np.abs(v - true).max() / true.max()
 assert errors["plain"] > 1e-5 > 1e-8 > errors["stable"]
+reveal(*(f"{name}: relative error {error:.0e}" for name, error in errors.items()))
 
 # %% [markdown]
 # `stable=True` subtracts the means of inputs and deltas first, and multiplies out what is left. It costs two more matrix products a layer. During
@@ -336,16 +367,17 @@ def norms(model, theta, x, y):
 exercise("norms", norms)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def norms(model, theta, x, y):
-    pairs = inputs_and_deltas(model, theta, x, y)
-    return sum((np.sum(a**2, axis=1) + 1) * np.sum(delta**2, axis=1) for a, delta in pairs)
+norms = passed("norms")  # yours if it passed, else the solution
+solution("norms")
 
+# %%
+own = norms(model, theta, x, y)  # yours, or the solution
+assert np.allclose(own, np.sum(per_sample_gradients(model, theta, x, y) ** 2, axis=1))
+ratio = np.sqrt(own.max() / own.min())
+print(f"the longest of {len(own)} gradients is {ratio:.0f} times the shortest")
 
-feedback = exercise("norms", norms)
-assert feedback.passed
-feedback
 
 # %% [markdown]
 # ## Three questions
@@ -353,6 +385,17 @@ feedback
 # 1. Where in the derivation was it used that row $i$ of a tap only reaches sample $i$? Which common layer would break it?
 # 2. The variance of the product $a_i \delta_i$ is one matrix product. Why is its *median* over samples not?
 # 3. Which of the four ways still works if the loss is not a sum over samples?
+#
+# <details><summary>Answers</summary>
+#
+# 1. Where the derivative of $\sum_j \ell_j$ became that of $\ell_i$ alone. Batch normalization breaks it: its means and variances mix the rows, so that
+#    every row of a tap reaches every sample.
+# 2. $(a_i \delta_i)^2 = a_i^2 \delta_i^2$ is a sum over samples of products, and a sum over samples of products is a matrix product. A median is no
+#    sum: the order of the $n$ numbers $a_i \delta_i$ is another one for each pair of coordinates, and one has to have them all.
+# 3. None. If the loss is not a sum there is no $\ell_i$, and no gradient of a sample. What is still there is the derivative of the whole in each
+#    sample's copy of $\theta$, which `tiled` gives; but its rows no longer are the gradients of anything that one sample has alone.
+#
+# </details>
 #
 # ## Read on
 #

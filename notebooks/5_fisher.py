@@ -1,7 +1,5 @@
 # ---
 # jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -20,7 +18,7 @@
 # - show by experiment when the empirical Fisher is a bad stand-in for the Fisher information;
 # - tell the mean of the squares from the square of the mean, in a paper and in code.
 #
-# About 60 minutes. Read beside it: `minifishr/curvature.py`. You need lesson 2.
+# About 60 minutes. Read beside it: `minifishr/curvature.py`. You need lesson 2. Words: [glossary](glossary.md).
 
 # %%
 try:
@@ -30,22 +28,52 @@ except ImportError:  # on Colab, say
     import sys
     from pathlib import Path
 
-    source = ".." if Path("../pyproject.toml").exists() else "minifishr"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", f"{source}[notebooks]"], check=True)
+    here = Path("../minifishr/course").exists()
+    what = (".." if here else "minifishr") + "[notebooks]"
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", what], check=True)
 
 # %%
 import os
 
-import matplotlib.pyplot as plt
 import numpy as np
 
-from minifishr import ALGORITHMS, MLP, Domain, checks, fit, full_batch, gradient_variance, per_sample_gradients, plots
-from minifishr.course import exercise
-from minifishr.curvature import empirical_fisher, gauss_newton, gradient_covariance, hessian, true_fisher
+from minifishr import (
+    ALGORITHMS,
+    MLP,
+    Domain,
+    checks,
+    fit,
+    full_batch,
+    gradient_variance,
+    per_sample_gradients,
+    plots,
+)
+from minifishr.course import exercise, figure, panels, passed, recall, reveal, solution
+from minifishr.curvature import (
+    empirical_fisher,
+    gauss_newton,
+    gradient_covariance,
+    hessian,
+    true_fisher,
+)
 from minifishr.gradients import mean_gradient
 
 SHORT = "MINIFISHR_FAST" in os.environ  # smaller sizes, for the tests
 DRAWS = 6 if SHORT else 20  # random cases for each identity
+
+# %% [markdown]
+# ## Before you begin
+#
+# From earlier lessons. Write a letter in quotes in the place of the dots.
+#
+# 1. The second moments of $n$ per-sample gradients of a layer take a) $n d$ numbers in memory; b) $n$ reverse passes; c) one matrix product of squares.
+# 2. IRM's penalty of a domain is the square of the derivative of its risk in a) a factor $s$ of all logits, at $s = 1$; b) all of $\theta$;
+#    c) the bias.
+# 3. The gradients of two domains have a negative inner product. A small step down the first one's gradient a) lowers both risks; b) raises the second
+#    one's risk; c) changes nothing in the second domain.
+
+# %%
+recall(5, ..., ..., ...)
 
 # %% [markdown]
 # ## A picture
@@ -79,19 +107,30 @@ def labelled(model, truth, n, rng):
 rng, model = np.random.default_rng(0), MLP((2, 4, 1))
 truth, theta = (s * model.init(rng) + 0.3 * rng.normal(size=model.d) for s in (2, 3))
 data = labelled(model, truth, 2_000, rng)
-p = 1 / (1 + np.exp(-model.logits(theta, data.x)))  # what the network says before training, (n,1)
+p = 1 / (1 + np.exp(-model.logits(theta, data.x)))  # before training, (n,1)
 
 # %%
-MATRICES = {"C": gradient_covariance, "F^": empirical_fisher, "F": true_fisher, "N": gauss_newton, "H": hessian}
-TITLES = ("covariance C", r"empirical Fisher $\hat F$", "true Fisher F", "Gauss-Newton N", "Hessian H")
+MATRICES = {"C": gradient_covariance, "F^": empirical_fisher, "F": true_fisher}
+MATRICES |= {"N": gauss_newton, "H": hessian}
 five = {name: matrix(model, theta, data.x, data.y) for name, matrix in MATRICES.items()}
-fig, axes = plt.subplots(1, 5, figsize=(11, 2.6), layout="constrained")
-for ax, title, A in zip(axes, TITLES, five.values(), strict=True):
-    plots.matrix(ax, A, f"{title}\nlargest entry {np.abs(A).max():.2g}")
-plt.show()
 G = per_sample_gradients(model, theta, data.x, data.y)
-assert model.d == 17 and np.allclose(five["F"], five["N"]) and np.allclose(five["F^"], G.T @ G / len(G))
+assert model.d == 17 and np.allclose(five["F"], five["N"])
+assert np.allclose(five["F^"], G.T @ G / len(G))
 
+# %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
+titles = ["covariance C", r"empirical Fisher $\hat F$", "true Fisher F"]
+titles += ["Gauss-Newton N", "Hessian H"]
+fig, axes = panels(3, 2, height=2.4)
+largest = {name: np.abs(A).max() for name, A in five.items()}
+for ax, title, (name, A) in zip(np.ravel(axes), titles, five.items(), strict=False):
+    plots.matrix(ax, A, f"{title}\nlargest entry {largest[name]:.2g}")
+np.ravel(axes)[5].axis("off")
+said = ", ".join(f"{name} {value:.2g}" for name, value in largest.items())
+figure(
+    fig,
+    f"Five matrices as shades; F and N look the same. Largest entries: {said}.",
+    guess=True,
+)
 
 # %% [markdown]
 # Each picture has a scale of its own: the labels of the data make the first two much larger than the others. How far two matrices are apart is one number,
@@ -104,15 +143,27 @@ def distance(A, B):
 
 
 apart = np.array([[distance(A, B) for B in five.values()] for A in five.values()])
+assert apart[2, 3] < 1e-12  # F and N
+assert np.sum(apart > 0.01) == 18  # all others off the diagonal, twice each
+
+# %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
 names = [name.replace("F^", r"$\hat F$") for name in five]
-fig, ax = plt.subplots(figsize=(3.4, 3.2), layout="constrained")
+fig, ax = panels(height=3.6)
 plots.matrix(ax, apart, "relative distance of each pair")
 ax.set(xticks=range(5), yticks=range(5), xticklabels=names, yticklabels=names)
-plt.show()
-assert apart[2, 3] < 1e-12 and np.sum(apart > 0.01) == 18  # all off the diagonal but F and N, twice each
+said = f"{apart[apart > 0.01].min():.2f}"
+figure(
+    fig,
+    f"Relative distances: 0 for F and N, at least {said} for every other pair.",
+    guess=True,
+)
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
 # Only $F$ and $N$ are equal here. Every other equality that one reads has an assumption, and this network breaks it.
+#
+# </details>
 #
 # ## Two matrices with the labels of the data
 #
@@ -120,7 +171,8 @@ assert apart[2, 3] < 1e-12 and np.sum(apart > 0.01) == 18  # all off the diagona
 #
 # $$C = \frac1n \sum_i (g_i - g)(g_i - g)^\top = \frac1n \sum_i g_i g_i^\top - g g^\top = \hat F - g g^\top.$$
 #
-# So $C$ and $\hat F$ are equal exactly where the mean gradient is zero, and near a minimum of the risk they are close. The diagonal of $C$ is the
+# So $C$ and $\hat F$ are equal exactly where the mean gradient is zero. Near a minimum of the risk their difference $g g^\top$ is small; whether it is
+# small beside $C$ depends on the spread of the gradients, and for a single row $C = 0$ everywhere. The diagonal of $C$ is the
 # gradient variance of lesson 2, for all layers. The diagonal of $\hat F$ is the mean of the squares.
 #
 # ### Exercise 5.1: both from G
@@ -135,16 +187,11 @@ def fisher_and_covariance(G):
 exercise("fisher_and_covariance", fisher_and_covariance)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def fisher_and_covariance(G):
-    F, g = G.T @ G / len(G), G.mean(axis=0)
-    return np.stack([F, F - np.outer(g, g)])
+fisher_and_covariance = passed("fisher_and_covariance")  # yours, or else the solution
+solution("fisher_and_covariance")
 
-
-feedback = exercise("fisher_and_covariance", fisher_and_covariance)
-assert feedback.passed
-feedback
 
 # %% [markdown]
 # ## Two matrices with the labels of the model, or none
@@ -165,24 +212,18 @@ feedback
 
 # %%
 def label_average(model, theta, x):
-    """-> (d,d); use per_sample_gradients(model, theta, x, y) with labels of your choice."""
+    """-> (d,d); use per_sample_gradients with labels of your choice."""
     ...
 
 
 exercise("label_average", label_average)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def label_average(model, theta, x):
-    p = 1 / (1 + np.exp(-model.logits(theta, x)))
-    zero, one = (per_sample_gradients(model, theta, x, np.full(len(x), c)) for c in (0, 1))
-    return (one.T @ (p * one) + zero.T @ ((1 - p) * zero)) / len(x)
+label_average = passed("label_average")  # yours if it passed, else the solution
+solution("label_average")
 
-
-feedback = exercise("label_average", label_average)
-assert feedback.passed
-feedback
 
 # %% [markdown]
 # ### Exercise 5.3: logistic regression
@@ -199,16 +240,11 @@ def logistic_fisher(x, w):
 exercise("logistic_fisher", logistic_fisher)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def logistic_fisher(x, w):
-    p = 1 / (1 + np.exp(-x @ w))
-    return x.T @ ((p * (1 - p))[:, None] * x) / len(x)
+logistic_fisher = passed("logistic_fisher")  # yours if it passed, else the solution
+solution("logistic_fisher")
 
-
-feedback = exercise("logistic_fisher", logistic_fisher)
-assert feedback.passed
-feedback
 
 # %% [markdown]
 # ## What is missing to the Hessian
@@ -228,16 +264,29 @@ feedback
 # Each line that is printed is an identity that `minifishr verify` tries on random networks and on hard cases.
 
 # %%
-TABLE = """covariance_is_fisher_minus_the_mean_gradients_square covariance_is_fisher_where_the_mean_gradient_vanishes
-true_fisher_is_gauss_newton true_fisher_is_the_hessian_of_linear_models
-hessian_averaged_over_the_models_labels_is_the_true_fisher
-hessian_minus_gauss_newton_is_the_residuals_times_the_logits_curvature
-second_moment_of_the_last_bias_is_the_brier_score diagonal_of_the_covariance_is_fishrs_variance_of_all_layers"""
-for verdict in checks.verified(DRAWS, names=TABLE.split()):
-    print(verdict.identity.statement, f"    Assumes {verdict.identity.assumes.rstrip('.')}.", "", sep="\n")
-    assert verdict.passed and verdict.error < 1e-12
+TABLE = [
+    "covariance_is_fisher_minus_the_mean_gradients_square",
+    "covariance_is_fisher_where_the_mean_gradient_vanishes",
+    "true_fisher_is_gauss_newton",
+    "true_fisher_is_the_hessian_of_linear_models",
+    "hessian_averaged_over_the_models_labels_is_the_true_fisher",
+    "hessian_minus_gauss_newton_is_the_residuals_times_the_logits_curvature",
+    "second_moment_of_the_last_bias_is_the_brier_score",
+    "diagonal_of_the_covariance_is_fishrs_variance_of_all_layers",
+]
+
+# %%
+for found in checks.verified(DRAWS, names=TABLE):
+    assert found.passed and found.error < 1e-12
+    print(f"{found.identity.statement}\n    Assumes {found.identity.assumes}\n")
+
+# %%
 rest = five["H"] - five["N"]  # the first 12 parameters are layer 1, the other 5 layer 2
-assert np.allclose(rest[:12, :12], 0) and np.allclose(rest[12:, 12:], 0) and np.abs(rest).max() > 0.1
+assert np.allclose(rest[:12, :12], 0) and np.allclose(rest[12:, 12:], 0)
+assert np.abs(rest).max() > 0.1
+assert np.allclose(label_average(model, theta, data.x), five["F"])  # yours, or ours
+ours = fisher_and_covariance(G)
+assert np.allclose(ours[0], five["F^"]) and np.allclose(ours[1], five["C"])
 
 # %% [markdown]
 # | equality | assumption |
@@ -248,6 +297,7 @@ assert np.allclose(rest[:12, :12], 0) and np.allclose(rest[12:, 12:], 0) and np.
 # | $F = H$ | logits linear in $\theta$ |
 # | $\mathrm{diag}\, F = \mathrm{diag}\, H$ | a ReLU network, where no unit switches |
 # | $\mathbb{E}_y H = F$ | labels of the model |
+# | $\mathbb{E}_y \hat F = F$ | labels of the model |
 # | $H - N$ = residuals times curvature of the logits | none |
 # | $\hat F = F$ | one logit, and all logits zero: then $(p_i - y_i)^2 = \frac14 = p_i (1 - p_i)$ whatever the label |
 #
@@ -270,19 +320,27 @@ SEEDS, STEPS = (1, 300) if SHORT else (5, 600)
 
 def distances(model, theta, d):
     """A `measure` for fit: the relative distance of each pair."""
-    used = {name: MATRICES[name](model, theta, d.x, d.y) for name in ("C", "F^", "F", "H")}
+    used = {n: MATRICES[n](model, theta, d.x, d.y) for n in ("C", "F^", "F", "H")}
     return [("", pair, distance(used[a], used[b])) for pair, (a, b) in PAIRS.items()]
+
+
+# %%
+def by_distance(x, rng):
+    p = np.where(np.sum(x**2, axis=1) > 2, 0.9, 0.1)
+    return (rng.uniform(size=len(x)) < p).astype(int)
 
 
 # %%
 def case(kind, seed):
     """A model, where its training starts, and 2 000 rows."""
-    rng, net = np.random.default_rng(seed), MLP((2, 1)) if kind == "wrong model" else model
+    rng = np.random.default_rng(seed)
+    net = MLP((2, 1)) if kind == "wrong model" else model
     truth, start = (s * net.init(rng) + 0.3 * rng.normal(size=net.d) for s in (2, 3))
     d = labelled(net, truth, 2_000, rng)
     if kind == "wrong model":
-        d = d._replace(y=(rng.uniform(size=2_000) < np.where(np.sum(d.x**2, axis=1) > 2, 0.9, 0.1)).astype(int))
-    return net, start, d._replace(y=d.y ^ (rng.uniform(size=2_000) < 0.25)) if kind == "25 % flipped" else d
+        d = d._replace(y=by_distance(d.x, rng))
+    flips = (rng.uniform(size=2_000) < 0.25) * (kind == "25 % flipped")
+    return net, start, d._replace(y=d.y ^ flips)
 
 
 # %%
@@ -290,34 +348,46 @@ def trained(kind, seed):
     """The parameters at the end, and {pair: distances along the way}."""
     net, start, d = case(kind, seed)
     erm = ALGORITHMS["erm"](net, lr=0.02, weight_decay=0.0)
-    found = fit(erm, start, full_batch([d]), STEPS, measure=lambda t: distances(net, t, d))
-    return found.theta, {pair: [row.value for row in found.history if row.metric == pair] for pair in PAIRS}
+    measured = {"measure": lambda t: distances(net, t, d)}
+    found = fit(erm, start, full_batch([d]), STEPS, **measured)
+    rows = [row for row in found.history if row.metric in PAIRS]
+    return found.theta, {p: [r.value for r in rows if r.metric == p] for p in PAIRS}
 
 
+# %%
 KINDS = ("right model", "25 % flipped", "wrong model")
 runs = {kind: [trained(kind, seed) for seed in range(SEEDS)] for kind in KINDS}
+ways = {kind: [way for _, way in found] for kind, found in runs.items()}
+every = [way for found in ways.values() for way in found]
+start = min(way["F^ to F"][0] for way in every)
+for kind in KINDS[:2]:
+    assert max(way["F^ to F"][-1] for way in ways[kind]) < start / 3
+assert all(way["C to F^"][-1] < 0.01 < 0.03 < way["C to F^"][0] for way in every)
+assert min(way["F^ to F"][-1] for way in ways["wrong model"]) > 0.1
 
-# %%
-fig, axes = plt.subplots(1, 3, figsize=(10, 3.2), layout="constrained", sharey=True)
+# %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
+fig, axes = panels(3, height=2.5, sharex=True)
 for ax, kind in zip(axes, KINDS, strict=True):
     for pair, style in plots.domain_styles(PAIRS, []).items():
-        curves = [found[pair] for _, found in runs[kind]]
-        plots.band(ax, range(0, STEPS + 1, 10), curves, pair.replace("F^", r"$\hat F$"), **style)
-    ax.set(title=kind, xlabel="step", yscale="log", ylim=(1e-4, 1.5))
-axes[0].set_ylabel("relative distance")
+        curves, label = (
+            [way[pair] for way in ways[kind]],
+            pair.replace("F^", r"$\hat F$"),
+        )
+        plots.band(ax, range(0, STEPS + 1, 10), curves, label, **style)
+    ax.set(title=kind, yscale="log", ylim=(1e-4, 1.5), ylabel="relative distance")
 axes[0].legend(fontsize=8)
-plt.show()
+axes[2].set_xlabel("step")
+last = {kind: np.mean([way["F^ to F"][-1] for way in ways[kind]]) for kind in KINDS}
+said = ", ".join(f"{kind} {value:.3f}" for kind, value in last.items())
+figure(fig, f"Distances over steps; from F^ to F at the end: {said}.", guess=True)
 
 # %%
-start = min(d["F^ to F"][0] for kind in KINDS for _, d in runs[kind])
-for kind in KINDS[:2]:
-    assert max(d["F^ to F"][-1] for _, d in runs[kind]) < start / 3
-assert all(d["C to F^"][-1] < 0.01 < 0.03 < d["C to F^"][0] for kind in KINDS for _, d in runs[kind])
-assert min(d["F^ to F"][-1] for _, d in runs["wrong model"]) > 0.1
-assert max(max(d["F to H"]) for _, d in runs["wrong model"]) < 1e-12
+assert max(max(way["F to H"]) for way in ways["wrong model"]) < 1e-12  # it is linear
 (net, _, d), end = case("right model", 0), runs["right model"][0][0]
-labels = {"own labels": d.y, "flipped": 1 - d.y}
-flipped = {name: dict(row[1:] for row in distances(net, end, d._replace(y=y)))["F^ to F"] for name, y in labels.items()}
+flipped = {}
+for name, y in {"own labels": d.y, "flipped": 1 - d.y}.items():
+    _, row, _ = distances(net, end, d._replace(y=y))
+    flipped[name] = row[2]
 assert flipped["flipped"] > 3 * flipped["own labels"] and start > 0.3
 
 # %% [markdown]
@@ -342,45 +412,58 @@ assert flipped["flipped"] > 3 * flipped["own labels"] and start > 0.3
 #
 # $$\mathbb{E}\,[b^2] = \left(\mathbb{E}\, b\right)^2 + \mathrm{Var}(b) = g^2 + \frac{1}{B}\, \mathrm{Var}_i(g_i).$$
 #
-# **Guess first.** Sum over all parameters. At which batch size are both terms equal? (The answer is above the figure.)
+# **Guess first.** Sum over all parameters. At which batch size are both terms equal?
 
 # %%
 sizes, v, g2 = 2 ** np.arange(10), G.var(axis=0).sum(), np.sum(G.mean(axis=0) ** 2)
-squares = [np.sum(G[rng.integers(0, len(G), (1_000, B))].mean(axis=1) ** 2, axis=1) for B in sizes]
-found, error = np.array([(s.mean(), s.std() / 1_000**0.5) for s in squares]).T
+found, error = [], []
+for B in sizes:
+    rows = rng.integers(0, len(G), (1_000, B))
+    squares = np.sum(G[rows].mean(axis=1) ** 2, axis=1)
+    found.append(squares.mean())
+    error.append(squares.std() / 1_000**0.5)
+assert np.all(np.abs(found - g2 - v / sizes) < 5 * np.array(error))
+mean_of_squares = np.sum(G**2, axis=1).mean()
+assert np.isclose(g2 + v, mean_of_squares)
+
+# %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
 curves = {"$g^2 + Var / B$": g2 + v / sizes, "1 000 batches": found}
-curves |= {"mean of squares": np.full(10, np.sum(G**2, axis=1).mean()), "square of mean": np.full(10, g2)}
-fig, ax = plt.subplots(figsize=(5.8, 3.3), layout="constrained")
-plots.lines(ax, sizes, curves, xlabel="batch size B", ylabel="sum of $E[b^2]$", xscale="log", yscale="log")
+curves["mean of squares"] = np.full(10, mean_of_squares)
+curves["square of mean"] = np.full(10, g2)
+fig, ax = panels(height=3.4)
+labels = {"xlabel": "batch size B", "ylabel": "sum of $E[b^2]$"}
+plots.lines(ax, sizes, curves, xscale="log", yscale="log", **labels)
 ax.set_title(f"both terms are equal at B = {v / g2:.1f}", fontsize=9)
-assert np.all(np.abs(found - g2 - v / sizes) < 5 * error) and np.isclose(g2 + v, curves["mean of squares"][0])
-plt.show()
+alt = (
+    f"It falls from the mean of squares, {g2 + v:.3g}, towards the square of the mean, "
+)
+figure(fig, alt + f"{g2:.3g}; both terms are equal at B = {v / g2:.1f}.", guess=True)
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
 # Only a batch of one row gives the mean of the squares. This is how an "empirical Fisher" from the squared gradients of minibatches comes
 # out too small: $B$ times, where the mean gradient is zero.
+#
+# </details>
 #
 # ### Exercise 5.4: the square of a batch's gradient
 
 
 # %%
 def batch_square(G, size):
-    """(n,d), a batch size -> (d,): the expectation over batches of `size` rows, drawn with replacement."""
+    """(n,d), a batch size -> (d,): the expectation over batches of `size` rows."""
     ...
 
 
 exercise("batch_square", batch_square)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def batch_square(G, size):
-    return G.mean(axis=0) ** 2 + G.var(axis=0) / size
+batch_square = passed("batch_square")  # yours if it passed, else the solution
+solution("batch_square")
 
-
-feedback = exercise("batch_square", batch_square)
-assert feedback.passed
-feedback
 
 # %% [markdown]
 # ## What a diagonal cannot see, and ranks
@@ -394,19 +477,33 @@ feedback
 
 # %%
 linear, x = MLP((2, 1)), rng.multivariate_normal([0, 0], [[1, 0.9], [0.9, 1]], 500)
-pair = [(linear, np.zeros(3), signs * x, np.arange(500) % 2) for signs in (np.array([1, 1]), np.array([1, -1]))]
+signs, y = [np.array([1, 1]), np.array([1, -1])], np.arange(500) % 2
+pair = [(linear, np.zeros(3), sign * x, y) for sign in signs]
 assert np.allclose(*(gradient_variance(*where) for where in pair))
-steep, flat = (hessian(*where)[:2, :2].sum() for where in pair)  # the curvature along (1, 1)
-print(f"curvature along (1, 1): {steep:.2f} and {flat:.2f}, with equal variances")
-assert steep > 5 * flat and np.allclose(empirical_fisher(*pair[0]), true_fisher(*pair[0]))  # all logits are zero
-few = {name: matrix(model, theta, data.x[:5], data.y[:5]) for name, matrix in MATRICES.items()}
-ranks = {name: int(np.linalg.matrix_rank(A, tol=1e-10 * np.abs(A).max(), hermitian=True)) for name, A in few.items()}
-print("ranks with 5 rows and 17 parameters:", ranks)
+steep, flat = (hessian(*where)[:2, :2].sum() for where in pair)  # along (1, 1)
+assert np.allclose(empirical_fisher(*pair[0]), true_fisher(*pair[0]))  # logits are zero
+assert np.allclose(logistic_fisher(x, np.zeros(2)), true_fisher(*pair[0])[:2, :2])
+assert steep > 5 * flat
+
+# %%
+few = {
+    n: matrix(model, theta, data.x[:5], data.y[:5]) for n, matrix in MATRICES.items()
+}
+ranks = {}
+for name, A in few.items():
+    tol = 1e-10 * np.abs(A).max()
+    ranks[name] = int(np.linalg.matrix_rank(A, tol=tol, hermitian=True))
 assert ranks["C"] <= 4 and max(ranks["F^"], ranks["F"], ranks["N"]) <= 5
+curvatures = f"along (1, 1): {steep:.2f} and {flat:.2f}, with equal variances"
+reveal(curvatures, f"ranks with 5 rows and 17 parameters: {ranks}")
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
 # So equal variances do not make Hessians equal: along the direction $(1, 1)$ one of these domains is steep and the other is flat. Fishr bets on the
 # diagonal, and has the full covariance as a variant (lesson 6).
+#
+# </details>
 #
 # ## Break it
 #
@@ -414,30 +511,40 @@ assert ranks["C"] <= 4 and max(ranks["F^"], ranks["F"], ranks["N"]) <= 5
 
 # %%
 with checks.broken("gauss_newton"):
-    verdicts = list(checks.verified(DRAWS, names=TABLE.split()))
+    verdicts = list(checks.verified(DRAWS, names=TABLE))
 noticed = [verdict.identity.name for verdict in verdicts if not verdict.passed]
 print("\n".join(noticed))
-assert noticed == [name for name in TABLE.split() if "gauss_newton" in name]
+assert noticed == [name for name in TABLE if "gauss_newton" in name]
 
 # %% [markdown]
 # A mistake of sampling is harder to see. The true Fisher is often estimated with labels drawn from the model. Two shortcuts are tempting: the labels that
 # are there already, or the most likely label of each row. **Guess first.** Which of the three errors goes away with more draws?
 
 # %%
-zero, one = (per_sample_gradients(model, theta, data.x, np.full(2_000, c)) for c in (0, 1))
-draws, shares = [1, 10, 100, 1_000], {"labels of the data": data.y[:, None], "most likely label": p > 0.5}
+labels = [np.full(2_000, c) for c in (0, 1)]
+zero, one = (per_sample_gradients(model, theta, data.x, y) for y in labels)
 
 
 def weighted(share):  # of label 1
     return (one.T @ (share * one) + zero.T @ ((1 - share) * zero)) / 2_000
 
 
-errors = {"labels of the model": [distance(weighted(rng.binomial(S, p) / S), five["F"]) for S in draws]}
-errors |= {name: [distance(weighted(share), five["F"])] * 4 for name, share in shares.items()}
-assert np.allclose(weighted(p), five["F"]) and [e[-1] > 0.1 for e in errors.values()] == [False, True, True]
-fig, ax = plt.subplots(figsize=(5.6, 3.1), layout="constrained")
-plots.lines(ax, draws, errors, xlabel="labels drawn for each row", ylabel="distance to F", xscale="log", yscale="log")
-plt.show()
+draws, errors = [1, 10, 100, 1_000], {}
+sampled = [weighted(rng.binomial(S, p) / S) for S in draws]
+errors["labels of the model"] = [distance(A, five["F"]) for A in sampled]
+
+# %%
+for name, share in {"of the data": data.y[:, None], "most likely": p > 0.5}.items():
+    errors[f"labels {name}"] = [distance(weighted(share), five["F"])] * 4
+assert np.allclose(weighted(p), five["F"])
+assert [e[-1] > 0.1 for e in errors.values()] == [False, True, True]
+
+# %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
+fig, ax = panels(height=3.2)
+looks = {"xlabel": "labels drawn for each row", "ylabel": "distance to F"}
+plots.lines(ax, draws, errors, xscale="log", yscale="log", **looks)
+said = ", ".join(f"{name} {e[-1]:.2g}" for name, e in errors.items())
+figure(fig, f"Distance to F with 1 000 draws a row: {said}.", guess=True)
 
 # %% [markdown]
 # ### Exercise 5.5: the Hessian times a vector
@@ -454,15 +561,11 @@ def hessian_times(model, theta, x, y, v):
 exercise("hessian_times", hessian_times)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def hessian_times(model, theta, x, y, v, h=1e-5):
-    return (mean_gradient(model, theta + h * v, x, y) - mean_gradient(model, theta - h * v, x, y)) / (2 * h)
+hessian_times = passed("hessian_times")  # yours if it passed, else the solution
+solution("hessian_times")
 
-
-feedback = exercise("hessian_times", hessian_times)
-assert feedback.passed
-feedback
 
 # %% [markdown]
 # ## Three questions
@@ -470,6 +573,17 @@ feedback
 # 1. A network has learned its training labels by heart: every $p_i$ is almost $e_{y_i}$. What has become of each of the five matrices, and what do equal variances prove then?
 # 2. For the mean squared error with a model of constant variance, which line of the table changes, and which stays?
 # 3. A colleague centers the true Fisher, with the gradients under the model's labels. What does that change?
+#
+# <details><summary>Answers</summary>
+#
+# 1. $p_i - y_i$ goes to zero and so does every gradient: $C$, $\hat F$ and with them the variances; $p_i (1 - p_i)$ goes to zero too, hence $F$, $N$ and
+#    $H$. All five are nearly zero in every domain, so that equal variances prove nothing.
+# 2. With a squared error $\frac12 (z - y)^2$ the matrix in the middle is the identity, not $p (1 - p)$. $F = N$ stays, with labels drawn from a normal
+#    distribution of variance 1 around $z$, and so do the lines with the curvature of the logits. The line with $\frac14$ falls away.
+# 3. Nothing: under the model's own labels the mean gradient of each row is zero, so that there is nothing to subtract in expectation. With
+#    labels that were sampled, it subtracts the noise of that mean, which is of the order $1 / n$.
+#
+# </details>
 #
 # ## Read on
 #

@@ -1,7 +1,5 @@
 # ---
 # jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -20,7 +18,7 @@
 # - say what the loss of a discriminator measures, and why $\log m$ is its largest value at the best discriminator;
 # - show two problems in which equal features do not help, and one in which they hurt.
 #
-# About 60 minutes. Read beside it: `minifishr/algorithms/coral.py`, `minifishr/algorithms/dann.py`. You need lesson 0.
+# About 60 minutes. Read beside it: `minifishr/algorithms/coral.py`, `minifishr/algorithms/dann.py`. You need lesson 0. Words: [glossary](glossary.md).
 
 # %%
 try:
@@ -30,21 +28,47 @@ except ImportError:  # on Colab, say
     import sys
     from pathlib import Path
 
-    source = ".." if Path("../pyproject.toml").exists() else "minifishr"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", f"{source}[notebooks]"], check=True)
+    here = Path("../minifishr/course").exists()
+    what = (".." if here else "minifishr") + "[notebooks]"
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", what], check=True)
 
 # %%
 import os
 
-import matplotlib.pyplot as plt
 import numpy as np
 
-from minifishr import ALGORITHMS, MLP, Domain, accuracies, checks, colored_mnist, fit, full_batch, load_digits, plots
+from minifishr import (
+    ALGORITHMS,
+    MLP,
+    Domain,
+    accuracies,
+    checks,
+    colored_mnist,
+    fit,
+    full_batch,
+    load_digits,
+    plots,
+)
 from minifishr.algorithms import coral
-from minifishr.course import exercise
+from minifishr.course import exercise, figure, panels, passed, recall, reveal, solution
 from minifishr.data import take
 
 SHORT = "MINIFISHR_FAST" in os.environ  # smaller sizes, for the tests
+
+# %% [markdown]
+# ## Before you begin
+#
+# From earlier lessons. Write a number, or a letter in quotes, in the place of the dots.
+#
+# 1. Multiply all features by 2 and divide the classifier's weights by 2. The part of Fishr's penalty that comes from the weights becomes how many times
+#    as large?
+# 2. With $\tau = 1$ AND-mask keeps a coordinate where a) the mean gradient is large; b) the gradients of all domains have one sign; c) the variance over
+#    domains is small.
+# 3. A test that is to find the shortcut of Colored MNIST needs rows in which a) the color contradicts the label; b) the digit is easy to read;
+#    c) there is no label noise.
+
+# %%
+recall(7, ..., ..., ...)
 
 # %% [markdown]
 # ## A picture
@@ -65,25 +89,40 @@ def domain(name, turn=0.0, scale=1.0, shift=(0, 0), share=0.5, n=200):
     return Domain(name, (scale * turned + shift).astype(np.float32), y)
 
 
-rng = np.random.default_rng(0)
-train, model = [domain("one"), domain("two", turn=0.8, scale=1.5, shift=(2, 1))], MLP((2, 16, 2, 1))
-theta = model.init(rng, np.float32)
-theta[model.blocks["b2"]], ends = 3, {}
-
 # %%
-fig, axes = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained", sharex=True, sharey=True)
-for ax, name in zip(axes, ("erm", "coral"), strict=True):
+rng, model, ends = np.random.default_rng(0), MLP((2, 16, 2, 1)), {}
+train = [domain("one"), domain("two", turn=0.8, scale=1.5, shift=(2, 1))]
+theta, values = model.init(rng, np.float32), {}
+theta[model.blocks["b2"]] = 3
+for name in ("erm", "coral"):
     algorithm = ALGORITHMS[name](model, convention="domainbed", lr=0.005)
     ends[name] = fit(algorithm, theta, full_batch(train), 200 if SHORT else 400).theta
-    value = coral.penalty(model, ends[name], train, convention="domainbed")
+    values[name] = coral.penalty(model, ends[name], train, convention="domainbed")
+    assert min(accuracies(model, ends[name], train).values()) > 0.95
+assert values["coral"] < 0.1 < values["erm"]
+
+# %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
+fig, axes = panels(2, height=3.2, sharex=True, sharey=True)
+for ax, (name, value) in zip(axes, values.items(), strict=True):
     clouds = {f"domain {d.name}": model.features(ends[name], d.x) for d in train}
-    plots.scatter(ax, clouds, title=f"{name}: CORAL's penalty {value:.2g}", xlabel="feature 1")
-    assert min(accuracies(model, ends[name], train).values()) > 0.95 and (value < 0.1) == (name == "coral")
-axes[0].set_ylabel("feature 2")
-plt.show()
+    plots.scatter(ax, clouds, title=f"{name}: CORAL's penalty {value:.2g}")
+    ax.set(xlabel="feature 1", ylabel="feature 2")
+alt = f"ERM's features of the two domains lie apart, penalty {values['erm']:.2g}; "
+figure(
+    fig, alt + f"CORAL's lie on each other, penalty {values['coral']:.2g}.", guess=True
+)
+
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
 # ERM's features may lie anywhere, as long as one line separates the classes of both domains. CORAL moves the two clouds on top of each other and
 # keeps the accuracy. Whether that is worth anything in a *third* domain is the question of this lesson.
+#
+# </details>
+#
+# Both methods of this lesson come from domain *adaptation*: there the rows of the target domain are known, without labels, and its features are
+# matched with those of the source. Here, in domain *generalization*, nothing of the test domain is known, and the training domains are matched with
+# each other. What carries over is less than one may think.
 #
 # ## The claim, in two conventions
 #
@@ -102,13 +141,13 @@ plt.show()
 
 # %%
 names = ["coral_is_the_mean_over_pairs", "coral_ignores_rotations_and_shifts"]
-for verdict in checks.verified(names=names):
-    print(verdict.identity.statement, f"largest relative error {verdict.error:.0e}", sep="\n", end="\n\n")
-    assert verdict.passed
+for found in checks.verified(names=names):
+    print(f"{found.identity.statement}: largest relative error {found.error:.0e}")
+    assert found.passed
 with checks.broken("coral.distance"):  # 0.1 % too large
-    verdict, _ = checks.verified(names=names)
-print(f"broken on purpose: largest relative error {verdict.error:.0e}, passed: {verdict.passed}")
-assert not verdict.passed
+    found, _ = checks.verified(names=names)
+print(f"broken on purpose: error {found.error:.0e}, passed: {found.passed}")
+assert not found.passed
 
 # %% [markdown]
 # ### Exercise 7.1: both penalties of two domains
@@ -116,24 +155,18 @@ assert not verdict.passed
 
 # %%
 def coral_pair(a, b):
-    """The features of two domains, (n,h), (k,h) -> (2,): the paper's penalty, and domainbed's."""
+    """(n,h), (k,h) -> (2,): the paper's penalty, and domainbed's."""
     ...
 
 
 exercise("coral_pair", coral_pair)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def coral_pair(a, b):
-    h, (C, D) = a.shape[1], (np.cov(a.T), np.cov(b.T))
-    covariances, means = np.sum((C - D) ** 2), np.sum((a.mean(axis=0) - b.mean(axis=0)) ** 2)
-    return [covariances / (4 * h**2), means / h + covariances / h**2]
+coral_pair = passed("coral_pair")  # yours if it passed, else the solution
+solution("coral_pair")
 
-
-feedback = exercise("coral_pair", coral_pair)
-assert feedback.passed
-feedback
 
 # %% [markdown]
 # ## What it cannot see
@@ -148,13 +181,17 @@ a, b = (model.features(ends["erm"], d.x).astype(float) for d in train)
 whole = np.array(coral_pair(a, b))
 moved = coral_pair(np.add(a, [5, 0]), b)
 assert np.isclose(moved[0], whole[0]) and not np.isclose(moved[1], whole[1])
-for c in (0.5, 0.1):
-    print(f"features times {c}: penalties times", (coral_pair(c * a, c * b) / whole).round(6))
-    assert np.isclose(coral_pair(c * a, c * b)[0], c**4 * whole[0])
+times = {c: coral_pair(c * a, c * b) / whole for c in (0.5, 0.1)}
+assert all(np.isclose(found[0], c**4) for c, found in times.items())
+reveal(*(f"features times {c}: penalties times {v.round(6)}" for c, v in times.items()))
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
 # Covariances scale with $c^2$, their squared difference with $c^4$. So a penalty that falls during training need not mean that the domains have come
 # closer: the features may just have become small. Compare penalties of two networks only relative to the size of their features.
+#
+# </details>
 #
 # ## Where the gradient sends the features
 #
@@ -181,17 +218,11 @@ def coral_pull(a, b):
 exercise("coral_pull", coral_pull)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def coral_pull(a, b):
-    n, h = a.shape
-    centered, apart = a - a.mean(axis=0), np.atleast_2d(np.cov(a.T) - np.cov(b.T))
-    return -4 / (h**2 * (n - 1)) * centered @ apart - 2 / (h * n) * (a.mean(axis=0) - b.mean(axis=0))
+coral_pull = passed("coral_pull")  # yours if it passed, else the solution
+solution("coral_pull")
 
-
-feedback = exercise("coral_pull", coral_pull)
-assert feedback.passed
-feedback
 
 # %% [markdown]
 # The pull is a matrix times the deviation, plus the same shift for all. So every step maps the whole cloud by one *affine map*, and so do all
@@ -201,13 +232,22 @@ feedback
 start = a, b = [d.x.astype(float) for d in train]
 for _ in range(300):
     a, b = a + 0.1 * len(a) * coral_pull(a, b), b + 0.1 * len(b) * coral_pull(b, a)
-fig, axes = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained", sharex=True, sharey=True)
-for ax, title, clouds in zip(axes, ("before", "after 300 steps"), (start, (a, b)), strict=True):
-    points = {f"{d.name}, y = {y}": c[d.y == y] for d, c in zip(train, clouds, strict=True) for y in (0, 1)}
-    plots.scatter(ax, points, title=title, xlabel="$a_1$", ylabel="$a_2$")
-plt.show()
-residue = np.linalg.lstsq(np.hstack([start[1], np.ones((len(b), 1))]), b, rcond=None)[1]
+affine = np.hstack([start[1], np.ones((len(b), 1))])
+residue = np.linalg.lstsq(affine, b, rcond=None)[1]
 assert np.allclose(residue, 0) and coral_pair(a, b)[1] < 1e-6
+
+# %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
+fig, axes = panels(2, height=3.2, sharex=True, sharey=True)
+titles = {"before": start, "after 300 steps": (a, b)}
+for ax, (title, both) in zip(axes, titles.items(), strict=True):
+    points = {}
+    for d, cloud in zip(train, both, strict=True):
+        points |= {f"{d.name}, y = {y}": cloud[d.y == y] for y in (0, 1)}
+    plots.scatter(ax, points, title=title, xlabel="$a_1$", ylabel="$a_2$")
+figure(
+    fig,
+    "Two clouds of two classes, apart before; afterwards with one mean and covariance.",
+)
 
 # %% [markdown]
 # Mean and covariance agree. The two clouds of one class still lie across each other: many affine maps lead to the same covariance, and the penalty
@@ -222,29 +262,44 @@ assert np.allclose(residue, 0) and coral_pair(a, b)[1] < 1e-6
 
 # %%
 angle, n = rng.uniform(0, 2 * np.pi, 300), 300
-shapes = {"ring": np.stack([np.cos(angle), np.sin(angle)], axis=1), "Gaussian": rng.normal(size=(n, 2))}
+shapes = {"ring": np.stack([np.cos(angle), np.sin(angle)], axis=1)}
+shapes["Gaussian"] = rng.normal(size=(n, 2))
 for name, points in shapes.items():
     centered = points + 0.05 * rng.normal(size=(n, 2))
     centered = centered - centered.mean(axis=0)
-    shapes[name] = centered @ np.linalg.inv(np.linalg.cholesky(np.cov(centered.T))).T
-print(f"penalty {coral_pair(*shapes.values())[1]:.0e}")
-assert coral_pair(*shapes.values())[1] < 1e-20
+    root = np.linalg.cholesky(np.cov(centered.T))
+    shapes[name] = centered @ np.linalg.inv(root).T
+penalty = coral_pair(*shapes.values())[1]
+assert penalty < 1e-20
 
 # %%
-critic, both = MLP((2, 32, 32, 1)), Domain("both", np.concatenate([*shapes.values()]), np.repeat([0, 1], n))
-named = fit(ALGORITHMS["erm"](critic, lr=0.01), critic.init(rng), full_batch([both]), 150)
+critic, names = MLP((2, 32, 32, 1)), np.repeat([0, 1], n)
+both = Domain("both", np.concatenate([*shapes.values()]), names)
+erm = ALGORITHMS["erm"](critic, lr=0.01)
+named = fit(erm, critic.init(rng), full_batch([both]), 150)
 losses = np.array([row.value for row in named.history])
-fig, axes = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained")
-plots.scatter(axes[0], shapes, title="equal means and covariances", xlabel="$a_1$", ylabel="$a_2$", aspect="equal")
+assert losses[-1] < 0.6 * np.log(2)
+
+# %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
+fig, axes = panels(2, height=3.2)
+title = f"CORAL's penalty {penalty:.0e}"
+labels = {"xlabel": "$a_1$", "ylabel": "$a_2$", "aspect": "equal"}
+plots.scatter(axes[0], shapes, title=title, **labels)
 axes[1].plot(losses, color="#0072B2")
 axes[1].set(xlabel="step", ylabel="cross-entropy of the domain", ylim=(0, None))
 axes[1].axhline(np.log(2), color="#777777", linestyle=":")
-plt.show()
-assert losses[-1] < 0.6 * np.log(2)
+alt = (
+    "A ring and a cloud with equal means and covariances. The loss of a net that names "
+)
+figure(fig, alt + f"the domain falls from log 2 to {losses[-1]:.2f}.", guess=True)
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
 # CORAL sees no difference at all. A network that learns to name the domain does: the dotted line is at $\log 2$, the loss of
 # one who only guesses. That is the idea of DANN.
+#
+# </details>
 #
 # ## DANN: a discriminator as a distance
 #
@@ -268,23 +323,22 @@ assert losses[-1] < 0.6 * np.log(2)
 
 # %%
 def best_discriminator(counts):
-    """The smallest possible mean cross-entropy of the domain given the value, (m,v) -> ()."""
+    """The smallest mean cross-entropy of the domain given the value, (m,v) -> ()."""
     ...
 
 
 exercise("best_discriminator", best_discriminator)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def best_discriminator(counts):
-    return -np.sum(counts / counts.sum() * np.log(counts / counts.sum(axis=0)))
+best_discriminator = passed("best_discriminator")  # yours, or else the solution
+solution("best_discriminator")
 
-
-assert np.isclose(best_discriminator(np.ones((3, 4))), np.log(3))  # equal domains: log m
-feedback = exercise("best_discriminator", best_discriminator)
-assert feedback.passed
-feedback
+# %%
+equal = best_discriminator(np.ones((3, 4), int))
+assert np.isclose(equal, np.log(3))  # equal domains: log m
+assert best_discriminator(np.diag([5, 3])) == 0  # the feature gives the domain away
 
 # %% [markdown]
 # ### In turns, or both at once?
@@ -301,36 +355,54 @@ for name, walk in walks.items():
         x, y = walk[-1]
         y_next = y + rate * x
         walk.append((x - rate * (y_next if name == "in turns" else y), y_next))
-distances = {name: np.linalg.norm(walk, axis=1) for name, walk in walks.items()}
-assert np.isclose(distances["at once"][-1], (1 + rate**2) ** 30) and distances["in turns"].max() < 1.2
+far = {name: np.linalg.norm(walk, axis=1) for name, walk in walks.items()}
+assert np.isclose(far["at once"][-1], (1 + rate**2) ** 30)
+assert far["in turns"].max() < 1.2
+
 # %%
-looks = {"at once": {"color": "#0072B2"}, "in turns": {"color": "#D55E00", "linestyle": "--"}}
-steps, histories = 300 if SHORT else 600, {}
+steps, found = 300 if SHORT else 600, {}
+
+
+def measure(t):
+    return [("", "accuracy", np.mean([*accuracies(model, t, train).values()]))]
+
+
 for name, convention in {"at once": "paper", "in turns": "domainbed"}.items():
-    algorithm = ALGORITHMS["dann"](model, convention=convention, lr=0.005, width=32)
-    measure = lambda t: [("", "accuracy", np.mean([*accuracies(model, t, train).values()]))]  # noqa: E731
-    histories[name] = fit(algorithm, theta, full_batch(train), steps, measure=measure, every=1).history
+    dann = ALGORITHMS["dann"](model, convention=convention, lr=0.005, width=32)
+    batches = full_batch(train)
+    rows = fit(dann, theta, batches, steps, measure=measure, every=1).history
+    for metric in ("penalty", "accuracy"):
+        values = [row.value for row in rows if row.metric == metric]
+        found.setdefault(metric, {})[name] = np.array(values[:steps])
 
-
-def curves(metric, sign=1):
-    return {n: sign * np.array([r.value for r in h if r.metric == metric])[:steps] for n, h in histories.items()}
-
-
-# %%
-fig, axes = plt.subplots(1, 3, figsize=(10, 3.3), layout="constrained")
+# %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
+fig, axes = panels(3, height=2.8)
+looks = {"at once": {"color": "#0072B2"}}
+looks["in turns"] = {"color": "#D55E00", "linestyle": "--"}
 for (name, walk), marker in zip(walks.items(), ".x", strict=True):
     plots.path(axes[0], walk, name, looks[name]["color"], marker)
 axes[0].set(title="the game xy", xlabel="x", ylabel="y", ylim=(-3.4, 3.4))
 axes[0].legend(fontsize=8, loc="upper center", ncols=2)
-plots.lines(axes[1], range(steps), curves("penalty", -1), looks, xlabel="step", ylabel="$L_D$", title="DANN")
-plots.lines(axes[2], range(steps), curves("accuracy"), looks, xlabel="step", ylabel="accuracy", title="DANN")
+losses = {name: -values for name, values in found["penalty"].items()}
+plots.lines(axes[1], range(steps), losses, looks, ylabel="$L_D$", title="DANN")
+plots.lines(axes[2], range(steps), found["accuracy"], looks, ylabel="accuracy")
 axes[1].axhline(np.log(2), color="#777777", linestyle=":")
-plt.show()
+axes[2].set_xlabel("step")
+alt = f"At once the game spirals to a distance of {far['at once'][-1]:.1f}; in turns "
+figure(
+    fig,
+    alt + "it stays near a circle. DANN's losses and accuracies over steps.",
+    guess=True,
+)
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
 # Both at once: every step multiplies the distance from zero by $\sqrt{1 + \text{rate}^2}$. In turns: the step of the second player answers the new
 # position of the first, and the walk stays near its circle. Neither gets to zero. DANN's two ways look less different, because Adam sets the length
 # of the steps and the risk pulls, too.
+#
+# </details>
 #
 # The dotted line is $\log 2$. Where $L_D$ is *above* it, the discriminator is worse than one that always says "one half": it has not kept up with
 # the features. So a loss near $\log m$ means equal features only if the discriminator is near its best.
@@ -346,44 +418,67 @@ plt.show()
 # %%
 flips = np.array([0.2, 0.1, 0.9])
 as_shape = 0.75 * (1 - flips) + 0.25 * flips
-tables = {"color": np.full((3, 2), 0.5), "color and shape": np.stack([as_shape, 1 - as_shape], axis=1)}
-print("color = label:", 1 - flips, "  color = shape:", as_shape.round(2))
-for name, counts in tables.items():
-    below = [np.log(m) - best_discriminator(counts[:m]) for m in (2, 3)]
-    print(f"{name}: below log m by {below[0]:.4f} (two training domains), {below[1]:.4f} (all three)")
-assert np.isclose(best_discriminator(tables["color"]), np.log(3))
-assert np.log(2) - best_discriminator(tables["color and shape"][:2]) < 0.002
+color = np.full((3, 2), 0.5)
+with_shape = np.stack([as_shape, 1 - as_shape], axis=1)
+below = {}  # log m, for the two training domains and for all three
+for name, table in {"color": color, "color and shape": with_shape}.items():
+    below[name] = [np.log(m) - best_discriminator(100 * table[:m]) for m in (2, 3)]
+assert np.allclose(below["color"], 0) and below["color and shape"][0] < 0.002
+
+# %%
+shares = f"color = label: {1 - flips}", f"color = shape: {as_shape.round(2)}"
+lines = [f"{name}: below log m by {np.round(v, 4) + 0.0}" for name, v in below.items()]
+reveal(*shares, *lines)
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
 # The color alone has the same distribution in all three domains, the test domain included. As a feature it is perfect for every penalty on $p(a)$: no
 # discriminator can beat $\log 3$. It is the shortcut. What differs is $p(y \mid a)$, and neither CORAL nor DANN looks at labels. Color and shape
 # together differ a little, but hardly between the two training domains.
+#
+# </details>
 #
 # So train on it. The last two columns put CORAL's penalty into proportion: between two halves of one domain, and between the second training domain and
 # the test domain. CORAL gets more than the largest penalty weight of DomainBed's search.
 
 # %%
-digits = load_digits()
-task, net = colored_mnist(digits, count=1_000, test_count=1_000, dtype=np.float32), MLP((392, 32, 16, 1))
-second, start, found = task.train[1], net.init(np.random.default_rng(1), np.float32), {}
-groups = {"train": task.train, "halves": [take(second, np.s_[k::2]) for k in (0, 1)], "test": [second, task.test[0]]}
-for name, more in {"erm": {}, "coral": {"penalty_weight": 100.0}, "dann": {"width": 32}}.items():
-    algorithm = ALGORITHMS[name](net, convention="domainbed", lr=0.002, **more)
-    end = fit(algorithm, start, full_batch(task.train), 60).theta
-    penalties = {key: float(coral.penalty(net, end, pair, convention="domainbed")) for key, pair in groups.items()}
-    found[name] = accuracies(net, end, [*task.train, *task.test]), penalties
-    print(f"{name:6}", "  ".join(f"{key} {value:.1e}" for key, value in penalties.items()))
+digits, net = load_digits(), MLP((392, 32, 16, 1))
+task = colored_mnist(digits, count=1_000, test_count=1_000, dtype=np.float32)
+second, start = task.train[1], net.init(np.random.default_rng(1), np.float32)
+halves = [take(second, np.s_[k::2]) for k in (0, 1)]
+groups = {"train": task.train, "halves": halves, "test": [second, task.test[0]]}
+domains = [*task.train, *task.test]
 
 # %%
-fig, ax = plt.subplots(figsize=(7.5, 3.2), layout="constrained")
-by_domain = {d.name: {n: 100 * float(a[d.name]) for n, (a, _) in found.items()} for d in [*task.train, *task.test]}
-looks = {n: plots.method_style(n) for n in found}
-plots.bars(ax, by_domain, looks, ylabel="accuracy in %", title=task.name, ylim=(0, 118))
-plt.show()
-penalties = {n: values for n, (_, values) in found.items()}
+right, penalties = {}, {}
+options = {"erm": {}, "coral": {"penalty_weight": 100.0}, "dann": {"width": 32}}
+for name, more in options.items():
+    algorithm = ALGORITHMS[name](net, convention="domainbed", lr=0.002, **more)
+    end, found = fit(algorithm, start, full_batch(task.train), 60).theta, {}
+    for key, pair in groups.items():
+        found[key] = float(coral.penalty(net, end, pair, convention="domainbed"))
+    right[name], penalties[name] = accuracies(net, end, domains), found
+    print(f"{name:6}", "  ".join(f"{key} {v:.1e}" for key, v in found.items()))
+
+# %%
+by_domain = {}
+for d in domains:
+    by_domain[d.name] = {n: 100 * float(found[d.name]) for n, found in right.items()}
 assert all(values < 35 for values in by_domain["-90%"].values())
 assert penalties["erm"]["train"] < 5 * penalties["erm"]["halves"]
 assert penalties["coral"]["train"] < penalties["erm"]["train"] / 5
+
+# %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
+fig, ax = panels(height=3.2)
+looks = {n: plots.method_style(n) for n in right}
+plots.bars(ax, by_domain, looks, ylabel="accuracy in %", ylim=(0, 118))
+ax.set_title(task.name)
+said = ", ".join(f"{n} {value:.0f} %" for n, value in by_domain["-90%"].items())
+figure(
+    fig,
+    f"Accuracies of all three methods, about equal. In the test domain -90%: {said}.",
+)
 
 # %% [markdown]
 # Already ERM's features, which use the shortcut, differ between the training domains no more than a few times as much as between two halves of one
@@ -398,7 +493,9 @@ assert penalties["coral"]["train"] < penalties["erm"]["train"] / 5
 #
 # $$\epsilon_1 + \epsilon_2 \ge |q_1 - p_1| + |q_2 - p_2| \ge |p_1 - p_2| - |q_1 - q_2| .$$
 #
-# Perfectly matched features with perfectly different labels cannot be good.
+# Perfectly matched features with perfectly different labels cannot be good. That a bound for the target has to contain how well one predictor can
+# do in both domains is due to Ben-David et al. (2010, *A theory of learning from different domains*); that matched features make it worse where the
+# shares of labels differ, as here, to Zhao et al. (2019, [arXiv:1901.09453](https://arxiv.org/abs/1901.09453)).
 #
 # ### Exercise 7.4: the floor
 #
@@ -414,39 +511,54 @@ def error_floor(shares):
 exercise("error_floor", error_floor)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def error_floor(shares):
-    return np.mean(np.abs(shares - np.median(shares)))
+error_floor = passed("error_floor")  # yours if it passed, else the solution
+solution("error_floor")
 
-
-feedback = exercise("error_floor", error_floor)
-assert feedback.passed
-feedback
 
 # %%
 unequal, wide = [domain("one", share=0.8), domain("two", share=0.2)], MLP((2, 16, 8, 1))
-p, begin, weights = np.array([d.y.mean() for d in unequal]), wide.init(rng, np.float32), [0.0, 1.0, 10.0, 100.0]
-results = {"coral": [], "dann": []}
-for name, weight in ((name, weight) for name in results for weight in weights):
-    algorithm = ALGORITHMS[name](wide, convention="domainbed", lr=0.005, penalty_weight=weight)
-    end = fit(algorithm, begin, full_batch(unequal), 200 if SHORT else 400).theta
-    ones = np.array([wide.logits(end, d.x)[:, 0] > 0 for d in unequal])
-    q, error = ones.mean(axis=1), np.mean(ones != [d.y for d in unequal], axis=1)
-    results[name].append((abs(q[0] - q[1]), error.mean()))
-    assert np.all(error >= abs(q - p) - 1e-9)
+p, begin = np.array([d.y.mean() for d in unequal]), wide.init(rng, np.float32)
+weights, steps = [0.0, 1.0, 10.0, 100.0], 200 if SHORT else 400
+
+
+def ended(name, weight):
+    options = {"lr": 0.005, "penalty_weight": weight}
+    algorithm = ALGORITHMS[name](wide, convention="domainbed", **options)
+    return fit(algorithm, begin, full_batch(unequal), steps).theta
+
 
 # %%
-fig, axes = plt.subplots(1, 2, figsize=(8, 3.3), layout="constrained", sharey=True)
-errors, looks = {n: [e for _, e in pairs] for n, pairs in results.items()}, {n: plots.method_style(n) for n in results}
-plots.lines(axes[0], weights, errors, looks, xscale="symlog", xlabel="penalty weight", ylabel="mean error")
-axes[0].axhline(error_floor(p), color="#777777", linestyle=":")
-for (n, pairs), marker in zip(results.items(), "os", strict=True):
-    axes[1].plot(*np.transpose(pairs), marker, color=looks[n]["color"], markeredgecolor="#777777")
-axes[1].axline((0, error_floor(p)), (2 * error_floor(p), 0), color="#777777", linestyle=":")
+apart, errors = {"coral": [], "dann": []}, {"coral": [], "dann": []}
+for name in apart:
+    for weight in weights:
+        end = ended(name, weight)
+        ones = np.array([wide.logits(end, d.x)[:, 0] > 0 for d in unequal])
+        q, error = ones.mean(axis=1), np.mean(ones != [d.y for d in unequal], axis=1)
+        assert np.all(error >= abs(q - p) - 1e-9)
+        apart[name].append(abs(q[0] - q[1]))
+        errors[name].append(error.mean())
+assert all(max(v[:2]) < 0.05 and v[3] > 0.1 for v in errors.values())
+
+# %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
+fig, axes = panels(2, height=3)
+looks, floor = {n: plots.method_style(n) for n in errors}, error_floor(p)
+labels = {"xlabel": "penalty weight", "ylabel": "mean error"}
+plots.lines(axes[0], weights, errors, looks, xscale="symlog", **labels)
+axes[0].axhline(floor, color="#777777", linestyle=":")
+for n, marker in zip(errors, "os", strict=True):
+    style = {"color": looks[n]["color"], "markeredgecolor": "#777777"}
+    axes[1].plot(apart[n], errors[n], marker, label=n, **style)
+axes[1].axline((0, floor), (2 * floor, 0), color="#777777", linestyle=":")
 axes[1].set(xlabel="difference of the shares of predicted ones", ylim=(-0.02, 0.6))
-plt.show()
-assert all(max(values[:2]) < 0.05 and values[3] > 0.1 for values in errors.values())
+axes[1].set_ylabel("mean error")
+axes[1].legend(fontsize=8)
+said = ", ".join(f"{n} {values[3]:.2f}" for n, values in errors.items())
+figure(
+    fig,
+    f"Mean errors grow with the penalty weight, to {said}; the floor is {floor:.2f}.",
+)
 
 # %% [markdown]
 # With a small penalty weight both methods label everything, and their features differ. With the largest one, many labels are lost. The dotted lines are the
@@ -454,7 +566,7 @@ assert all(max(values[:2]) < 0.05 and values[3] > 0.1 for values in errors.value
 # DANN). No point can lie below the line on the right.
 # On the left one could, because CORAL makes two moments equal and not the whole distribution, and because a network need not reach its optimum.
 #
-# The difference to the gradients of lessons 4 to 6: gradients of the risk contain the label, $G_i = a_i (p_i - y_i)^\top$ in the last layer. What
+# The difference to the gradients of lessons 4 to 6: gradients of the risk contain the label, $G_i = a_i^\top (p_i - y_i)$ in the last layer ($a_i$ is a row). What
 # they compare is $p(y \mid a)$ and $p(a)$ together.
 #
 # ## Three questions
@@ -463,6 +575,17 @@ assert all(max(values[:2]) < 0.05 and values[3] > 0.1 for values in errors.value
 #    $\log 2$?
 # 2. One could match features within each class, $p(a \mid y)$. Would the shares of labels still hurt? Would it see the color of Colored MNIST?
 # 3. A discriminator has the loss $\log 3$ in a problem with three domains. Name two causes, and an experiment that tells them apart.
+#
+# <details><summary>Answers</summary>
+#
+# 1. CORAL need not be zero, since the covariances contain how far the classes are apart; with equal covariances it is: the overall means are equal. The
+#    best discriminator is not at $\log 2$, because where the class means differ, the distributions differ.
+# 2. The shares of labels would not hurt: within a class nothing depends on how many rows it has. It would see the color: given $y$, the color is 1 in
+#    another share of the rows in each domain, 80 % against 90 %.
+# 3. The features agree in all domains, or the discriminator is too weak or too slow. Freeze the features and train a fresh, larger discriminator for
+#    long: where it stays at $\log 3$ on held-out rows too, the features agree as far as it can see.
+#
+# </details>
 #
 # ## Read on
 #

@@ -1,7 +1,5 @@
 # ---
 # jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -20,7 +18,7 @@
 # - compute how far the best of several tries lies above the truth;
 # - say what a trained network has made equal in its domains, and read a table of such numbers with a checklist.
 #
-# About 60 minutes. Read beside it: `minifishr/experiments/results.py` and `minifishr/sweeps/selection.py`. You need lessons 0 to 3, and 6 for Fishr.
+# About 60 minutes. Read beside it: `minifishr/experiments/results.py` and `minifishr/sweeps/selection.py`. You need lessons 0 to 3, and 6 for Fishr. Words: [glossary](glossary.md).
 
 # %%
 try:
@@ -30,23 +28,44 @@ except ImportError:  # on Colab, say
     import sys
     from pathlib import Path
 
-    source = ".." if Path("../pyproject.toml").exists() else "minifishr"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", f"{source}[notebooks]"], check=True)
+    here = Path("../minifishr/course").exists()
+    what = (".." if here else "minifishr") + "[notebooks]"
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", what], check=True)
 
 # %%
 import os
 from itertools import combinations, product
 from tempfile import TemporaryDirectory
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 from minifishr import checks, data, evaluate, experiments, load_digits, plots
-from minifishr.course import exercise
+from minifishr.course import exercise, figure, panels, passed, recall, reveal, solution
 from minifishr.invariance import random_direction, risks_along
-from minifishr.sweeps import RULES, choices, expected_best, grid, searches, sweep, training_scores
+from minifishr.sweeps import (
+    RULES,
+    choices,
+    expected_best,
+    grid,
+    searches,
+    sweep,
+    training_scores,
+)
 
 SHORT = "MINIFISHR_FAST" in os.environ  # smaller sizes, for the tests
+
+# %% [markdown]
+# ## Before you begin
+#
+# From earlier lessons. Write a number, or a letter in quotes, in the place of the dots.
+#
+# 1. The features have the same distribution in two domains of equal size. The cross-entropy of the best discriminator?
+# 2. Fishr's penalty is nearly 0 after training. What does that say about the test domain? a) The accuracy there is that of training; b) nothing by
+#    itself; c) the color is not used.
+# 3. At $p = \frac12$, what is $(p - y)^2$, whatever the label?
+
+# %%
+recall(8, ..., ..., ...)
 
 # %% [markdown]
 # ## A picture
@@ -56,15 +75,22 @@ SHORT = "MINIFISHR_FAST" in os.environ  # smaller sizes, for the tests
 
 # %%
 methods, seeds = ("erm", "irm", "vrex", "fishr"), range(3 if SHORT else 5)
-small = {"count": 400, "hidden": [16], "steps": 100} if SHORT else {"count": 2_500, "hidden": [64, 64], "every": 20}
-changes = [(None, "warm_up", 60)] if SHORT else []
-digits, runs = load_digits(), experiments.plan("quick", methods, seeds, changes=changes, invariances=True)
+small, changes = {"count": 2_500, "hidden": [64, 64], "every": 20}, []
+if SHORT:
+    small = {"count": 400, "hidden": [16], "steps": 100}
+    changes = [(None, "warm_up", 60)]
+digits, options = load_digits(), {"changes": changes, "invariances": True}
+runs = experiments.plan("quick", methods, seeds, **options)
 configs = [config._replace(**small) for config in runs]
-results = list(experiments.compare(configs, digits, jobs=2))  # in the order in which they finish
+
+# %%
+results = list(experiments.compare(configs, digits, jobs=2))  # in the order they finish
 results.sort(key=lambda r: (methods.index(r.config.algorithm), r.config.seed))
-groups, task = experiments.by_method(results), experiments.problem(configs[0], digits)
+groups = experiments.by_method(results)
+task = experiments.problem(configs[0], digits)
 assert all(len(group) == len(seeds) for group in groups.values())
-assert [experiments.PRESETS["irm"][key] for key in ("count", "steps")] == [25_000, 501]
+size = experiments.PRESETS["irm"]
+assert (size["count"], size["steps"]) == (25_000, 501)
 
 # %% [markdown]
 # Beside it, what Ramé, Dancette and Cord published (table 2 of [arXiv:2109.02934](https://arxiv.org/abs/2109.02934), ten runs, percent):
@@ -81,13 +107,22 @@ assert [experiments.PRESETS["irm"][key] for key in ("count", "steps")] == [25_00
 # %%
 print(experiments.table(results, task, seconds=False))
 print("", *experiments.caption(configs, task).split(". "), sep="\n")
-test = {name: np.array(experiments.accuracies(group, ["-90%"])) for name, group in groups.items()}
-published = {"erm": (14.0, 0.7), "irm": (65.6, 1.8), "vrex": (67.2, 1.5), "fishr": (69.5, 1.0)}
-fig, ax = plt.subplots(figsize=(5.5, 3.2), layout="constrained")
-plots.strips(ax, test, {name: plots.method_style(name) for name in test}).set(ylim=(0, 80), title=task.name)
-ax.plot([mean for mean, _ in published.values()], "D", color="#777777", markersize=7, fillstyle="none")
-ax.set_ylabel("test accuracy in percent")
-plt.show()
+test = {}
+for name, group in groups.items():
+    test[name] = np.array(experiments.accuracies(group, ["-90%"]))
+published = {"erm": (14.0, 0.7), "irm": (65.6, 1.8)}
+published |= {"vrex": (67.2, 1.5), "fishr": (69.5, 1.0)}
+
+# %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
+fig, ax = panels(height=3.3)
+plots.strips(ax, test, {name: plots.method_style(name) for name in test})
+ax.set(ylim=(0, 80), title=task.name, ylabel="test accuracy in percent")
+style = {"color": "#777777", "markersize": 7, "fillstyle": "none"}
+ax.plot([mean for mean, _ in published.values()], "D", **style)
+said = ", ".join(f"{n} {v.min():.0f} to {v.max():.0f}" for n, v in test.items())
+figure(
+    fig, f"Test accuracies of all seeds, and the published means above: {said} percent."
+)
 
 # %% [markdown]
 # The two tables are not of the same experiment. Theirs is 25 000 images a domain, two hidden layers of 390 units, and 501 steps. The penalties were made for that.
@@ -100,18 +135,28 @@ plt.show()
 # **Guess first.** In what share of them is the ranking that of the means?
 
 # %%
-names, picks = list(test), np.array(list(product(*test.values())))  # (s^4, 4): one seed for each method
+names, picks = list(test), np.array(list(product(*test.values())))  # a seed for each
 assert len(picks) == len(seeds) ** 4
 orders, counts = np.unique(np.argsort(-picks, axis=1), axis=0, return_counts=True)
-by_mean = np.argsort([-test[name].mean() for name in names])
-for order, count in sorted(zip(orders.tolist(), counts, strict=True), key=lambda pair: -pair[1]):
-    note = "   <- that of the means" if order == by_mean.tolist() else ""
-    print(f"{100 * count / len(picks):5.1f} %  {' > '.join(names[k] for k in order)}{note}")
-if not SHORT:
-    assert len(orders) > 1 and all(names[order[-1]] == "erm" for order in orders)
+by_mean = np.argsort([-test[name].mean() for name in names]).tolist()
+ranking = sorted(zip(counts, orders.tolist(), strict=True), reverse=True)
+last = {names[order[-1]] for _, order in ranking}
+assert SHORT or (len(orders) > 1 and last == {"erm"})
+
+# %%
+lines = []
+for count, order in ranking:
+    note = "  <- that of the means" if order == by_mean else ""
+    ranks = " > ".join(names[k] for k in order)
+    lines.append(f"{100 * count / len(picks):5.1f} %  {ranks}{note}")
+reveal(*lines)
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
 # In the full run, ERM comes last every time: a single seed would do for that. The order of the other three depends on the seed.
+#
+# </details>
 #
 # ## Standard deviation and standard error
 #
@@ -134,15 +179,11 @@ def standard_error(values):
 exercise("standard_error", standard_error)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def standard_error(values):
-    return np.std(values, ddof=1) / len(values) ** 0.5
+standard_error = passed("standard_error")  # yours if it passed, else the solution
+solution("standard_error")
 
-
-feedback = exercise("standard_error", standard_error)
-assert feedback.passed
-feedback
 
 # %% [markdown]
 # The formula can be checked without any approximation. Let the $s$ measured numbers *be* the distribution, and draw $s$ times from it, with replacement. There are $s^s$ equally
@@ -151,19 +192,29 @@ feedback
 # Then the published table. Fishr leads V-REx by 2.3 points. **Guess first.** Is that much? Read the $\pm$ as standard deviations over ten runs, then as standard errors.
 
 # %%
-for name, values in test.items():
+for values in test.values():
     resampled = np.mean(list(product(values, repeat=len(values))), axis=1)
     assert np.isclose(resampled.std(), values.std() / len(values) ** 0.5)
-    error = standard_error(values)
-    print(f"{name:5} {values.mean():.1f}, standard deviation {values.std(ddof=1):.1f}, standard error {error:.1f}")
 (fishr, a), (vrex, b) = published["fishr"], published["vrex"]
-as_deviations, as_errors = (fishr - vrex) / (np.hypot(a, b) / 10**0.5), (fishr - vrex) / np.hypot(a, b)
-assert np.isclose(fishr - vrex, 2.3)
-print(f"a lead of {as_deviations:.1f} standard errors, or of {as_errors:.1f}")
-assert np.isclose(as_deviations, 4.0, atol=0.1) and np.isclose(as_errors, 1.3, atol=0.1)
+lead, error = fishr - vrex, np.hypot(a, b)
+assert np.isclose(lead, 2.3)
+assert np.isclose(lead / (error / 10**0.5), 4.0, atol=0.1)  # standard deviations
+assert np.isclose(lead / error, 1.3, atol=0.1)  # standard errors
+
+# %%
+lines = []
+for name, v in test.items():
+    spread = f"standard deviation {v.std(ddof=1):.1f}, error {standard_error(v):.1f}"
+    lines.append(f"{name:5} {v.mean():.1f}, {spread}")
+ways = lead / (error / 10**0.5), lead / error
+reveal(*lines, f"a lead of {ways[0]:.1f} standard errors, or of {ways[1]:.1f}")
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
 # Four standard errors are hardly chance; 1.3 may well be. Which of the two it is depends on a single word in the caption.
+#
+# </details>
 #
 # ## Differences, in pairs
 #
@@ -181,13 +232,19 @@ assert np.isclose(as_deviations, 4.0, atol=0.1) and np.isclose(as_errors, 1.3, a
 from scipy.stats import t as student
 
 enough = student.ppf(0.975, len(seeds) - 1)
+assert enough > 2
+
+
+# %%
 print(f"{len(seeds)} seeds: more than {enough:.1f} standard errors")
 for a, b in combinations(test, 2):
-    d, variances = test[b] - test[a], [test[n].var(ddof=1) for n in (a, b)]
-    alone, paired = (sum(variances) / len(d)) ** 0.5, standard_error(d)
-    assert np.isclose(d.var(ddof=1), sum(variances) - 2 * np.cov(test[a], test[b])[0, 1]) and enough > 2
-    verdict = "shown" if abs(d.mean()) > enough * paired else "not shown"
-    print(f"{b:5} - {a:5} {d.mean():+6.1f}, standard error {alone:4.1f}, in pairs {paired:4.1f}: {verdict}")
+    d, variances = test[b] - test[a], test[a].var(ddof=1) + test[b].var(ddof=1)
+    both = np.cov(test[a], test[b])[0, 1]
+    assert np.isclose(d.var(ddof=1), variances - 2 * both)
+    alone, paired = (variances / len(d)) ** 0.5, standard_error(d)
+    said = "shown" if abs(d.mean()) > enough * paired else "not shown"
+    errors = f"error {alone:4.1f}, in pairs {paired:4.1f}"
+    print(f"{b:5} - {a:5} {d.mean():+6.1f}, {errors}: {said}")
 
 # %% [markdown]
 # Two warnings. *Not shown* does not mean equal: it means that more seeds are needed, four times as many for half the error. And six comparisons are six chances
@@ -195,27 +252,24 @@ for a, b in combinations(test, 2):
 #
 # ### Exercise 8.2: ranks
 #
-# Papers also average ranks over data sets. A rank needs a rule for equal numbers: those equal to one decimal place are no rare event.
+# Papers also average ranks over data sets. A rank needs a rule for equal numbers: those equal to one decimal place are no rare event. Here the rule is
+# 1 + how many numbers are higher; others give equal numbers the mean of their ranks.
 
 
 # %%
 def tied_ranks(means):
-    """(n,) -> (n,): 1 for the highest."""
+    """(n,) -> (n,): 1 + how many of the numbers are higher."""
     ...
 
 
 exercise("tied_ranks", tied_ranks)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def tied_ranks(means):
-    return 1 + np.sum(means[None, :] > means[:, None], axis=1)
+tied_ranks = passed("tied_ranks")  # yours if it passed, else the solution
+solution("tied_ranks")
 
-
-feedback = exercise("tied_ranks", tied_ranks)
-assert feedback.passed
-feedback
 
 # %% [markdown]
 # ## Break it: which step?
@@ -233,28 +287,46 @@ feedback
 
 # %%
 def peeking(history):
-    return max((row.value, row.step) for row in history if (row.metric, row.domain) == ("accuracy", "-90%"))[1]
+    rows = [r for r in history if (r.metric, r.domain) == ("accuracy", "-90%")]
+    return max((row.value, row.step) for row in rows)[1]
+
+
+def reported(step, run):
+    by_step = evaluate.measured(run.history, "accuracy")
+    return 100 * by_step[step(run.history)]["-90%"]
 
 
 rules, by_rule = {**evaluate.SELECTION, "test": peeking}, {}
 for rule, step in rules.items():
-    at = {n: [evaluate.measured(r.history, "accuracy")[step(r.history)]["-90%"] for r in g] for n, g in groups.items()}
-    by_rule[rule] = {name: 100 * np.array(values) for name, values in at.items()}
-    print(f"{rule:12}", *(f"{n} {experiments.spread([*v])}, best {v.max():.0f};" for n, v in by_rule[rule].items()))
-assert all(np.all(by_rule["test"][name] >= values) for name, values in test.items())
-untrained = 100 * max(evaluate.measured(r.history, "accuracy")[0]["-90%"] for r in results)
-assert SHORT or all(np.isclose(v.max(), untrained) and untrained > test[n].mean() for n, v in by_rule["test"].items())
+    found = {n: np.array([reported(step, r) for r in g]) for n, g in groups.items()}
+    by_rule[rule] = found
+
 # %%
+assert all(np.all(by_rule["test"][n] >= values) for n, values in test.items())
+assert SHORT or max(v.max() for v in by_rule["validation"].values()) < 15
+starts = [evaluate.measured(r.history, "accuracy")[0]["-90%"] for r in results]
+for name, values in ({} if SHORT else by_rule["test"]).items():
+    assert np.isclose(values.max(), 100 * max(starts))  # an untrained network
+    assert 100 * max(starts) > test[name].mean()
+lines = []
+for rule, found in by_rule.items():
+    said = (f"{n} {v.mean():.0f} (best {v.max():.0f})" for n, v in found.items())
+    lines.append(f"{rule:10} " + ", ".join(said))
+
+# %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
 styles = plots.domain_styles(["+80%", "+90%"], ["-90%"])
-fig, axes = plt.subplots(1, 2, figsize=(8, 3.3), layout="constrained", sharey=True)
+fig, axes = panels(2, height=2.8, sharex=True)
 for ax, name in zip(axes, ("erm", "fishr"), strict=True):
-    history, (steps, _) = groups[name][0].history, experiments.series(groups[name][:1], "accuracy", "-90%")
-    curves = {domain: experiments.series(groups[name][:1], "accuracy", domain)[1] for domain in styles}
-    plots.accuracy_curves(ax, steps, curves, styles).set(title=f"{name}, seed 0", ylabel="percent right")
-    ax.vlines([rule(history) for rule in rules.values()], 0, 100, color="#777777", linestyle=["-", "--", ":"])
+    first, curves = groups[name][:1], {}
+    for domain in styles:
+        steps, curves[domain] = experiments.series(first, "accuracy", domain)
+    plots.accuracy_curves(ax, steps, curves, styles)
+    ax.set(title=f"{name}, seed 0", ylabel="percent right")
+    chosen = [rule(first[0].history) for rule in rules.values()]
+    ax.vlines(chosen, 0, 100, color="#777777", linestyle=["-", "--", ":"])
 axes[0].legend(fontsize=8, loc="center")
-plt.show()
-assert SHORT or max(values.max() for values in by_rule["validation"].values()) < 15
+alt = "Accuracies over steps of ERM and Fishr, with the steps that three rules choose. "
+figure(fig, alt + "Test accuracy by rule: " + "; ".join(lines), guess=True)
 
 # %% [markdown]
 # The dashed vertical line is the step that validation chooses, the dotted one is the step that the test domain chooses, and the solid one is the last step.
@@ -271,23 +343,18 @@ assert SHORT or max(values.max() for values in by_rule["validation"].values()) <
 
 # %%
 def chosen_step(steps, held_out, test):
-    """(t,), (t,m), (t,) -> (2,): the step that the held-out accuracies choose, and the test accuracy there."""
+    """(t,), (t,m), (t,) -> (2,): the chosen step, and the test accuracy there."""
     ...
 
 
 exercise("chosen_step", chosen_step)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def chosen_step(steps, held_out, test):
-    best = np.mean(held_out, axis=1).argmax()
-    return np.array([steps[best], test[best]])
+chosen_step = passed("chosen_step")  # yours if it passed, else the solution
+solution("chosen_step")
 
-
-feedback = exercise("chosen_step", chosen_step)
-assert feedback.passed
-feedback
 
 # %% [markdown]
 # ## Which hyper-parameters?
@@ -298,24 +365,42 @@ feedback
 # - *leave-one-domain-out*: train again without one of the training domains, test on that; mean over these domains;
 # - *oracle*: held-out rows of the test domain, at the last step only. They are not the rows that are reported, but they are of that domain.
 #
-# Leave-one-domain-out needs three training domains. So here the color agrees with the label in 90, 85 and 80 % of the training rows, and in 10 % of the test rows, as before.
+# Leave-one-domain-out needs three training domains: of two, one would be left to train on, and with one domain there is nothing to make equal. So here the color agrees with the label in 90, 85 and 80 % of the training rows, and in 10 % of the test rows, as before.
 #
 # **Guess first.** Leave-one-domain-out never looks at a domain that it was trained on. Does it find the draws that do without the color?
 
 # %%
-rates, steps, three = (0.1, 0.15, 0.2, 0.9), 40 if SHORT else 400, ("erm", "vrex", "fishr")
-source = data.colored_mnist_domains(digits, flip_rates=rates, size=14, count=1_500, dtype=np.float32)
-search = grid.grid(source, three, ["own"], ["-90%"], 2 if SHORT else 4, steps=steps, leave_two_out=True)
+rates, steps = (0.1, 0.15, 0.2, 0.9), 40 if SHORT else 400
+three = ("erm", "vrex", "fishr")
+size = {"size": 14, "count": 1_500, "dtype": np.float32}
+source = data.colored_mnist_domains(digits, flip_rates=rates, **size)
+draws, options = 2 if SHORT else 4, {"steps": steps, "leave_two_out": True}
+search = grid.grid(source, three, ["own"], ["-90%"], draws, **options)
+search = [run._replace(hidden=[64], every=steps // 10) for run in search]
 with TemporaryDirectory() as folder:
-    records = list(sweep([run._replace(hidden=[64], every=steps // 10) for run in search], source, folder, jobs=2))
-found = {rule: {name: choices(records, rule)["own", name, "-90%", 0] for name in three} for rule in RULES}
+    records = list(sweep(search, source, folder, jobs=2))
+
+# %%
+found = {}
+for rule in RULES:
+    picked = choices(records, rule)
+    found[rule] = {name: picked["own", name, "-90%", 0] for name in three}
+blind = [c.accuracy for rule in list(RULES)[:2] for c in found[rule].values()]
+assert SHORT or max(blind) < 0.15  # not the oracle
+
+# %%
+lines = []
 for rule, by_name in found.items():
-    lines = [f"  {n:6} draw {c.draw}, step {c.step:3}: {100 * c.accuracy:.0f} %" for n, c in by_name.items()]
-    print(rule, *lines, sep="\n")
-assert SHORT or all(c.accuracy < 0.15 for rule in list(RULES)[:2] for c in found[rule].values())  # not the oracle
+    said = (f"{n} {c.accuracy:.0%} (draw {c.draw})" for n, c in by_name.items())
+    lines.append(f"{rule}: " + ", ".join(said))
+reveal(*lines)
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
 # Leave-one-domain-out does not help. Whichever training domain one leaves out, the color is right there too. Only the oracle finds draws of V-REx and Fishr that are better in the test, and it is not what one has in practice.
+#
+# </details>
 #
 # ## Why the training-domain rule prefers the color
 #
@@ -327,30 +412,49 @@ assert SHORT or all(c.accuracy < 0.15 for rule in list(RULES)[:2] for c in found
 #
 # $$6.5\,(A - 75) + (B - 75) \le 0.$$
 #
-# Check all 16. Then look where the draws are, each at each of its steps.
+# Check all 16. They make 9 different points, 6 of them inside the axes of the figure. Then look where the draws are, each at each of its steps.
 
 # %%
-one = [50 * np.outer((0.25, 0.75), (1 - a, a)) for a in (0.85, 0.1)]  # P(s, c, y = 1) in percent; turned round, y = 0
+one = [50 * np.outer((0.25, 0.75), (1 - a, a)) for a in (0.85, 0.1)]  # P(s, c, y = 1)
 answers = np.reshape(list(product((0, 1), repeat=4)), (16, 2, 2))
-points = {"the 16 rules": np.array([[np.where(f, P, P[::-1, ::-1]).sum() for P in one] for f in answers])}
-assert np.all(6.5 * (points["the 16 rules"][:, 0] - 75) + points["the 16 rules"][:, 1] - 75 < 1e-9)
+corners = [[np.where(f, P, P[::-1, ::-1]).sum() for P in one] for f in answers]
+A, B = corners = np.transpose(corners)
+assert np.all(6.5 * (A - 75) + B - 75 < 1e-9)
+different = {tuple(np.round(point, 6)) for point in corners.T}
+inside = [p for p in different if 42 < p[0] < 92 and 0 < p[1] < 90]
+assert (len(different), len(inside)) == (9, 6)
+
+# %%
+points = {"the 16 rules": corners.T}
 for name in three:
     for run, others in searches(records)["own", name, "-90%", 0].values():
-        test_curve = [100 * at["-90%"] for at in evaluate.measured(run.history, "accuracy").values()]
-        scores = [100 * score for score in training_scores(run, others).values()]
-        points[name] = [*points.get(name, []), *zip(scores, test_curve, strict=True)]
-    assert np.isclose(max(points[name])[0], 100 * found["training-domain validation"][name].score)
+        by_step = evaluate.measured(run.history, "accuracy").values()
+        scores = training_scores(run, others).values()
+        pairs = zip(scores, (at["-90%"] for at in by_step), strict=True)
+        points[name] = points.get(name, []) + [100 * np.array(pair) for pair in pairs]
+    best = max(score for score, _ in points[name])
+    chosen = found["training-domain validation"][name]
+    assert np.isclose(best, 100 * chosen.score)
+
 # %%
-fig, ax = plt.subplots(figsize=(5.5, 3.6), layout="constrained")
-styles = {name: plots.method_style(name) for name in three} | {"the 16 rules": {"color": "#777777", "marker": "+"}}
-labels = {"xlabel": "held-out rows of the training domains, percent", "ylabel": "test domain, percent"}
-plots.scatter(ax, points, styles=styles, xlim=(42, 92), ylim=(0, 90), **labels)
-ax.plot([75, 85], [75, 10], color="#777777", linewidth=0.8)
-ax.set_title(f"Colored {digits.name}, every draw and step", fontsize=10)
-plt.show()
-assert SHORT or min(found["oracle"][name].accuracy for name in ("vrex", "fishr")) > 0.15
+oracle = [found["oracle"][name].accuracy for name in ("vrex", "fishr")]
+assert SHORT or min(oracle) > 0.15
 beyond = max(A - 75 + (B - 75) / 6.5 for name in three for A, B in points[name])
-assert beyond < 4 * 100 * (0.85 * 0.15 / 900) ** 0.5  # four standard errors of 900 held-out rows
+error = 100 * (0.85 * 0.15 / 900) ** 0.5  # of 900 held-out rows
+assert beyond < 4 * error
+
+# %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
+fig, ax = panels(height=3.7)
+styles = {name: plots.method_style(name) for name in three}
+styles["the 16 rules"] = {"color": "#777777", "marker": "+"}
+plots.scatter(ax, points, styles=styles, xlim=(42, 92), ylim=(0, 90))
+ax.plot([75, 85], [75, 10], color="#777777", linewidth=0.8)
+ax.set(xlabel="held-out rows of the training domains, percent")
+ax.set(ylabel="test domain, percent", title=f"{digits.name}, every draw and step")
+alt = (
+    "Test against training accuracy: no draw lies much more than the noise beyond the "
+)
+figure(fig, alt + "line from shape (75, 75) to color (85, 10).")
 
 # %% [markdown]
 # The rule wants to go to the right, and to the right it goes down. That is no weakness of one method. It is the arithmetic of this problem: a rule that only sees the training domains cannot
@@ -368,19 +472,29 @@ assert beyond < 4 * 100 * (0.85 * 0.15 / 900) ** 0.5  # four standard errors of 
 
 # %%
 rng, sigma = np.random.default_rng(0), 100 * (0.7 * 0.3 / 1_000) ** 0.5
-shares = rng.binomial(1_000, 0.7, size=(200 if SHORT else 2_000, 2, 20)) / 10  # repeats, two sets of rows, draws
-chosen, fresh = np.mean([[expected_best(a, a), expected_best(a, b)] for a, b in shares], axis=0)
-assert abs(chosen[1] - 70 - sigma / np.pi**0.5) < 4 * sigma / len(shares) ** 0.5
-assert np.all(np.abs(fresh - 70) < 4 * sigma / len(shares) ** 0.5)
-fig, ax = plt.subplots(figsize=(5.5, 3), layout="constrained")
+repeats = 200 if SHORT else 2_000
+shares = rng.binomial(1_000, 0.7, size=(repeats, 2, 20)) / 10  # two sets of rows, draws
+chosen = np.mean([expected_best(a, a) for a, _ in shares], axis=0)
+fresh = np.mean([expected_best(a, b) for a, b in shares], axis=0)
+error = 4 * sigma / repeats**0.5
+assert abs(chosen[1] - 70 - sigma / np.pi**0.5) < error
+assert np.all(np.abs(fresh - 70) < error)
+
+# %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
+fig, ax = panels()
 curves = {"on the rows that chose it": chosen, "on fresh rows": fresh}
-plots.lines(ax, np.arange(1, 21), curves, xlabel="k", xticks=[1, 5, 10, 15, 20], ylabel="accuracy in percent")
-plt.show()
-print(f"sigma {sigma:.2f}; the best of 2 reports {chosen[1]:.2f}, the best of 20 {chosen[-1]:.2f}")
+labels = {"xlabel": "k", "xticks": [1, 5, 10, 15, 20]}
+plots.lines(ax, np.arange(1, 21), curves, ylabel="accuracy in percent", **labels)
+alt = f"The best of k, on its own rows, rises from 70 to {chosen[-1]:.1f} at k = 20 "
+figure(fig, alt + f"({chosen[1]:.1f} at 2); on fresh rows it stays at 70.", guess=True)
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
 # The gain is imaginary: nothing was there to find. A paper that gives its own method 20 draws and the others one has this gain for free. Two cures: report on rows that chose nothing, and give
 # every method the same budget.
+#
+# </details>
 #
 # Fresh rows of the *test domain* are the oracle. They cure this imaginary gain. They do not cure that the test domain was looked at: differences between draws are real there, and in
 # practice nobody can see them.
@@ -399,16 +513,11 @@ def best_of_draws(scores, accuracies, k):
 exercise("best_of_draws", best_of_draws)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def best_of_draws(scores, accuracies, k):
-    sets = combinations(range(len(scores)), k)
-    return np.mean([accuracies[max(one, key=lambda i: scores[i])] for one in sets])
+best_of_draws = passed("best_of_draws")  # yours if it passed, else the solution
+solution("best_of_draws")
 
-
-feedback = exercise("best_of_draws", best_of_draws)
-assert feedback.passed
-feedback
 
 # %% [markdown]
 # ## What has a method made equal?
@@ -433,40 +542,55 @@ def dispersion(phi):
 exercise("dispersion", dispersion)
 
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution", "hide-input"]
 # @title Solution
-def dispersion(phi):
-    total = np.sum(phi**2)
-    return np.sum((phi - phi.mean(axis=0)) ** 2) / total if total else 0.0
+dispersion = passed("dispersion")  # yours if it passed, else the solution
+solution("dispersion")
 
-
-feedback = exercise("dispersion", dispersion)
-assert feedback.passed
-assert np.isclose(dispersion(np.array([3.0, 1.0])), (3 - 1) ** 2 / (2 * (3**2 + 1**2)))  # two risks, by hand
-feedback
 
 # %% [markdown]
 # **Guess first.** V-REx only asks for equal risks, Fishr only for equal gradient variances in the classifier. Which of the two has the more equal gradient variances? And where in the table is a network that was never trained?
 
 # %%
+risks = np.array([3.0, 1.0])  # two of them, by hand
+assert np.isclose(dispersion(risks), (3 - 1) ** 2 / (2 * (3**2 + 1**2)))
 matrix = experiments.invariance_matrix(results)
-fig, ax = plt.subplots(figsize=(10, 2.8), layout="constrained")
-plots.heat_map(ax, [[*row.values()] for row in matrix.values()], [*matrix], [*matrix["erm"]]).set(title=task.name)
-plt.show()
+variances = "gradient variance, classifier", "gradient variance, all layers"
+invariant = ("irm", "vrex", "fishr", "untrained")
+for one in () if SHORT else ("risk", *variances):
+    assert max(matrix[name][one] for name in invariant) < matrix["erm"][one] / 4
+
+# %%
 if not SHORT:
-    for one in ("risk", "gradient variance, classifier", "gradient variance, all layers"):
-        assert max(matrix[name][one] for name in ("irm", "vrex", "fishr", "untrained")) < matrix["erm"][one] / 4
-    order = [matrix[name]["gradient variance, classifier"] for name in ("untrained", "fishr", "vrex", "erm")]
-    assert order == sorted(order) and min(matrix, key=lambda name: matrix[name]["risk"]) == "vrex"
-    assert matrix["erm"]["mean gradient"] > 0.9 and max(row["mean of features"] for row in matrix.values()) < 0.01
+    names = ("untrained", "fishr", "vrex", "erm")
+    order = [matrix[name][variances[0]] for name in names]
+    assert order == sorted(order)
+    assert min(matrix, key=lambda name: matrix[name]["risk"]) == "vrex"
+    assert matrix["erm"]["mean gradient"] > 0.9
+    assert max(row["mean of features"] for row in matrix.values()) < 0.01
+
+# %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
+columns = {name: [row[name] for row in matrix.values()] for name in matrix["erm"]}
+fig, ax = panels(height=5)
+plots.heat_map(ax, [*columns.values()], [*columns], [*matrix])
+ax.tick_params(axis="y", labelsize=8)
+ax.set(title=task.name)
+said = "; ".join(
+    f"{n} {row['risk']:.2g} and {row[variances[0]]:.2g}" for n, row in matrix.items()
+)
+figure(
+    fig,
+    f"Dispersions of risks and of the classifier's gradient variances: {said}.",
+    guess=True,
+)
 
 # %% [markdown]
-# Read it column by column; the columns have different natural sizes.
+# Read it row by row; the rows have different natural sizes.
 #
 # - *Risks and gradient variances* come together. In the full run each of IRM, V-REx and Fishr has made all of them at least four times more equal than ERM has, not only the one that it asks for. Each
 #   is still ahead in its own: V-REx in risks, Fishr before V-REx in the classifier's gradient variances. One cannot conclude from a small number which penalty was used.
 # - *Mean gradient*: ERM is near 1. It has trained to a point where the two gradients nearly cancel.
-# - *Mean of features* is small in every row. No feature is negative, so all domains share a large mean. Such a column separates nothing.
+# - *Mean of features* is small for every method. No feature is negative, so all domains share a large mean. Such a row separates nothing.
 # - *Untrained* is as invariant as any, and ahead of Fishr in the classifier's gradient variances. Who knows nothing treats all domains alike. Invariance is worth something only next to accuracy.
 #
 # ## Landscapes
@@ -479,14 +603,39 @@ if not SHORT:
 # one to the other.
 
 # %%
-assert all(v.passed for v in checks.verified(names=["risks_stay_close_where_gradients_and_hessians_agree"]))
+names = ["risks_stay_close_where_gradients_and_hessians_agree"]
+assert all(found.passed for found in checks.verified(names=names))
 model, gaps, ends = experiments.network(configs[0], task), {}, {}
-for name, theta in {n: groups[n][0].theta for n in ("erm", "fishr")}.items():
+for name in ("erm", "fishr"):
+    theta = groups[name][0].theta
     ends[name] = risks_along(model, theta, theta, [0], [*task.train, *task.test])[0]
-    around = risks_along(model, theta, random_direction(theta), np.linspace(-1, 1, 21), task.train)
+    where, amounts = random_direction(theta), np.linspace(-1, 1, 21)
+    around = risks_along(model, theta, where, amounts, task.train)
     gaps[name] = np.mean(np.abs(np.diff(around)))
-assert SHORT or (gaps["fishr"] < gaps["erm"] and (ends["fishr"] > ends["erm"])[:3].tolist() == [True, True, False])
-experiments.landscape_figure({name: groups[name] for name in gaps}, task, f"{task.name}, seed 0")
+
+# %%
+higher = (ends["fishr"] > ends["erm"])[:3].tolist()
+assert SHORT or (gaps["fishr"] < gaps["erm"] and higher == [True, True, False])
+erm, fishr = (groups[name][0].theta for name in gaps)
+lines = {"around erm": (erm, random_direction(erm), np.linspace(-1, 1, 21))}
+lines["around fishr"] = fishr, random_direction(fishr), np.linspace(-1, 1, 21)
+lines["from erm (0) to fishr (1)"] = erm, fishr - erm, np.linspace(-0.5, 1.5, 21)
+
+# %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
+fig, axes = panels(3, height=2.6)
+domains = [*task.train, *task.test]
+styles = plots.domain_styles([d.name for d in task.train], [d.name for d in task.test])
+for ax, (label, (theta, where, amounts)) in zip(axes, lines.items(), strict=True):
+    values = risks_along(model, theta, where, amounts, domains)
+    plots.risk_curves(ax, amounts, values, styles)
+    ax.set(title=f"{label}, seed 0", ylabel="risk", ylim=(0, None))
+axes[0].legend(fontsize=8)
+axes[1].set_xlabel("distance / length of theta")
+axes[2].set(xlabel="position", title=f"{task.name}: {label}")
+said = ", ".join(f"{name} {gap:.2g}" for name, gap in gaps.items())
+figure(
+    fig, f"Risks along lines; mean gap of the training domains around each end: {said}."
+)
 
 # %% [markdown]
 # Around Fishr's end the two training curves stay closer together than around ERM's, on the average over this line. That is one random direction among tens of thousands: an illustration, no proof.
@@ -512,6 +661,17 @@ experiments.landscape_figure({name: groups[name] for name in gaps}, task, f"{tas
 # 1. You can afford 30 runs for two methods. How do you divide them between seeds and draws of hyper-parameters, and what does each choice let you say?
 # 2. Let one training domain have the color agree with the label in 50 % of the rows. Which of the three rules of DomainBed changes its mind, and why?
 # 3. Someone shows you a method with dispersion 0 in every column. What else do you ask for?
+#
+# <details><summary>Answers</summary>
+#
+# 1. First as many seeds as the lead that matters asks for: with a standard deviation $\sigma$ and $s$ paired seeds one sees leads of about
+#    $3 \sigma / \sqrt s$. 15 runs a method are 5 seeds of 3 draws, say. Only seeds: a statement about one setting. Only draws: a statement about tuning, with
+#    an error that nobody knows.
+# 2. Training-domain validation and leave-one-domain-out do: in that domain the shape is right in 75 % and the color in 50 %, so that the color no longer
+#    wins on the average of the training domains, and not where that domain is left out. The oracle never depended on it.
+# 3. The accuracies: a network that ignores its input has 0 everywhere. Then how it was chosen, and on how many seeds.
+#
+# </details>
 #
 # ## Read on
 #

@@ -6,6 +6,7 @@ may also warn, in one such sentence, that its checkpoint was damaged. Input i of
 
 import argparse
 import contextlib
+import gzip
 import io
 import json
 import os
@@ -20,9 +21,10 @@ from joblib import Parallel, delayed
 
 from minifishr import ALGORITHMS, MLP, Checkpoint, Domain, cli, fit, minibatches
 from minifishr.commands import compare, report, sweep
-from minifishr.data import stream
+from minifishr.data import stream, unscaled
 from minifishr.data.digits import SHA256
-from minifishr.experiments import Config, config_of, said
+from minifishr.experiments import Config, Model, config_of, said, save_model
+from minifishr.experiments.models import hash_of
 from minifishr.sweeps.records import Record, record_path, write_record
 
 LONGEST = 300
@@ -106,6 +108,54 @@ def fuzz_npz(rng):
     return command("compare", "--data", "own.npz", "--test-domain", "c", "--algorithms", "erm", "--out", "out")
 
 
+TABLE = "a,b,site,outcome\n" + "".join(f"{i},{i * i / 7},s{i % 3},{'ny'[i % 2]}\n" for i in range(12))
+MARKS = (b",", b'"', b"\n", b";", b"\t", b"NA", b",,", b"\xef\xbb\xbf", b"\r", b"1e999", b"nan", b"\0", b"-", b"2,5")
+
+
+def fuzz_table(rng):
+    """The same with a mutated table, also in tabs and in gzip."""
+    text, name = TABLE.encode(), ("t.csv", "t.tsv", "t.csv.gz")[rng.integers(3)]
+    text = text.replace(b",", b"\t") if name == "t.tsv" else text
+    for _ in range(rng.integers(1, 4)):
+        place = rng.integers(len(text))
+        text = text[:place] + MARKS[rng.integers(len(MARKS))] + text[place + rng.integers(2) :]
+    packed = name.endswith("gz")
+    data = gzip.compress(text, mtime=0) if packed else text
+    Path(name).write_bytes(mutated(data, rng) if rng.random() < (0.9 if packed else 0.3) else data)
+    words = ["--data", name, "--label", "outcome", "--domain", "site", "--out", "out", "--force"]
+    where = ["--each-domain"] if rng.random() < 0.3 else ["--test-domain", "s1"]
+    return command("compare", *words, *where, "--algorithms", "erm")
+
+
+def small_model():
+    """The bytes of a model with two columns and two classes."""
+    about = {"config": {}, "selection": "last", "shape": [], "pixels": False}
+    model = Model(np.zeros(6, np.float32), (2, 2), ["n", "y"], ["a", "b"], unscaled(2), about)
+    save_model("whole-model.npz", model)
+    return Path("whole-model.npz").read_bytes()
+
+
+def fuzz_model(rng):
+    """`minifishr predict` with a mutated model, or with a whole one and a mutated table."""
+    model, text = small_model(), TABLE.encode()
+    broken = rng.random() < 0.7
+    Path("model.npz").write_bytes(mutated(model, rng) if broken else model)
+    Path("p.csv").write_bytes(text if broken else mutated(text, rng))
+    return command("predict", "model.npz", "p.csv")
+
+
+def fuzz_model_text(rng):
+    """The same with another value somewhere in a model's description, whose hash is right."""
+    small_model()
+    with np.load("whole-model.npz") as file:
+        arrays = {name: file[name] for name in file.files}
+    arrays["text"] = np.array(json.dumps(changed(json.loads(str(arrays["text"])), rng)))
+    arrays["hash"] = np.array(hash_of(str(arrays["text"]), arrays))
+    np.savez("model.npz", **arrays)
+    Path("p.csv").write_text(TABLE)
+    return command("predict", "model.npz", "p.csv")
+
+
 def fuzz_checkpoint(rng):
     """A training that goes on from a mutated checkpoint."""
     model, domains = MLP((2, 1)), [Domain(name, X, Y) for name in "ab"]
@@ -174,9 +224,12 @@ def fuzz_history(rng):
 
 
 WORDS = (
-    *("compare", "train", "sweep", "report", "verify", "data", "erm", "fishr", "dann", "own.npz", "x", "c", "linear"),
+    *("compare", "train", "predict", "sweep", "report", "verify", "data", "vectors", "erm", "fishr", "dann"),
+    *("own.npz", "x", "c"),
     *("--algorithms", "--seeds", "--seed", "--preset", "--dataset", "--datasets", "--domains", "--data", "--steps"),
     *("--test-domain", "--test-domains", "--digits", "--set", "--invariances", "--selection", "--jobs", "--out"),
+    *("t.csv", "--label", "outcome", "--domain", "site", "--drop", "a", "--raw", "--balance", "--each-domain"),
+    *("--validation", "--hidden", "--batch", "all", "0.3", "s1", "linear", "whole-model.npz"),
     *("--force", "--draws", "--size", "--count", "--leave-two-out", "--break", "--help", "quick", "domainbed", "irm"),
     *("0", "1", "-1", "2", "14", "1e9", "nan", "-90%", "+90%", "lr=0", "fishr.tau=1", "k=", "=1", "penalty_weight=inf"),
     *("cdsprites", "colored", "rotated", "mnist", "rendered", "auto", "last", "validation", "taps", "\0", "\u6771", ""),
@@ -187,8 +240,10 @@ def fuzz_words(rng):
     """A command line of random words, most often with a command first."""
     os.environ["MINIFISHR_DATA"] = "nowhere"
     Path("own.npz").write_bytes(OWN)
+    Path("t.csv").write_text(TABLE)
+    small_model()
     words = [WORDS[i] for i in rng.integers(0, len(WORDS), rng.integers(0, 9))]
-    first = [WORDS[rng.integers(6)]] if rng.random() < 0.9 else []
+    first = [WORDS[rng.integers(7)]] if rng.random() < 0.9 else []
     return command(*first, *words)
 
 

@@ -14,9 +14,10 @@ PACKAGE = Path(minifishr.__file__).parent
 # Files at the root and folders, which are the wings. The reading order of a wing stands in its door, `__init__.py`.
 ROOMS = [
     "data", "pieces", "mlp", "losses", "gradients", "curvature", "optimizers", "replay", "algorithms", "evaluate",
-    "checkpoints", "train", "invariance", "checks", "plots", "experiments", "sweeps", "course", "commands", "cli",
-    "__init__", "__main__",
+    "checkpoints", "train", "invariance", "checks", "conformance", "plots", "experiments", "sweeps", "estimator",
+    "course", "commands", "cli", "__init__", "__main__",
 ]  # fmt: skip
+WINGS = ("data", "algorithms", "checks", "conformance", "plots", "experiments", "sweeps", "estimator", "course")
 MATHEMATICS = [*(room for room in ROOMS if not (PACKAGE / room).is_dir()), "algorithms"]
 
 
@@ -68,13 +69,26 @@ def test_a_wing_imports_nothing_that_it_has_no_business_with():
         return {room for name in files(wing) for room, _ in imported(name)} - {wing}
 
     assert rooms("data") == set()
-    assert not rooms("checks") & {"experiments", "sweeps", "course", "plots"}
-    assert all(not rooms(room) & {"experiments", "sweeps", "course", "checks", "plots"} for room in MATHEMATICS[:-4])
+    assert not (rooms("checks") | rooms("conformance")) & {"experiments", "sweeps", "estimator", "course", "plots"}
+    assert all(
+        not rooms(room) & {"experiments", "sweeps", "estimator", "course", "checks", "conformance", "plots"}
+        for room in MATHEMATICS[:-4]
+    )
 
 
 def test_tests_of_a_wing_are_found_by_its_name():
     tests = Path(__file__).parent
-    for wing in ("data", "algorithms", "checks", "plots", "experiments", "sweeps", "course"):
+    for wing in (
+        "data",
+        "algorithms",
+        "checks",
+        "conformance",
+        "plots",
+        "experiments",
+        "sweeps",
+        "estimator",
+        "course",
+    ):
         assert list((tests / wing).glob("test_*.py")), wing
 
 
@@ -111,4 +125,6 @@ def test_every_method_has_defaults_a_style_and_a_docstring_with_its_source():
 def test_import_leaves_the_heavy_libraries_alone():
     code = "import sys, json, minifishr; print(json.dumps(list(sys.modules)))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert not {"matplotlib", "scipy", "pooch", "joblib", "tabulate", "tqdm"} & set(json.loads(run.stdout))
+    assert not {"matplotlib", "scipy", "pooch", "joblib", "tabulate", "tqdm", "torch", "jax", "sklearn"} & set(
+        json.loads(run.stdout)
+    )

@@ -2,7 +2,8 @@
 
 Read `contracts` (promises that every method keeps) and `identity` (what an identity is: a function of a case, with its
 statement, its assumption and the error that it measures); then which quantity equals which: `gradient_identities`,
-`curvature_identities`, `penalty_identities`, `method_identities`, `landscape_identities`; then `verification` (all of
+`curvature_identities`, `penalty_identities`, `method_identities`, `landscape_identities`,
+`alignment_identities`, `baseline_identities`; then `verification` (all of
 them, on random and on hard cases) and `breaks` (what makes them fail).
 """
 

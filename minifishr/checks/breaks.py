@@ -6,7 +6,7 @@ from types import FunctionType
 import autograd.numpy as np
 
 from .. import curvature, gradients, losses, optimizers, replay
-from ..algorithms import and_mask, coral, fish, fishr, idgm, iga, irm, protocol, sand_mask, vrex
+from ..algorithms import MODULES, and_mask, coral, fish, fishr, idgm, iga, irm, protocol, sand_mask, vrex
 
 
 def larger(result, args):
@@ -34,6 +34,16 @@ def halved(result, args):
     return result / 2
 
 
+LATER = {
+    "hutchinson": "statistic distance",
+    "hgp": "product distance",
+    "cma": "hessian by_rows distance",
+    "ib_erm": "statistic",
+    "ib_irm": "distance",
+    "mmd": "likeness distance",
+    "sd": "distance",
+    "group_dro": "shares",
+}
 BREAKS = {
     "loop": (gradients.loop, larger),
     "jacobian": (gradients.by_jacobian, larger),
@@ -66,6 +76,11 @@ BREAKS = {
     "fish.walk": (fish.walk, larger),
     "and_mask.mask": (and_mask.mask, larger),
     "sand_mask.mask": (sand_mask.mask, larger),
+    **{
+        f"{name}.{part}": (getattr(MODULES[name], part), larger)
+        for name, parts in LATER.items()
+        for part in parts.split()
+    },
     "sgd": (optimizers.sgd, larger),
     "adam": (optimizers.adam, larger),
 }

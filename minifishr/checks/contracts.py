@@ -115,13 +115,22 @@ def check_no_penalty_is_erm(make, convention, model, theta, domains):
     """With all its weights 0 the first update is ERM's, for methods whose info has a penalty."""
     same_step = {"lr": 0.01, "weight_decay": 0.0}
     if "penalty" in trained(make(model), theta, domains, 1)[2]:
-        nothing = {"penalty_weight": 0.0, **dict.fromkeys((*SECOND_WEIGHTS, *WARM_UPS), 0)}
-        known = make(model).settings or {"penalty_weight": 0.0}
-        algorithm = make(model, **{key: value for key, value in nothing.items() if key in known}, **same_step)
-        found = trained(algorithm, theta, domains, 1)[0]
+        found = trained(without_penalty(make, model, **same_step), theta, domains, 1)[0]
         expected = trained(ALGORITHMS["erm"](model, convention=convention, **same_step), theta, domains, 1)[0]
         error = np.abs(found - expected).max()
         promise(error < ROUNDING, "penalty_weight = 0 starts as ERM", f"theta differs by {error:.1e}")
+
+
+def without_penalty(make, model, **options):
+    """An algorithm whose weights and warm-ups are 0; those of one's own need not say which they have."""
+    known = make(model).settings
+    if known is not None:
+        nothing = {"penalty_weight": 0.0, **dict.fromkeys((*SECOND_WEIGHTS, *WARM_UPS), 0)}
+        return make(model, **{key: value for key, value in nothing.items() if key in known}, **options)
+    try:
+        return make(model, penalty_weight=0.0, warm_up=0, **options)
+    except (TypeError, ValueError):  # a method without a warm-up
+        return make(model, penalty_weight=0.0, **options)
 
 
 def check_penalty(

@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..data import stream, take
+from .alignment_identities import IDENTITIES as ALIGNMENT
+from .baseline_identities import IDENTITIES as BASELINES
 from .curvature_identities import IDENTITIES as CURVATURE
 from .gradient_identities import IDENTITIES as GRADIENTS
 from .identity import Identity, drawn
@@ -12,7 +14,9 @@ from .landscape_identities import IDENTITIES as LANDSCAPE
 from .method_identities import IDENTITIES as METHODS
 from .penalty_identities import IDENTITIES as PENALTIES
 
-IDENTITIES = {found.name: found for found in [*GRADIENTS, *CURVATURE, *PENALTIES, *METHODS, *LANDSCAPE]}
+IDENTITIES = {
+    found.name: found for found in [*GRADIENTS, *CURVATURE, *PENALTIES, *METHODS, *LANDSCAPE, *ALIGNMENT, *BASELINES]
+}
 
 
 class Verdict(NamedTuple):

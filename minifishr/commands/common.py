@@ -45,6 +45,14 @@ def one_sentence(error):
     return words if len(words) <= LONGEST else f"{words[: LONGEST - 4]} ..."
 
 
+def refuse(name, error):
+    """Print what is wrong, its notes first, and return the exit code of a request that cannot be carried out."""
+    for note in getattr(error, "__notes__", ()):
+        print(f"minifishr: {note}", file=sys.stderr)
+    print(f"{name}: {one_sentence(error)}", file=sys.stderr)
+    return 2
+
+
 def progress_bar(**options):
     """A bar on a terminal; a line now and then in a log."""
     return tqdm(mininterval=0.1 if sys.stderr.isatty() else LOG_SECONDS, **options)

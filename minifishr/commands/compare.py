@@ -4,11 +4,10 @@ import contextlib
 import json
 import sys
 
-import numpy as np
 from joblib import cpu_count
 
 from ..algorithms import ALGORITHMS
-from ..data import load_digits, load_npz
+from ..data import load_digits
 from ..evaluate import SELECTION
 from ..experiments import (
     NAMED,
@@ -18,12 +17,18 @@ from ..experiments import (
     caption,
     check_known,
     compare,
+    each_table,
     failed,
+    file_of,
     invariance_table,
+    judged_table,
+    lacking_classes,
+    model_of,
     network,
     plan,
     problem,
     results_folder,
+    save_model,
     sort_history,
     table,
     unseen_classes,
@@ -31,6 +36,7 @@ from ..experiments import (
     write_figures,
 )
 from .common import TROUBLE, note_warm_ups, one_sentence, progress_bar
+from .own import add_own_options, check_left_out, left_out, own_choices, own_source
 
 
 def add(commands):
@@ -38,9 +44,11 @@ def add(commands):
     several = commands.add_parser("compare", help="train several methods on one problem; a table and figures")
     several.add_argument("--algorithms", nargs="+", metavar="NAME", help=f"of {' '.join(ALGORITHMS)}")
     several.add_argument("--seeds", type=int, default=1, metavar="N", help="seeds 0..N-1 (default 1)")
+    several.add_argument("--each-domain", action="store_true", help="leave out each domain of --data in turn")
     one = commands.add_parser("train", help="train one method with one seed")
     one.add_argument("algorithm", metavar="NAME", help=" ".join(ALGORITHMS))
     one.add_argument("--seed", type=int, default=0, metavar="N")
+    one.set_defaults(each_domain=False)
     for command in (several, one):
         add_problem_options(command)
         command.set_defaults(run=run_compare)
@@ -51,8 +59,10 @@ def add_problem_options(command):
     command.add_argument("--preset", metavar="NAME", help=" ".join(PRESETS))
     command.add_argument("--dataset", metavar="NAME", help=f"{' '.join(NAMED)} (default colored)")
     command.add_argument("--domains", nargs="+", type=int, metavar="N", help="training domains of cdsprites")
-    command.add_argument("--data", metavar="FILE.npz", help="your own domains: arrays x_NAME (n, ...), y_NAME (n,)")
-    command.add_argument("--test-domain", metavar="NAME", help="the domain to leave out")
+    add_own_options(command)
+    names = {"nargs": "+", "action": "extend", "metavar": "NAME"}
+    command.add_argument("--test-domain", **names, help="the domain to leave out; several of your own")
+    command.add_argument("--count", type=int, metavar="N", help="rows of each training domain")
     command.add_argument(
         "--digits", metavar="auto|mnist|rendered", help="default auto: rendered if MNIST is not to be had"
     )
@@ -70,30 +80,38 @@ def add_problem_options(command):
 def run_compare(args):
     """Train, keep what runs leave as they finish, print the table, then write it and draw."""
     configs, source = planned(args)
-    task = problem(configs[0], source)
-    model = network(configs[0], task)
+    tasks = {config.test_domain: problem(config, source) for config in {c.test_domain: c for c in configs}.values()}
     for config in configs:  # every mistake that can be seen before training is seen here
+        model = network(config, tasks[config.test_domain])
         ALGORITHMS[config.algorithm](model, convention=config.convention, **config.hyper_parameters)
     folder = results_folder(args.out, f"{configs[0].dataset}-{configs[0].preset}", args.force)
     note_warm_ups(configs)
-    for words in unseen_classes(task):
+    for words in dict.fromkeys(w for task in tasks.values() for w in (*unseen_classes(task), *lacking_classes(task))):
         print(f"minifishr: {words}", file=sys.stderr)
-    write_config(folder, configs, task)
+    write_config(folder, configs, tasks[configs[0].test_domain])
     try:
-        results = finished(folder, configs, source, args.jobs)
+        results = finished(folder, configs, source, args.jobs, lambda result: keep(folder, result, tasks, args))
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"what was finished is in {folder}") from None
-    return finish(folder, sorted(results, key=lambda r: configs.index(r.config)), configs, task, args.selection)
+    return finish(folder, sorted(results, key=lambda r: configs.index(r.config)), configs, tasks, args.selection)
 
 
-def finished(folder, configs, source, jobs):
+def keep(folder, result, tasks, args):
+    """Write what a finished run leaves: its history and, unless it failed, its model."""
+    append_history(folder, result)
+    if result.failure is None:
+        model = model_of(result, tasks[result.config.test_domain], args.selection)
+        save_model(folder / file_of(result.config, args.each_domain), model)
+
+
+def finished(folder, configs, source, jobs, keep):
     """The Result of every run; those that were not told because a process was killed, say, are failed ones."""
     results, steps = [], sum(config.steps for config in configs)
     with progress_bar(total=steps, unit="step", desc=f"0/{len(configs)} runs") as bar:
         try:
             for result in compare(configs, source, jobs=jobs, bar=lambda n: bar.update(n - bar.n)):
                 results.append(result)
-                append_history(folder, result)
+                keep(result)
                 bar.set_description(f"{len(results)}/{len(configs)} runs", refresh=sys.stderr.isatty())
         except TROUBLE as error:
             reason = one_sentence(error)
@@ -111,8 +129,6 @@ def planned(args):
         check_known("method", name, list(ALGORITHMS))
     if args.jobs < 1:
         raise ValueError(f"--jobs must be at least 1, got {args.jobs}")
-    if args.data and not args.test_domain:
-        raise ValueError(f"--data {args.data} needs --test-domain NAME, the domain to leave out")
     for option in ("dataset", "digits") if args.data else ():
         if getattr(args, option) is not None:
             raise ValueError(f"--{option} {getattr(args, option)} has no effect beside --data {args.data}")
@@ -122,12 +138,18 @@ def planned(args):
     if dataset in TOYS and args.digits is not None:
         raise ValueError(f"--digits {args.digits} has no effect on data set {dataset!r}, which is drawn without digits")
     seeds = range(args.seeds) if several else [args.seed]
-    changes = [change(text) for text in args.changes]
-    options = {"test_domain": args.test_domain, "changes": changes, "steps": args.steps, "domains": args.domains}
-    configs = plan(args.preset, names, seeds, dataset, invariances=args.invariances, matched=args.matched, **options)
-    if dataset in TOYS:
-        return configs, None
-    return configs, load_npz(args.data, np.float32) if args.data else load_digits(args.digits or "auto")
+    options = {"steps": args.steps, "domains": args.domains, "invariances": args.invariances, "count": args.count}
+    options |= {"matched": args.matched, "changes": [change(text) for text in args.changes], **own_choices(args)}
+
+    def configurations(first=None, *others):
+        return plan(args.preset, names, seeds, dataset, first, more_left_out=[*others] or None, **options)
+
+    check_left_out(args)
+    planned_first = configurations(*(args.test_domain or []))  # what is wrong with it costs no reading
+    source = own_source(args)
+    if source:
+        return [config for out in left_out(args, source) for config in configurations(*out)], source
+    return planned_first, None if dataset in TOYS else load_digits(args.digits or "auto")
 
 
 def change(text):
@@ -141,14 +163,23 @@ def change(text):
     return method or None, name, value
 
 
-def finish(folder, results, configs, task, selection):
-    """Print what the runs gave, then write and draw it, each on its own; 1 if a run or one of these failed."""
-    text = f"{table(results, task, selection)}\n\n{caption(configs, task, selection)}\n"
+def told(results, configs, tasks, selection):
+    """The tables of what the runs gave, with their captions and what failed."""
+    task, *others = tasks.values()
     failures = [result.failure for result in results if result.failure]
+    text = each_table(results, tasks, selection) if others else table(results, task, selection)
+    text += f"\n\n{caption(configs, task, selection, others)}\n"
+    if len(task.labels) and not others and len(failures) < len(results):
+        text += f"\n{judged_table(results, task, selection)}\n"
     if configs[0].invariances and len(failures) < len(results):
         text += f"\n{invariance_table(results)}\n"
-    text += "".join(f"\nFailed: {failure}\n" for failure in failures)
-    problems = [*failures]
+    return text + "".join(f"\nFailed: {failure}\n" for failure in failures)
+
+
+def finish(folder, results, configs, tasks, selection):
+    """Print what the runs gave, then write and draw it, each on its own; 1 if a run or one of these failed."""
+    text = told(results, configs, tasks, selection)
+    problems = [result.failure for result in results if result.failure]
     for what, work in {
         "the table": lambda: print(f"\n{text}\nTable, history, configuration and figures: {folder}", flush=True),
         "table.md": lambda: (folder / "table.md").write_text(text, encoding="utf-8"),
@@ -158,7 +189,7 @@ def finish(folder, results, configs, task, selection):
             work()
         except OSError as error:
             problems.append(f"{what} cannot be written: {error.strerror}")
-    problems += write_figures(folder, results, task)
+    problems += write_figures(folder, results, tasks, selection)
     for problem_met in problems:
         print(f"minifishr: {problem_met}", file=sys.stderr)
     return 1 if problems else 0

@@ -10,6 +10,7 @@ from ..data import load_digits
 from ..experiments import NAMED, PRESETS, TOYS, check_known
 from ..sweeps import expected_seconds, grid, records, sweep, unpacked
 from .common import note_warm_ups, progress_bar
+from .own import add_own_options, own_choices, own_source
 
 
 def add(commands):
@@ -17,7 +18,8 @@ def add(commands):
     command = commands.add_parser("sweep", help="train many configurations; stopped and started at any time")
     several = {"nargs": "+", "metavar": "NAME"}
     command.add_argument("--algorithms", **several, help=f"of {' '.join(ALGORITHMS)} (default {' '.join(CORE)})")
-    command.add_argument("--datasets", **several, default=["colored"], help=f"of {' '.join(NAMED)} (default colored)")
+    command.add_argument("--datasets", **several, help=f"of {' '.join(NAMED)} (default colored)")
+    add_own_options(command)
     names = "leave out these (default each domain of each data set); --test-domains=-90%% where a name begins with -"
     command.add_argument("--test-domains", **several, action="extend", help=names)
     pairs = "also leave out each pair of domains, for leave-one-domain-out selection"
@@ -29,7 +31,7 @@ def add(commands):
     command.add_argument("--preset", default="domainbed", metavar="NAME", help=" ".join(PRESETS))
     for key in ("steps", "size", "count"):
         command.add_argument(f"--{key}", type=int, metavar="N", help="instead of the preset's")
-    command.add_argument("--digits", default="auto", metavar="auto|mnist|rendered")
+    command.add_argument("--digits", metavar="auto|mnist|rendered", help="default auto")
     command.add_argument("--jobs", type=int, default=cpu_count(), metavar="N", help="processes (default all)")
     command.add_argument("--cluster", metavar="ADDRESS", help="of a Dask scheduler, tcp://host:port, instead of --jobs")
     command.add_argument(
@@ -64,7 +66,11 @@ def run_sweep(args):
 
 def planned(args):
     """The configurations and the data that the command line asks for."""
-    for name in args.datasets:
+    for option in ("datasets", "digits", "size") if args.data else ():
+        if getattr(args, option) is not None:
+            raise ValueError(f"--{option} has no effect beside --data {args.data}")
+    datasets = ["own"] if args.data else args.datasets or ["colored"]
+    for name in datasets if not args.data else []:
         check_known("dataset", name, NAMED)
     for name in args.algorithms or []:
         check_known("method", name, ALGORITHMS)
@@ -72,10 +78,13 @@ def planned(args):
     for key in ("jobs", "draws", "seeds"):
         if getattr(args, key) < 1:
             raise ValueError(f"--{key} must be at least 1, got {getattr(args, key)}")
-    source = None if set(args.datasets) <= {*TOYS} else load_digits(args.digits)
-    names = ("algorithms", "datasets", "test_domains", "leave_two_out", "draws", "seeds", "preset")
+    source = own_source(args)
+    if source is None and not set(datasets) <= {*TOYS}:
+        source = load_digits(args.digits or "auto")
+    names = ("algorithms", "test_domains", "leave_two_out", "draws", "seeds", "preset")
     names += ("invariances", "matched", "steps", "size", "count")
-    return grid.grid(source, **{name: getattr(args, name) for name in names}), source
+    options = {name: getattr(args, name) for name in names}
+    return grid.grid(source, datasets=datasets, choices=own_choices(args), **options), source
 
 
 def dry_run(args, configs, todo, source):

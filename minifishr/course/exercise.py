@@ -1,32 +1,44 @@
 """Exercises: an answer is tried on small inputs that hypothesis draws, and the verdict is told kindly.
 
-Each exercise has a reference of its own. An answer passes when it gives the same numbers on every input; else
-hypothesis looks for the smallest input on which it does not.
+Each exercise has a reference of its own, which is the solution. An answer passes when it gives the same numbers on
+every input, changes none, keeps to the way that was asked for, and keeps its promises; else hypothesis looks for the
+smallest input on which it does not, and the answer is compared with known wrong ones.
 """
 
-import textwrap
-import warnings
 from collections.abc import Callable
-from copy import deepcopy
+from contextlib import suppress
+from time import monotonic
 from typing import NamedTuple
 
 import numpy as np
 
-from ..checks import relative
-from ..data import Domain
-from ..mlp import MLP
+from .calls import UNFINISHED, TooLong, called, within, wrapped
+from .judging import EXAMPLES, broken, drawn, forbidden, judged, reference, search, shown
 
-EXAMPLES = 50
-TOLERANCE = 1e-6  # an answer may be a central difference, which errs by about 1e-10, or lose digits
+SECONDS = 10  # for an answer
+SHRINKING = 2  # and for a smaller input
 
 
 class Exercise(NamedTuple):
-    """inputs(draw) -> {name: value} with hypothesis' draw; expected(*values); in words, what is wanted, and a hint."""
+    """What is asked, in words and as functions.
+
+    inputs(draw) -> {name: value} with hypothesis' draw; expected(*values), the solution; what is wanted, and hints, the
+    second one nearly the solution, in words; wrong = {diagnosis: a wrong answer}; banned = {words: a function that an
+    answer may not call}; large = (make, bytes): on the arguments make() an answer may not hold more; contract(answer)
+    raises AssertionError with the promise that is broken; exact = True where the smallest numbers are to be right too;
+    adapt(answer) is the function that gives numbers, where the answer itself does not.
+    """
 
     inputs: Callable
     expected: Callable
     wanted: str
-    hint: str
+    hints: tuple
+    wrong: dict
+    banned: dict = {}  # noqa: RUF012
+    large: tuple | None = None
+    contract: Callable | None = None
+    exact: bool = False
+    adapt: Callable = lambda answer: answer
 
 
 class Feedback(NamedTuple):
@@ -34,6 +46,7 @@ class Feedback(NamedTuple):
 
     passed: bool
     message: str
+    attempt: bool = True  # not so for an untouched stub
 
     def __bool__(self):
         """Whether the answer passed."""
@@ -44,104 +57,80 @@ class Feedback(NamedTuple):
         return self.message
 
 
-def tried(name, answer, exercise):
-    """The Feedback for an answer. Nothing that the answer raises comes through."""
-    from hypothesis import errors, find, settings  # not needed by those who only train
-    from hypothesis import strategies as st
-
-    inputs = st.composite(exercise.inputs)()
-    options = settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None)
+def tried(name, answer, exercise, earlier=0):
+    """The Feedback for an answer, with a hint, or two after an earlier attempt. Nothing it raises comes through."""
+    drawn(exercise.inputs)  # before the watch starts
     try:
-        values = find(inputs, lambda values: trouble(answer, exercise, values) is not None, settings=options)
-    except errors.NoSuchExample:
+        with within(SECONDS):
+            found, where = trouble(answer, exercise)
+    except TooLong:
+        found, where = f"Your answer takes longer than {SECONDS} seconds: does a loop never end?", None
+    if found is None:
         return Feedback(True, f"{name}: right, on {EXAMPLES} inputs.")
-    except errors.HypothesisException:
-        return Feedback(False, f"{name}: asked twice about the same input, your answer differs. Is something random?")
-    found = trouble(answer, exercise, values)
     lines = [f"{name}: not yet.", wrapped(f"Wanted: {exercise.wanted}")]
-    if found != UNFINISHED:
+    if found == UNFINISHED:
+        return Feedback(False, "\n".join([*lines, found, "A hint comes after your first attempt."]), attempt=False)
+    if where:
+        values, found = smallest(answer, exercise) or (where, found)
         lines += ["On the smallest input found", *(f"    {key} = {shown(value)}" for key, value in values.items())]
-    return Feedback(False, "\n".join([*lines, found, wrapped(f"Hint: {exercise.hint}")]))
+        known = diagnosis(answer, exercise)
+        found = f"{found}\n{wrapped(f'Looks like this: {known}.')}" if known else found
+    hints = exercise.hints[: 1 + earlier]
+    return Feedback(False, "\n".join([*lines, found, *(wrapped(f"Hint: {hint}") for hint in hints)]))
 
 
-def wrapped(text):
-    """A paragraph in lines that fit below a cell."""
-    return "\n".join(textwrap.wrap(text, 88, subsequent_indent="    ", break_on_hyphens=False))
+def trouble(answer, exercise):
+    """(what is wrong with an answer in words, the arguments on which it is), or (None, None)."""
+    cases = drawn(exercise.inputs)
+    before, again = (called(exercise.adapt(answer), cases[-1])[0] for _ in range(2))
+    if before is not None and not np.array_equal(again, before, equal_nan=True):
+        return "Asked twice about the same input, your answer differs. Is something random?", None
+    for values in cases:
+        found = judged(answer, exercise, values)
+        if found:
+            return found, values
+    return forbidden(answer, exercise, cases[-1]) or broken(answer, exercise), None
 
 
-UNFINISHED = "Nothing came back: write the missing lines, and return the result."
+def smallest(answer, exercise):
+    """(arguments, what is wrong there) for the smallest input found in a while; None where none is found again."""
+    from hypothesis import errors
+
+    failing, end = [], monotonic() + SHRINKING
+
+    def fails(values):
+        if monotonic() > end:
+            raise TooLong
+        with within(SECONDS):
+            found = judged(answer, exercise, values)
+        failing.extend([(values, found)] if found else [])
+        return found is not None
+
+    with suppress(errors.HypothesisException, TooLong):
+        search(exercise.inputs, fails)
+    return failing[-1] if failing else None
 
 
-def trouble(answer, exercise, values):
-    """What is wrong with an answer on one input, in words; None if nothing is."""
-    try:
-        with np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            came = answer(*deepcopy(list(values.values())))
-    except NotImplementedError:
-        return UNFINISHED
-    except Exception as error:
-        return wrapped(f"Your answer raised {type(error).__name__}: {error}")
-    if came is None or came is ...:
-        return UNFINISHED
-    expected = np.asarray(exercise.expected(*deepcopy(list(values.values()))), float)
-    try:
-        numbers = np.asarray(came, float)
-    except (TypeError, ValueError):
-        return f"Expected numbers of shape {expected.shape}, came {came!r}"
-    if numbers.shape != expected.shape:
-        return f"Expected the shape {expected.shape}, came the shape {numbers.shape}"
-    if relative(numbers, expected) <= TOLERANCE:
+def diagnosis(answer, exercise):
+    """The known wrong answer that an answer equals on all inputs, or by what factor it is off; None if neither."""
+    cases = drawn(exercise.inputs)
+    ours = [called(exercise.adapt(answer), values)[0] for values in cases]
+    for words, wrong in exercise.wrong.items():
+        theirs = (called(exercise.adapt(wrong), values)[0] for values in cases)
+        if all(alike(one, other) for one, other in zip(ours, theirs, strict=True)):
+            return words
+    right = [reference(exercise, values) for values in cases]
+    if any(came is None or came.shape != one.shape for came, one in zip(ours, right, strict=True)):
         return None
-    return f"    expected {shown(expected)}\n    came     {shown(numbers)}"
+    one, other = (np.concatenate([np.ravel(array) for array in arrays]) for arrays in (ours, right))
+    factor = one @ other / (other @ other)
+    return f"{factor:.6g} times what was expected, on every input" if alike(one, factor * other) else None
 
 
-def shown(value):
-    """A value on as few lines as it needs, rows below rows."""
-    if isinstance(value, np.ndarray):
-        kinds = {"float_kind": lambda number: f"{number:.6g}"}
-        return np.array2string(value, separator=", ", formatter=kinds).replace("\n", "\n" + 13 * " ")
-    return repr(value)
-
-
-def numbers(*shape, low=-2, high=2):
-    """A strategy: arrays of halves between low and high, which are easy to read."""
-    from hypothesis import strategies as st
-    from hypothesis.extra.numpy import arrays
-
-    return arrays(np.float64, shape, elements=st.integers(2 * low, 2 * high).map(lambda k: k / 2))
-
-
-def whole(low, high, *shape):
-    """A strategy: a whole number in [low, high], or an array of them."""
-    from hypothesis import strategies as st
-    from hypothesis.extra.numpy import arrays
-
-    one = st.integers(low, high)
-    return arrays(np.int64, shape, elements=one) if shape else one
-
-
-def network(draw, sizes=(2, 2, 1)):
-    """{"model", "theta", "x", "y"}: a small network with parameters (d,) and one domain."""
-    model = MLP(sizes)
-    theta, domain = draw(numbers(model.d)), some_domain(draw, model)
-    return {"model": model, "theta": theta, "x": domain.x, "y": domain.y}
-
-
-def unlabeled(draw, sizes=(2, 2, 1)):
-    """{"model", "theta", "x"}: a small network and inputs without labels."""
-    case = network(draw, sizes)
-    return {name: case[name] for name in ("model", "theta", "x")}
-
-
-def networks(draw, sizes=(2, 2, 1)):
-    """{"model", "theta", "domains"}: a small network with parameters (d,) and two or three domains."""
-    model = MLP(sizes)
-    theta, names = draw(numbers(model.d)), "abc"[: draw(whole(2, 3))]
-    return {"model": model, "theta": theta, "domains": [some_domain(draw, model, name) for name in names]}
-
-
-def some_domain(draw, model, name="a"):
-    """A domain of one to three rows that fits a model."""
-    n = draw(whole(1, 3))
-    return Domain(name, draw(numbers(n, model.sizes[0])), draw(whole(0, max(model.sizes[-1], 2) - 1, n)))
+def alike(one, other):
+    """Whether two answers agree: both are arrays and equal up to rounding, or none is."""
+    if one is None or other is None:
+        return one is other
+    if one.shape != other.shape or not np.array_equal(np.isfinite(one), np.isfinite(other)):
+        return False
+    return np.allclose(one[np.isfinite(one)], other[np.isfinite(other)], rtol=1e-4, atol=1e-6)

@@ -1,40 +1,109 @@
 """Exercises of lesson 9: methods of one's own."""
 
-import numpy as np
+import autograd.numpy as np
+import numpy as onp
+from autograd import value_and_grad
 
-from ..gradients import mean_gradient
-from ..losses import risk
-from .exercise import Exercise, networks, numbers, whole
+from ..algorithms import Algorithm
+from ..checks import check_algorithm, check_penalty
+from ..losses import risks
+from .draws import networks, numbers, whole
+from .exercise import Exercise
+from .recall import Question
+
+RECALL = (
+    Question(1, "lesson 8, Standard deviation and standard error"),
+    Question("c", "lesson 8, Why the training-domain rule prefers the color"),
+    Question("a", "lesson 7, Equal features, different labels"),
+)
 
 
 def confidence_gap(model, theta, domains):
-    """Variance of the gaps as half the mean squared difference over all pairs."""
+    """The variance over domains of confidence minus accuracy, with autograd.numpy as np, ()."""
     gaps = []
     for domain in domains:
         p = 1 / (1 + np.exp(-model.logits(theta, domain.x)[:, 0]))
-        gaps.append(np.mean([max(one, 1 - one) - float((one > 0.5) == y) for one, y in zip(p, domain.y, strict=True)]))
-    return np.mean([(one - other) ** 2 for one in gaps for other in gaps]) / 2
+        right = np.mean((p > 0.5) == domain.y)
+        gaps.append(np.mean(np.abs(p - 0.5) + 0.5) - right)
+    return np.var(np.array(gaps))
+
+
+def each(model, theta, domains, confidence=1, right=1):
+    """Mean confidences minus accuracies (m,), each times a factor, for wrong answers."""
+    z = [(model.logits(theta, d.x)[:, 0], d.y) for d in domains]
+    gaps = [(np.mean(1 / (1 + np.exp(-np.abs(a)))), np.mean((a > 0) == y)) for a, y in z]
+    return np.array([confidence * one - right * other for one, other in gaps])
 
 
 def ball(draw):
     """A start, a step size, a momentum and a number of steps."""
-    d = draw(whole(1, 3))
-    return {"theta": draw(numbers(d)), "lr": 0.25, "momentum": draw(whole(0, 3)) / 4, "steps": draw(whole(1, 4))}
+    case = {"theta": draw(numbers(draw(whole(1, 3)))), "lr": draw(whole(1, 4)) / 8}
+    return {**case, "momentum": draw(whole(0, 3)) / 4, "steps": draw(whole(1, 4))}
 
 
 def ball_path(theta, lr, momentum, steps):
-    """The positions from the three-term recursion, which has no velocity."""
-    path = [theta]
+    """theta at the start and after every step, (steps + 1, d)."""
+    path, velocity = [theta], 0
     for _ in range(steps):
-        before = path[-2] if len(path) > 1 else theta
-        path.append(path[-1] + momentum * (path[-1] - before) - lr * path[-1])
+        velocity = momentum * velocity - lr * path[-1]
+        path.append(path[-1] + velocity)
     return np.stack(path)
 
 
-def squared_risks(model, theta, domains):
-    """One step by the chain rule, 2 R_e g_e for each domain."""
-    where = [(model, theta, domain.x, domain.y) for domain in domains]
-    return theta - 0.1 * np.mean([2 * risk(*w) * mean_gradient(*w) for w in where], axis=0)
+def rolled(theta, lr, momentum, steps, ahead=0.0, start=0.0, fresh=1.0):
+    """A ball with other rules, for wrong answers."""
+    path, velocity = [theta], -start * lr * theta
+    for _ in range(steps):
+        velocity = momentum * velocity - fresh * lr * (path[-1] + ahead * momentum * velocity)
+        path.append(path[-1] + velocity)
+    return onp.stack(path)
+
+
+def updates(draw):
+    """A small network, domains and a step size."""
+    return {**networks(draw), "lr": draw(whole(1, 4)) / 8}
+
+
+def squared_risks(model, *, convention="paper", lr=0.1):
+    """An Algorithm that descends the mean over domains of the squared risk."""
+
+    def update(theta, state, domains):
+        _, gradient = value_and_grad(lambda t: np.mean(risks(model, t, domains) ** 2))(theta)
+        return theta - lr * gradient, state, {"risk": float(np.mean(risks(model, theta, domains)))}
+
+    return Algorithm("squares", lambda theta: (), update)
+
+
+def one_update(factory):
+    """theta after one update and the risk that info has, (d + 1,), of a factory of algorithms."""
+
+    def after(model, theta, domains, lr):
+        algorithm = factory(model, lr=lr)
+        if algorithm is None or algorithm is ...:
+            return None
+        theta, _, info = algorithm.update(theta, algorithm.init(theta), domains)
+        return onp.append(theta, info["risk"])
+
+    return after
+
+
+def descending(objective, reported=np.mean, lr=None, sign=-1):
+    """A factory that descends another function of the risks, or reports another risk, for wrong answers."""
+
+    def factory(model, *, convention="paper", lr=lr, fixed=lr):
+        def update(theta, state, domains):
+            _, gradient = value_and_grad(lambda t: objective(risks(model, t, domains)))(theta)
+            info = {"risk": float(reported(risks(model, theta, domains)))}
+            return theta + sign * (fixed or lr) * gradient, state, info
+
+        return Algorithm("other", lambda theta: (), update)
+
+    return factory
+
+
+def mean_square(R):
+    """The mean of the squares, ()."""
+    return np.mean(R**2)
 
 
 EXERCISES = {
@@ -43,23 +112,57 @@ EXERCISES = {
         confidence_gap,
         "the variance over domains (divided by m) of each domain's mean confidence minus its accuracy, (). The "
         "confidence of a row is the larger one of p and 1 - p; the prediction is 1 where p > 0.5",
-        "For each domain: p = 1 / (1 + exp(-z)) with z = model.logits(theta, domain.x)[:, 0]. The larger of p and "
-        "1 - p is abs(p - 0.5) + 0.5.",
+        (
+            "For each domain: p = 1 / (1 + exp(-z)) with z = model.logits(theta, domain.x)[:, 0].",
+            "The larger of p and 1 - p is abs(p - 0.5) + 0.5. autograd.numpy all the way: a gradient has to flow.",
+        ),
+        {
+            "divided by m - 1": lambda *case: onp.var(each(*case), ddof=1),
+            "the accuracy is missing": lambda *case: onp.var(each(*case, right=0)),
+            "the confidence is missing: no gradient flows": lambda *case: onp.var(each(*case, confidence=0)),
+            "the mean of the squares, not the variance": lambda *case: onp.mean(each(*case) ** 2),
+            "the standard deviation": lambda *case: onp.std(each(*case)),
+        },
+        contract=check_penalty,
     ),
     "ball_path": Exercise(
         ball,
         ball_path,
         "theta at the start and after every step, (steps + 1, d), of gradient descent with momentum on |theta|^2 / 2: "
         "velocity <- momentum * velocity - lr * gradient, theta <- theta + velocity. The velocity starts at 0",
-        "If all rows are equal, they are one array that was modified in place: write theta = theta + velocity, which "
-        "makes a new one.",
+        (
+            "The gradient of |theta|^2 / 2 is theta. Keep all positions in a list, and stack them.",
+            "Write theta = theta + velocity, which makes a new array; theta += velocity changes those in the list.",
+        ),
+        {
+            "all rows are one array that was changed in place": lambda *case: (
+                0 * ball_path(*case) + ball_path(*case)[-1]
+            ),
+            "the start is missing": lambda *case: ball_path(*case)[1:],
+            "the gradient ahead: that is Nesterov's momentum": lambda *case: rolled(*case, ahead=1.0),
+            "the velocity starts at 0, not at a first step": lambda *case: rolled(*case, start=1.0),
+            "the velocity is a moving mean: the gradient has no factor 1 - momentum": lambda t, lr, momentum, steps: (
+                rolled(t, lr, momentum, steps, fresh=1 - momentum)
+            ),
+        },
     ),
     "squared_risks": Exercise(
-        networks,
+        updates,
         squared_risks,
-        "theta after one update of plain gradient descent, step size 0.1, on the mean over domains of the squared "
-        "risk, (d,)",
-        "value_and_grad of a function of theta alone: np.mean(risks(model, t, domains) ** 2), with autograd's np. Or "
-        "the chain rule: 2 R_e g_e for each domain, from domain_gradients(model, theta, domains).",
+        "a factory: one update goes lr down the gradient of the mean over domains of the squared risk, and its info "
+        'has the mean of the risks as "risk"',
+        (
+            "value_and_grad of a function of theta alone: np.mean(risks(model, t, domains) ** 2), with autograd's np.",
+            'return theta - lr * gradient, state, {"risk": float(np.mean(risks(model, theta, domains)))}.',
+        ),
+        {
+            "the square of the mean risk, not the mean of the squares": descending(lambda R: np.mean(R) ** 2),
+            "the risks are not squared": descending(np.mean),
+            "lr is ignored": descending(mean_square, lr=0.1),
+            'info["risk"] is the objective: it has to be the mean risk': descending(mean_square, mean_square),
+            "uphill": descending(mean_square, sign=1),
+        },
+        contract=check_algorithm,
+        adapt=one_update,
     ),
 }

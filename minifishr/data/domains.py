@@ -7,6 +7,7 @@ versions: Gulrajani and Lopez-Paz 2020, arXiv:2007.01434.
 
 import zlib
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +28,7 @@ class Problem(NamedTuple):
     """Domains to train on, held-out rows of the same domains, and domains to test on, the most important one first.
 
     `shape` is (channels, height, width) of an image or (); `oracle` are held-out test rows; `labels` what 0..k-1 mean.
+    Of own data, `columns` are the names, `scaling` says how x was standardized, and `pixels` that it was bytes.
     """
 
     name: str
@@ -36,6 +38,9 @@ class Problem(NamedTuple):
     shape: tuple = ()
     oracle: list = ()
     labels: list = ()
+    columns: list = ()
+    scaling: tuple | None = None
+    pixels: bool = False
 
     @property
     def classes(self):
@@ -103,7 +108,6 @@ def colored_mnist(
         raise ValueError(f"colored_mnist needs 70 000 digits (60 000 and 10 000), got {len(digits.labels)}")
     images = shrink(digits.images, size)
     dealt = stream(seed, "shuffle").permutation(50_000)
-
     names = color_names(flip_rates)
 
     def make(rows, rate, stream_name, number=0, **options):
@@ -168,7 +172,8 @@ def leave_out(
     if any(len({*given}) < len(given) for given in (names, left_out)):
         raise ValueError(f"{name}: domain names repeat: {names}, without {[*left_out]}")
     for each in {*left_out} - {*names}:
-        raise ValueError(f"{name}: unknown test domain {each!r}, expected one of {', '.join(names)}")
+        near = names if len(names) <= 8 else [*get_close_matches(each, names, 8, 0), "..."]
+        raise ValueError(f"{name}: unknown test domain {each!r}, expected one of {', '.join(near)}")
     if len(names) < len(left_out) + 2:
         both = " and ".join(map(repr, left_out))
         raise ValueError(f"{name}: with {both} left out, fewer than 2 domains are left to train on: {names}")

@@ -1,32 +1,72 @@
-"""Domains from a person's own arrays."""
+"""Domains from a person's own arrays, and what their columns and classes are called."""
 
 import io
 from os import PathLike
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from .domains import Domain
 
+CHANNELS = (1, 2, 3)  # of what can be drawn as an image
 
-def load_npz(path: str | PathLike, dtype: DTypeLike = np.float64) -> list[Domain]:
-    """Domains from an .npz file of pairs x_NAME (n, ...) and y_NAME (n,).
+
+class Own(NamedTuple):
+    """A person's data as it was read: domains with labels of any kind of whole numbers, and what is known about them.
+
+    `columns` are the names of x's columns, where they have any; `labels` what the numbers 0, 1, ... in y mean, () where
+    they mean themselves; `shape` is (channels, height, width) of images or (); `pixels` says that x were bytes.
+    """
+
+    domains: list
+    columns: list = ()
+    labels: list = ()
+    shape: tuple = ()
+    pixels: bool = False
+
+
+def as_own(source):
+    """The same as Own, whether it is that already or a list of domains."""
+    return source if isinstance(source, Own) else Own(list(source))
+
+
+def load_npz(path: str | PathLike, dtype: DTypeLike = np.float64) -> Own:
+    """Domains from an .npz file of pairs x_NAME (n, ...) and y_NAME (n,), x as rows (n,p); bytes are divided by 255.
 
     Nothing is ever unpickled. Labels are whole numbers, any of them; `recoded` makes them 0..k-1. ValueError that names
     file and array for anything that cannot be a domain.
     """
+    return own_npz(path, dtype).domains
+
+
+def own_npz(path, dtype=None, labelled=True):
+    """The same as Own; arrays (n,h,w) and (n,h,w,c) are images, whose channels come first in a row of x. Numbers become
+    float64 unless they are float32 or a dtype is given. Without `labelled` y_NAME may be missing, and y is 0."""
     arrays = read_arrays(path)
     names = [key[2:] for key in arrays if key.startswith("x_")]
+    if not labelled:
+        arrays |= {f"y_{n}": np.zeros(arrays[f"x_{n}"].shape[:1], int) for n in names if f"y_{n}" not in arrays}
     lone = sorted(set(arrays) ^ {f"{xy}_{name}" for name in names for xy in "xy"})
     if lone or not names:
         which = f"{lone[:5]}{' ...' * (len(lone) > 5)}" if lone else "no arrays"
         raise ValueError(f"{path}: arrays must come in pairs x_NAME, y_NAME; without a partner: {which}")
+    kinds = {arrays[f"x_{name}"].dtype == np.uint8 for name in names}
+    if len(kinds) > 1:
+        raise ValueError(f"{path}: either all x_NAME are bytes (uint8), which are divided by 255, or none")
+    shapes = {image_shape(arrays[f"x_{name}"]) for name in names}
     domains = [own_domain(path, name, arrays[f"x_{name}"], arrays[f"y_{name}"], dtype) for name in names]
     widths = {domain.name: domain.x.shape[1] for domain in domains}
     if len(set(widths.values())) > 1:
         raise ValueError(f"{path}: all domains must have the same width, got {widths}")
-    return domains
+    return Own(domains, shape=shapes.pop() if len(shapes) == 1 else (), pixels=kinds == {True})
+
+
+def image_shape(x):
+    """(channels, height, width) of images (n,h,w) or (n,h,w,c) that can be drawn, else ()."""
+    shape = (1, *x.shape[1:]) if x.ndim == 3 else (*x.shape[3:], *x.shape[1:3]) if x.ndim == 4 else ()
+    return shape if shape and shape[0] in CHANNELS else ()
 
 
 def read_arrays(path):
@@ -56,20 +96,27 @@ def own_domain(path, name, x, y, dtype):
         raise ValueError(f"{path}: x_{name} has {len(x)} rows but y_{name} has {len(y)}")
     if y.dtype == np.uint64 and y.max() > np.iinfo(int).max:
         raise ValueError(f"{path}: y_{name} has the label {y.max()}, more than {np.iinfo(int).max}")
+    dtype = np.dtype(dtype or (np.float32 if x.dtype == np.float32 else np.float64))
+    largest = 255 if x.dtype == np.uint8 else 1
+    x = np.moveaxis(x, 3, 1) if x.ndim == 4 else x
     with np.errstate(over="ignore"):
         x = x.reshape(len(x), -1).astype(dtype)
     if not np.isfinite(x).all():
-        raise ValueError(f"{path}: x_{name} has NaN or infinite values (as {np.dtype(dtype)})")
-    return Domain(name, x, y.astype(int))
+        raise ValueError(f"{path}: x_{name} has NaN or infinite values (as {dtype})")
+    return Domain(name, x / dtype.type(largest), y.astype(int))
 
 
 def recoded(domains):
     """The same domains with labels 0..k-1 in the order of the labels that they have, and these labels, (k,).
 
-    ValueError for labels that are more like numbers than classes: more than one for every two rows.
+    ValueError for labels that are more like numbers than classes: more than one for every two rows; and for one class.
     """
     names, codes = np.unique(np.concatenate([domain.y for domain in domains]), return_inverse=True)
+    if len(names) < 2:
+        raise ValueError(f"own data: all {len(codes)} rows have the same label, so there is nothing to tell apart")
     if len(names) > max(2, len(codes) / 2):
         raise ValueError(f"own data: {len(names)} different labels in {len(codes)} rows are no classes")
+    if len(names) < 2:
+        raise ValueError(f"own data: at least 2 classes are needed, but all {len(codes)} rows have the same label")
     parts = np.split(codes, np.cumsum([len(domain.y) for domain in domains])[:-1])
     return [domain._replace(y=part) for domain, part in zip(domains, parts, strict=True)], names.tolist()

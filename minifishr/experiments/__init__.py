@@ -1,15 +1,20 @@
 """Experiments: some methods and seeds on one problem, a table and figures. What `minifishr compare` does.
 
 Read `config` (what a run depends on), `presets` (what fits which data), `problems` (data and network), `matching`
-(penalty weights in units of the penalty), `runs` (a plan, and one run of it), `parallel` (many runs), `results` (a
-results folder and its table), `captions` (what it shows, in words), `figures` (pictures) and `drawing` (which of them).
+(penalty weights in units of the penalty), `judging` (how classes fare), `choices` and `runs` (a plan, and one run of
+it), `parallel` (many runs), `models` (what a run has trained, as a file), `results` (a results folder and its table),
+`captions` (what a table shows, in words), `figures` (pictures), `paired` (is it more than chance?), `each` (every
+domain left out in turn) and `drawing` (which pictures there are).
 """
 
-from .captions import caption, unseen_classes
+from .captions import caption, lacking_classes, unseen_classes
 from .config import Config, config_of, said
 from .drawing import write_figures
+from .each import each_figure, each_table
 from .figures import invariance_figure, landscape_figure, new_figure, series
 from .matching import PENALTY_WEIGHT, WEIGHTS, matching
+from .models import Model, check_arrays, check_columns, file_of, load_model, model_of, save_model
+from .paired import Cell, cell, difference
 from .parallel import compare, counted, watched
 from .presets import DATASETS, DISPERSION, NAMED, PRESETS, TOYS
 from .problems import network, problem
@@ -19,6 +24,7 @@ from .results import (
     by_method,
     invariance_matrix,
     invariance_table,
+    judged_table,
     results_folder,
     sort_history,
     spread,
@@ -36,22 +42,35 @@ __all__ = [
     "PRESETS",
     "TOYS",
     "WEIGHTS",
+    "Cell",
     "Config",
+    "Model",
     "Result",
     "accuracies",
     "append_history",
     "by_method",
     "caption",
+    "cell",
+    "check_arrays",
+    "check_columns",
     "check_known",
     "compare",
     "config_of",
     "counted",
+    "difference",
+    "each_figure",
+    "each_table",
     "failed",
+    "file_of",
     "invariance_figure",
     "invariance_matrix",
     "invariance_table",
+    "judged_table",
+    "lacking_classes",
     "landscape_figure",
+    "load_model",
     "matching",
+    "model_of",
     "network",
     "new_figure",
     "plan",
@@ -59,6 +78,7 @@ __all__ = [
     "results_folder",
     "run",
     "said",
+    "save_model",
     "series",
     "sort_history",
     "spread",

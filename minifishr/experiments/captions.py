@@ -2,37 +2,50 @@
 
 import numpy as np
 
+from ..data import shown
+from .judging import MAJORITY, majority
 from .matching import matching
 from .results import FEW
 
 
-def caption(configs, problem, selection="last"):
-    """What the table shows, in words: problem with its digits, preset, seeds and selection rule."""
+def caption(configs, problem, selection="last", others=()):
+    """What the table shows, in words: problem with its digits, preset, seeds and selection rule. `others` are the
+    problems with other domains left out, where each is left out in turn."""
     rules = {
         "last": "the last step, nothing selected",
         "validation": "the step with the best mean accuracy on held-out rows of the training domains",
     }
     base, seeds = configs[0], sorted({config.seed for config in configs})
+    notes = [note for task in (problem, *others) for note in notes_of(base, task, bool(others))] + [*matching(configs)]
     numbers = list(dict.fromkeys(config.domains for config in configs))
     train, test = problem.train, ", ".join(f"{domain.name} {len(domain.y)}" for domain in problem.test)
-    if len(numbers) > 1:
+    if others:
+        where = "Accuracy on the domain left out"
+        rows = ", ".join(f"{task.test[0].name} {len(task.test[0].y)}" for task in [problem, *others])
+    elif len(numbers) > 1:
         where, rows = "Accuracy on the test domain", f"{len(train[0].y)} a training domain, {test}"
     elif len(train) > FEW:
         where, rows = "Accuracy", f"{len(train[0].y)} in each of {len(train)} training domains, {test}"
     else:
         where, rows = "Accuracy", ", ".join([*(f"{domain.name} {len(domain.y)}" for domain in train), test])
     many = len(seeds) > 1
+    spread = ", mean +- standard deviation over seeds" * many
+    if others:
+        spread = ", mean over seeds; behind +- the standard error over domains and seeds"
     return (
         f"{problem.name}, preset {base.preset} ({base.convention} convention), {base.steps} steps, "
         f"seed{'s' if many else ''} {', '.join(map(str, seeds))}. "
-        f"{where} in percent{', mean +- standard deviation over seeds' if many else ''}; {rules[selection]}. "
-        f"Rows: {rows}." + "".join(f" {words}." for words in notes(configs, problem))
+        f"{where} in percent{spread}; {rules[selection]}. "
+        f"Rows: {rows}." + "".join(f" {words}." for words in dict.fromkeys([*notes, *matching(configs)]))
     )
 
 
-def notes(configs, problem):
-    """What one must know to read the numbers, a sentence each."""
-    yield from (*own_labels(problem), *unseen_classes(problem), *units(configs[0], problem), *matching(configs))
+def notes_of(config, problem, several=False):
+    """What one must know about classes and columns, a sentence each; with `several` problems also of which."""
+    where = f"With {problem.test[0].name} left out: " if several else ""
+    yield from (*own_labels(problem), *unseen_classes(problem))
+    yield from (f"{where}{note}" for note in (*lacking_classes(problem), *constant(problem)))
+    yield from units(config, problem)
 
 
 def label_of(problem, c):
@@ -43,7 +56,13 @@ def label_of(problem, c):
 def own_labels(problem):
     """Which labels the classes stand for, where they are others."""
     if list(problem.labels) != [*range(len(problem.labels))]:
-        yield f"Labels: {', '.join(map(str, problem.labels[:FEW]))}{', ...' * (len(problem.labels) > FEW)}"
+        yield f"Labels: {shown(problem.labels, FEW)}"
+
+
+def constant(problem):
+    """For own data, what the constant predictor in the table says."""
+    if len(problem.labels):
+        yield f"{MAJORITY} always says {label_of(problem, majority(problem)[0])}, which most training rows have"
 
 
 def unseen_classes(problem):
@@ -57,9 +76,36 @@ def unseen_classes(problem):
                 yield f"{words}, which {100 * share:.3g} % of the rows of {domain.name} have"
 
 
+def lacking_classes(problem):
+    """A sentence for each of a few training domains that lack a class, with its share of the other training rows."""
+    lacking = []
+    for domain in problem.train if len(problem.labels) else []:
+        others = np.concatenate([other.y for other in problem.train if other is not domain])
+        absent = sorted({*others.tolist()} - {*domain.y.tolist()})
+        shares = [f"{label_of(problem, c)} ({100 * np.mean(others == c):.3g} %)" for c in absent]
+        if absent:
+            lacking.append(f"Training domain {domain.name} lacks {shown(shares, FEW)}, in brackets the share elsewhere")
+    yield from lacking[:FEW]
+    if lacking[FEW:]:
+        yield f"{len(lacking) - FEW} more training domains lack a class"
+
+
 def units(config, problem):
-    """For own data, that x was used as it came, where the columns differ so much that their units decide."""
+    """For own data: how x was standardized and which columns are left out; or that it was used as it came, where the
+    columns differ so much that their units decide."""
     if config.dataset != "own":
+        return
+    if problem.pixels:
+        yield "x were bytes and are divided by 255"
+    if config.balanced:
+        yield "Classes weigh equally in the risk: rows of rarer ones come several times"
+    if config.standardized:
+        scaling, each = problem.scaling, "channel" if problem.shape else "column"
+        yield f"x standardized: each {each} has mean 0 and standard deviation 1 in the training rows"
+        dropped = sorted({*range(scaling.width)} - {*scaling.kept.tolist()})
+        names = [problem.columns[number] if len(problem.columns) else number for number in dropped]
+        if names:
+            yield f"Left out as constant in the training rows: {shown(names, FEW)}"
         return
     spreads = np.concatenate([domain.x for domain in problem.train]).std(axis=0, dtype=np.float64)
     spreads = spreads[spreads > 0]

@@ -26,11 +26,16 @@ class Config(NamedTuple):
     draw: int | None = None  # of the hyper-parameters in a sweep; None in a comparison
     matched: bool = False  # the penalty weight is in units of the penalty's own size
     data: str | None = None  # in a sweep, name and hash of the digits or arrays; None for the toys
+    more_left_out: list | None = None  # further domains to leave out and to test on
+    held_out: float = 0.2  # the share of a domain's rows that are held out, where the data set does not decide
+    standardized: bool = False  # own data: on the training rows
+    balanced: bool = False  # own data: classes weigh equally in the risk
 
     @property
     def left_out(self):
-        """The names of the domains to leave out, one or two."""
-        return [name for name in (self.test_domain, self.also_left_out) if name is not None]
+        """The names of the domains to leave out, one or more."""
+        names = (self.test_domain, self.also_left_out, *(self.more_left_out or []))
+        return [name for name in names if name is not None]
 
 
 def said(config):
@@ -52,4 +57,6 @@ def config_of(found):
             raise TypeError(f"{name}={value!r} in a configuration")
     if not all(type(width) is int for width in config.hidden):
         raise TypeError(f"hidden={config.hidden!r} in a configuration")
+    if not all(type(name) is str for name in config.more_left_out or []):
+        raise TypeError(f"more_left_out={config.more_left_out!r} in a configuration")
     return config

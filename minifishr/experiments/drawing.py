@@ -2,16 +2,25 @@
 
 from .. import plots
 from . import figures
+from .each import each_figure
 from .presets import TOYS
 from .results import by_size
 
+MOST = 20  # classes of a confusion matrix
 
-def write_figures(folder, results, problem):
+
+def write_figures(folder, results, tasks, selection="last"):
     """Draw what the runs can show, each picture on its own, whatever the user's matplotlib is set to: a list of what
-    went wrong, one sentence a picture."""
-    troubles = []
+    what went wrong, one sentence a picture. `tasks` is a Problem, or {left-out domain: Problem} for several."""
+    troubles, tasks = [], tasks if isinstance(tasks, dict) else {None: tasks}
+    task, *others = tasks.values()
     with plots.own_settings():
-        for name, draw in drawings(*literally(results, problem)).items():
+        if others:
+            title = f"own data, preset {results[0].config.preset}"
+            found = {"left_out": lambda: each_figure(results, tasks, title, selection)}
+        else:
+            found = drawings(*literally(results, task))
+        for name, draw in found.items():
             try:
                 draw().savefig(folder / f"{name}.png", dpi=120)
             except Exception as error:  # a picture is never worth the table, which is written by now
@@ -26,7 +35,8 @@ def literally(results, problem):
         return [domain._replace(name=plots.literal(domain.name)) for domain in part]
 
     parts = {key: plain(getattr(problem, key)) for key in ("train", "validation", "test", "oracle")}
-    problem = problem._replace(name=plots.literal(problem.name), **parts)
+    labels = [plots.literal(str(label)) for label in problem.labels]
+    problem = problem._replace(name=plots.literal(problem.name), labels=labels, **parts)
     histories = [[row._replace(domain=plots.literal(row.domain)) for row in result.history] for result in results]
     return [r._replace(history=rows) for r, rows in zip(results, histories, strict=True)], problem
 
@@ -53,6 +63,8 @@ def drawings(results, problem):
     if len(sizes) == 1 and config.invariances:
         found["invariances"] = lambda: figures.invariance_figure(results, several)
         found["landscape"] = lambda: figures.landscape_figure(groups, problem, title)
+    if 0 < len(problem.labels) <= MOST:
+        found["confusion"] = lambda: figures.confusion_figure(groups, problem, title)
     if problem.shape:
         found["images"] = lambda: figures.image_figure(problem)
     return found

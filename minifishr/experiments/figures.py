@@ -3,6 +3,7 @@
 import numpy as np
 
 from .. import plots
+from ..evaluate import predictions
 from ..invariance import random_direction, risks_along
 from ..train import AGREEMENT
 from .results import accuracies, by_method, invariance_matrix, shown
@@ -147,12 +148,27 @@ def landscape_figure(groups, problem, title):
     return figure
 
 
+def confusion_figure(groups, problem, title):
+    """What each method predicts for each class, in percent of its rows: a row of panels for each test domain."""
+    columns, rows = len(groups), len(problem.test)
+    side = max(1.9, 0.45 * problem.classes)
+    title = f"{title}: predicted (across) for each class (down), in percent"
+    figure, axes = new_figure(rows, columns, 1 + side * columns, 0.8 + side * rows, title, sharex=True, sharey=True)
+    for line, domain in zip(axes, problem.test, strict=True):
+        for ax, (name, group) in zip(line, groups.items(), strict=True):
+            found = predictions(network(group[0].config, problem), group[0].theta, domain.x)
+            plots.confusion(ax, domain.y, found, problem.labels)
+            ax.set_title(f"{name}, {domain.name}", fontsize=9)
+    return figure
+
+
 def image_figure(problem, count=12, most=4):
     """The first images of each domain, of at most `most` training domains, with their labels."""
     domains = [*problem.train[:most], *problem.test]
     figure, axes = new_figure(len(domains), 1, 8, 0.3 + 0.95 * len(domains), problem.name)
     for ax, domain in zip(axes[:, 0], domains, strict=True):
-        labels = " ".join(str(label) for label in domain.y[:count])
-        plots.image_row(ax, domain.x[:count], problem.shape)
+        labels = " ".join(str(problem.labels[c]) if len(problem.labels) else str(c) for c in domain.y[:count])
+        x = domain.x[:count] if problem.scaling is None else problem.scaling.undone(domain.x[:count])
+        plots.image_row(ax, x, problem.shape)
         ax.set_title(f"{domain.name}    labels  {labels}", fontsize=8)
     return figure

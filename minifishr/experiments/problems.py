@@ -3,6 +3,8 @@
 import numpy as np
 
 from ..data import (
+    as_own,
+    balanced,
     cdsprites,
     colored_mnist,
     colored_mnist_domains,
@@ -10,17 +12,21 @@ from ..data import (
     linear_toy,
     recoded,
     rotated_mnist,
+    standardization,
+    stream,
+    take,
+    unscaled,
 )
 from ..mlp import MLP
 from .presets import DATASETS, TOYS
 
 
 def problem(config, source):
-    """The Problem of a configuration, from Digits or from a list of domains (data set "own"); toys need no source."""
+    """The Problem of a configuration, from Digits, or from Own or a list of domains (data set "own"); toys need no
+    source."""
     dataset, test_domain = config.dataset, config.test_domain
     if dataset == "own":
-        domains, labels = recoded(source)
-        return leave_out("own data", domains, *config.left_out, seed=config.seed)._replace(labels=labels)
+        return own_problem(config, as_own(source))
     fixed = dataset in TOYS or (dataset == "colored" and config.convention == "paper")
     if fixed and test_domain != DATASETS[dataset].test_domain:
         raise ValueError(f"preset {config.preset} tests on {DATASETS[dataset].test_domain!r}, got {test_domain!r}")
@@ -42,7 +48,31 @@ def left_out_digits(config, source, shared):
     }[config.dataset]
     shape = (channels, config.size, config.size)
     domains = make(source, **shared)
-    return leave_out(f"{kind} {source.name}", domains, *config.left_out, seed=config.seed, shape=shape)
+    options = {"share": config.held_out, "seed": config.seed, "shape": shape}
+    return leave_out(f"{kind} {source.name}", domains, *config.left_out, **options)
+
+
+def own_problem(config, own):
+    """Own data, any of their domains left out; ValueError for numbers that float32 does not have."""
+    domains, found = recoded(own.domains)
+    options = {"share": config.held_out, "seed": config.seed, "shape": own.shape}
+    task = leave_out("own data", domains, *config.left_out, **options)
+    train = task.train
+    if config.count is not None:
+        train = [take(d, slice(config.count)) for d in train]  # held_out has put them in random order
+    with np.errstate(over="ignore", invalid="ignore"):  # found below
+        scaling = unscaled(train[0].x.shape[1])
+        if config.standardized:
+            scaling = standardization(train, own.shape[0] if own.shape else None)
+        if config.balanced:
+            train = [balanced(d, stream(config.seed, "balanced", e)) for e, d in enumerate(train)]
+        parts = {"train": train, "validation": task.validation, "test": task.test, "oracle": task.oracle}
+        parts = {key: [d._replace(x=scaling.applied(d.x)) for d in part] for key, part in parts.items()}
+    for domain in (domain for part in parts.values() for domain in part):
+        if not np.isfinite(domain.x).all():
+            raise ValueError(f"own data: x of domain {domain.name!r} has numbers that are not finite in float32")
+    labels = [own.labels[number] for number in found] if len(own.labels) else found
+    return task._replace(**parts, labels=labels, columns=own.columns, scaling=scaling, pixels=own.pixels)
 
 
 def network(config, task):

@@ -11,10 +11,11 @@ from tabulate import tabulate
 from ..evaluate import SELECTION, measured
 from ..train import write_rows
 from .config import said
+from .judging import MAJORITY, judged, majority
 from .presets import DISPERSION
 
 PICTURES = ("accuracy.png", "objective.png", "variances.png", "agreement.png", "domains.png", "images.png")
-PICTURES += ("invariances.png", "landscape.png")
+PICTURES += ("invariances.png", "landscape.png", "confusion.png", "left_out.png")
 FILES = ("config.json", "history.jsonl", "table.md", *PICTURES)
 FEW = 6  # training domains that a table or figure shows one by one
 LIBRARIES = ("minifishr", "numpy", "autograd", "scipy", "matplotlib")
@@ -31,8 +32,9 @@ def results_folder(out, name, force=False):
         raise FileExistsError(f"--out {out}: {present[0]} is there already; choose another folder or say --force")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for file in FILES:
+        for file in (*FILES, *(path.relative_to(folder) for path in folder.glob("models/*.npz"))):
             (folder / file).unlink(missing_ok=True)
+        (folder / "models").mkdir(exist_ok=True)
         (folder / "history.jsonl").touch()
     except OSError as error:
         raise OSError(f"--out {folder}: cannot be written: {error.strerror}") from None
@@ -106,6 +108,7 @@ def table(results, problem, selection="last", seconds=True):
     is false, the mean time that a run took to train.
 
     Where the number of training domains varies, the columns are these numbers and the accuracy is the test domain's.
+    For own data the last row is a constant predictor.
     """
     sizes = by_size(results)
     if len(sizes) > 1:
@@ -117,9 +120,33 @@ def table(results, problem, selection="last", seconds=True):
         cells = [spread(accuracies(by_method(part)[name], names, selection)) for part, names in columns.values()]
         time = f"{np.mean([r.seconds for r in group]):.1f}" if group else "failed"
         rows.append([name, *cells, time] if seconds else [name, *cells])
+    if len(problem.labels):
+        shares = majority(problem)[1]
+        cells = [f"{np.mean([shares[name] for name in names]):.1f}" for _, names in columns.values()]
+        rows.append([MAJORITY, *cells, *[""] * seconds])
     headers = ["method", *columns, "seconds"] if seconds else ["method", *columns]
     align = ["left", *["right"] * (len(headers) - 1)]
     return tabulate(rows, headers, tablefmt="github", colalign=align, disable_numparse=True)
+
+
+def judged_table(results, problem, selection="last"):
+    """A Markdown table of own data: balanced accuracy on the test domains and accuracy of the worst group, a class in a
+    domain, in percent, mean +- standard deviation over seeds; the group is the one that most seeds name."""
+    rows = []
+    for name, group in by_method(results).items():
+        found = [judged(result, problem, selection) for result in group]
+        balanced = [spread(list(values)) for values in zip(*(b for b, _ in found), strict=True)]
+        names = [f"{problem.labels[c]} in {domain}" for _, (_, domain, c) in found]
+        which = max(names, key=names.count) if names else "failed"
+        cells = balanced or ["failed"] * len(problem.test)
+        rows.append([name, *cells, spread([value for _, (value, _, _) in found]), which])
+    headers = ["method", *(f"{d.name}, balanced" for d in problem.test), "worst group", "which"]
+    align = ["left", *["right"] * (len(headers) - 2), "left"]
+    text = tabulate(rows, headers, tablefmt="github", colalign=align, disable_numparse=True)
+    return (
+        f"{text}\n\nBalanced: the mean over classes of the accuracy on each. Worst group: the class and domain with "
+        "the lowest accuracy, on held-out rows of the training domains and on the test domains."
+    )
 
 
 def invariance_matrix(results):

@@ -15,8 +15,10 @@ from ..data import check_number, full_batch, minibatches, stream
 from ..evaluate import accuracies
 from ..gradients import gradient_variance
 from ..invariance import invariances
-from ..train import Diverged, accuracy_rows, agreement_rows, fit, keep_heap
+from ..train import Diverged, agreement_rows, fit, keep_heap
+from .choices import choices
 from .config import Config
+from .judging import measures, watching
 from .matching import MATCHED, PENALTY_WEIGHT, WEIGHT, matched_weight
 from .presets import DATASETS, DISPERSION, DOMAINS, PRESETS, TOYS
 from .problems import network, problem
@@ -25,7 +27,7 @@ from .problems import network, problem
 class Result(NamedTuple):
     """What a run leaves: its configuration, parameters (d,), history, classifier gradient variances of each training
     domain before and after (2,m,d_classifier) or None, seconds of training, and why it failed, if it did. A run that
-    failed before it could train has None and [] in their places."""
+    failed before it could train has None and [] in their places. `best` (d,) is what validation selects."""
 
     config: Config
     theta: np.ndarray
@@ -33,6 +35,7 @@ class Result(NamedTuple):
     variances: np.ndarray
     seconds: float
     failure: str | None
+    best: np.ndarray | None = None
 
 
 def plan(
@@ -46,13 +49,14 @@ def plan(
     domains=None,
     invariances=False,
     matched=False,
+    **options,
 ):
     """One configuration a method, seed and, for cdsprites, number of training domains.
 
     Preset, methods and test domain are the data set's unless said. `changes` are (method, name, value); no method
     means all that have the name. With `invariances` a run also measures what it has made equal. With `matched` the
-    penalty weights are in units of the penalty's size, of all methods that can be matched. ValueError for an unknown
-    preset, data set, method or hyper-parameter, or no seeds.
+    penalty weights are in units of the penalty's size, of all methods that can be matched. `options` are those of
+    `choices`. ValueError for an unknown preset, data set, method or hyper-parameter, or no seeds.
     """
     check_known("dataset", dataset, DATASETS)
     chosen = DATASETS[dataset]
@@ -68,7 +72,7 @@ def plan(
     if steps < 1:
         raise ValueError(f"steps must be at least 1, got {steps}")
     base = {**PRESETS[preset], "preset": preset, "dataset": dataset, "test_domain": test_domain or chosen.test_domain}
-    base |= {"steps": steps, "invariances": invariances}
+    base |= {"steps": steps, "invariances": invariances, **choices(base, **options)}
     units = [name for name in algorithms if matched and name in MATCHED]
     if matched and not units:
         raise ValueError(f"matched has no effect on {', '.join(algorithms)}, only on {', '.join(MATCHED)}")
@@ -149,9 +153,9 @@ def trained(config, task, factory, progress, checkpoint, curves):
         chosen["penalty_weight"] = matched_weight(config, factory, model, theta, batches, task.train)
     algorithm = factory(model, convention=config.convention, **chosen)
     algorithm = algorithm._replace(settings=algorithm.settings or chosen)
-    measures = [accuracy_rows(model, task, curves), *([agreement_rows(model, task)] if config.dataset in TOYS else [])]
+    all_rows = [measures(model, task, curves), *([agreement_rows(model, task)] if config.dataset in TOYS else [])]
     options = {"every": config.every, "progress": progress, "model": model, "checkpoint": checkpoint}
-    options["measure"] = lambda t: [row for rows in measures for row in rows(t)]
+    options["measure"], best = watching(lambda t: [row for rows in all_rows for row in rows(t)])
     start, failure = time.perf_counter(), None
     try:
         fitted = fit(algorithm, theta, batches, config.steps, **options)
@@ -166,7 +170,7 @@ def trained(config, task, factory, progress, checkpoint, curves):
         found = accuracies(model, fitted.theta, task.train)
         history += [Row(config.steps, name, "accuracy", value) for name, value in found.items()]
     variances = np.stack([before, domain_variances(model, fitted.theta, task.train)]) if curves else None
-    return Result(config, fitted.theta, history, variances, seconds, failure)
+    return Result(config, fitted.theta, history, variances, seconds, failure, best.get("theta"))
 
 
 def dispersion_rows(model, theta, task, step):

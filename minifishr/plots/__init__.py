@@ -4,7 +4,7 @@ Read `styles` (colors and lines), `curves`, `scatter` and `pictures`.
 """
 
 from .curves import accuracy_curves, band, bars, best_curves, intervals, lines, metric_curves, points, risk_curves
-from .pictures import contours, heat_map, image_row, matrix
+from .pictures import confusion, contours, heat_map, image_row, matrix
 from .scatter import draws, few_ticks, path, scatter, strips, variance_scatter
 from .styles import METHODS, TEST, TRAINING, domain_styles, literal, method_style, own_settings
 
@@ -16,6 +16,7 @@ __all__ = [
     "band",
     "bars",
     "best_curves",
+    "confusion",
     "contours",
     "domain_styles",
     "draws",

@@ -18,6 +18,23 @@ def heat_map(ax, values, rows, columns):
     return ax
 
 
+def confusion(ax, y, found, names):
+    """What is predicted (across) for each class (down), labels (n,), (n,) in 0..k-1, in percent of the class's rows; a
+    class without rows stays empty."""
+    k = len(names)
+    counts = np.bincount(k * np.asarray(y) + found, minlength=k * k).reshape(k, k)
+    shares = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    ax.imshow(np.where(counts.sum(axis=1, keepdims=True), shares, np.nan), cmap="Greys", vmin=0, vmax=100)
+    for (i, j), share in np.ndenumerate(shares) if k <= 10 else []:
+        if counts[i].sum():
+            ax.text(
+                j, i, f"{share:.0f}", ha="center", va="center", fontsize=7, color="white" if share > 50 else "black"
+            )
+    ax.set_xticks(range(k), [str(name)[:12] for name in names], fontsize=7, rotation=45, ha="right")
+    ax.set_yticks(range(k), [str(name)[:12] for name in names], fontsize=7)
+    return ax
+
+
 def image_row(ax, x, shape):
     """Images (n, c h w) of shape (c,h,w) side by side: two channels in orange and azure, three as RGB."""
     channels = np.clip(np.asarray(x, float).reshape(len(x), *shape), 0, 1)

@@ -1,6 +1,7 @@
 """Colors and lines: a method has the same ones in every figure; so has a domain's role.
 
 Colors are the eight of Okabe and Ito, which color-blind readers can tell apart; line styles keep them apart in grey.
+Thin lines are darker where the color is too light for white paper: all have a contrast of 3 : 1 or more.
 """
 
 import warnings
@@ -9,28 +10,29 @@ from contextlib import contextmanager
 BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, RED, PURPLE = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
 )  # fmt: skip
+DARK_ORANGE, DARK_SKY, DARK_YELLOW, DARK_BLUE = "#C07C00", "#3D9AD1", "#8F8500", "#004B87"
 METHODS = {
     "erm": (BLACK, "-"),
-    "irm": (ORANGE, "--"),
-    "vrex": (SKY, "-."),
+    "irm": (DARK_ORANGE, "--"),
+    "vrex": (DARK_SKY, "-."),
     "fish": (GREEN, ":"),
     "and_mask": (BLUE, (0, (5, 2))),
     "sand_mask": (PURPLE, (0, (3, 1, 1, 1, 1, 1))),
     "fishr": (RED, "-"),
     "iga": (BLUE, "-."),
-    "idgm": (SKY, "--"),
+    "idgm": (DARK_SKY, "--"),
     "coral": (PURPLE, ":"),
-    "dann": (YELLOW, "-"),
+    "dann": (DARK_YELLOW, "-"),
     "hutchinson": (GREEN, "-"),
     "hgp": (BLUE, "--"),
-    "cma": (ORANGE, "-"),
+    "cma": (DARK_ORANGE, "-"),
     "ib_erm": (BLACK, ":"),
-    "ib_irm": (ORANGE, ":"),
+    "ib_irm": (DARK_ORANGE, ":"),
     "mmd": (PURPLE, "-."),
-    "sd": (YELLOW, "--"),
+    "sd": (DARK_YELLOW, "--"),
     "group_dro": (BLACK, "-."),
 }
-TRAINING = [(BLUE, "--"), (SKY, "-."), (GREEN, (0, (1, 1))), (PURPLE, (0, (5, 1))), (YELLOW, "--")]
+TRAINING = [(DARK_BLUE, "--"), (DARK_SKY, "-."), (GREEN, (0, (1, 1))), (PURPLE, (0, (5, 1))), (DARK_YELLOW, "--")]
 TEST = [(RED, "-"), ("#777777", ":")]
 MARKERS = "os^XDv*P<>h"
 HATCHES = ("", "//", "..", "xx", "\\\\", "--", "oo", "++")

@@ -10,36 +10,29 @@ from itertools import combinations
 
 from ..algorithms import ALGORITHMS, BATCH_RANGE, RANGES, WARM_UPS, shortened
 from ..checkpoints import digest
-from ..data import colored_mnist_domains, rotated_mnist, stream
+from ..data import as_own, colored_mnist_domains, rotated_mnist, stream
 from ..experiments import DATASETS, PRESETS, TOYS, WEIGHTS, check_known, network, plan, problem
 
 
 def grid(
     source, algorithms=None, datasets=("colored",), test_domains=None, draws=1, seeds=1, preset="domainbed", *,
-    leave_two_out=False, invariances=False, matched=False, **changes,
+    leave_two_out=False, invariances=False, matched=False, choices=None, **changes,
 ):  # fmt: skip
     """The configurations of a sweep over seeds 0..seeds-1 and draws 0..draws-1.
 
-    `source` is Digits, a list of domains (data set "own") or None (toys); each data set leaves out each of its domains
+    `source` is Digits, Own, a list of domains ("own") or None (toys); each data set leaves out each of its domains
     in turn, or those of `test_domains` that it has, and with `leave_two_out` also each pair with one of these (never
     where fewer than two domains would remain, as in Colored MNIST, which has three). With `invariances` each run also
     measures what it has made equal. With `matched` penalty weights are drawn in units of the penalty's own size, from
     one range and the same for all methods that can be matched; other methods have the runs that they have without.
-    `changes` replace the preset's steps, size or count where they are not None.
+    `changes` replace the preset's steps, size or count where they are not None, `choices` what `plan` takes besides.
     ValueError for what is unknown or empty.
     """
     check_grid(algorithms, datasets, draws, seeds)
     algorithms, data, configs, known = list(dict.fromkeys(algorithms or [])), data_name(source), [], set()
     for dataset in dict.fromkeys(datasets):
-        planned = plan(
-            preset,
-            algorithms,
-            range(seeds),
-            dataset,
-            steps=changes.get("steps"),
-            invariances=invariances,
-            matched=matched,
-        )
+        options = {"steps": changes.get("steps"), "invariances": invariances, "matched": matched, **(choices or {})}
+        planned = plan(preset, algorithms, range(seeds), dataset, **options)
         replaced = {**overrides(preset, changes), "data": None if dataset in TOYS else data}
         names = domain_names(planned[0], source)
         chosen = [name for name in names if test_domains is None or name in test_domains]
@@ -87,7 +80,7 @@ def domain_names(config, source):
     """The domains of a data set that can be left out."""
     dataset, make = config.dataset, {"colored": colored_mnist_domains, "rotated": rotated_mnist}
     if dataset == "own":
-        return [domain.name for domain in source]
+        return [domain.name for domain in as_own(source).domains]
     if dataset in TOYS or (dataset == "colored" and config.convention == "paper"):
         return [DATASETS[dataset].test_domain]
     return [domain.name for domain in make[dataset](source, count=1)]
@@ -117,7 +110,10 @@ def data_name(source):
     """What digits or domains are called, and a hash of their bytes; None for None."""
     if source is None:
         return None
-    name, *parts = source if isinstance(source[0], str) else ("own data", *(item for d in source for item in d))
+    if isinstance(source[0], str):
+        name, *parts = source
+    else:
+        name, parts = "own data", [item for domain in as_own(source).domains for item in domain]
     return f"{name} {digest(parts)[:12]}"
 
 

@@ -2,10 +2,12 @@
 
 import csv
 import io
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import NamedTuple
 
 from tabulate import tabulate
+
+from ..experiments import Cell, cell
 
 # Averages over all domains in percent, by data set and rule, that the authors of Fishr report (Ramé, Dancette and Cord
 # 2022, arXiv:2109.02934).
@@ -25,14 +27,6 @@ SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasc
 SPECIAL |= {character: f"\\{character}" for character in "&%$#_{}"}
 
 
-class Cell(NamedTuple):
-    """Mean in percent, standard error (None for one seed), and how many seeds count."""
-
-    mean: float
-    error: float | None
-    seeds: int
-
-
 class Line(NamedTuple):
     """A method, its Cell for each left-out domain, the Cell of their average, its rank, the published average."""
 
@@ -41,14 +35,6 @@ class Line(NamedTuple):
     average: Cell | None
     rank: int | None
     published: float | None
-
-
-def cell(values):
-    """The Cell of some accuracies in [0, 1], one a seed; None for none."""
-    if not values:
-        return None
-    error = 100 * stdev(values) / len(values) ** 0.5 if len(values) > 1 else None
-    return Cell(100 * fmean(values), error, len(values))
 
 
 def lines(found, methods, domains, published=()):

@@ -1,11 +1,12 @@
-import numpy as np
+import autograd.numpy as np
 import pytest
 from autograd import value_and_grad
 
 from minifishr.algorithms import Algorithm
 from minifishr.algorithms.fishr import penalty as fishr_penalty
-from minifishr.algorithms.protocol import mean_risk
+from minifishr.algorithms.protocol import RECIPES, deviations, mean_risk, penalized
 from minifishr.algorithms.vrex import penalty as vrex_penalty
+from minifishr.algorithms.vrex import statistic
 from minifishr.checkpoints import load_checkpoint, save_checkpoint
 from minifishr.checks import check_algorithm, check_penalty, example
 
@@ -27,6 +28,16 @@ def own(change=lambda **parts: parts, lr=0.1):
 
 def test_method_of_ones_own_passes_without_registration():
     check_algorithm(own())
+
+
+@pytest.mark.parametrize("convention", ["paper", "domainbed"])
+def test_penalty_of_ones_own_with_a_warm_up_and_without_settings_passes(convention):
+    def evenness(model, *, convention="paper", lr=0.003, penalty_weight=10.0, warm_up=50, weight_decay=0.0):
+        numbers = {"lr": lr, "penalty_weight": penalty_weight, "warm_up": warm_up, "weight_decay": weight_decay}
+        recipe, spread = RECIPES[convention], lambda phi: np.sum(deviations(phi) ** 2)
+        return penalized("evenness", model, statistic, spread, recipe, **numbers)
+
+    check_algorithm(evenness, convention)
 
 
 def modify_theta(before, **parts):

@@ -1,10 +1,25 @@
+import json
+import sys
+
 import numpy as np
 import pytest
+from right_answers import FORBIDDEN, RIGHT
+from right_answers_late import LATE
 
+from minifishr import course
 from minifishr.course import EXERCISES, exercise
-from minifishr.course.exercise import Exercise, networks, numbers, shown, tried, whole
+from minifishr.course.draws import networks, numbers, whole
+from minifishr.course.exercise import Exercise, diagnosis, tried, trouble
+from minifishr.course.judging import different, drawn, shown
 
-NAMES = list(EXERCISES)
+NAMES, RIGHT = list(EXERCISES), {**RIGHT, **LATE}
+WRONG = [(name, words) for name in NAMES for words in EXERCISES[name].wrong]
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(course, "PASSED", {})
 
 
 def off(reference):
@@ -13,24 +28,100 @@ def off(reference):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_reference_passes_and_what_is_slightly_wrong_does_not(name):
+def test_solution_passes_and_what_is_slightly_wrong_does_not(name, monkeypatch):
+    monkeypatch.setattr(sys.modules["minifishr.course.exercise"], "SHRINKING", 0.3)
     assert exercise(name, EXERCISES[name].expected).passed
-    message = exercise(name, off(EXERCISES[name].expected)).message
+    wrong = off(EXERCISES[name].expected) if name != "squared_risks" else next(iter(EXERCISES[name].wrong.values()))
+    message = exercise(name, wrong).message
     for part in ("not yet", "Wanted: ", "On the smallest input found\n", "expected ", "came ", "Hint: "):
         assert part in message
 
 
-@pytest.mark.parametrize(("name", "left"), [*((name, None) for name in NAMES), (NAMES[0], ...)])
-def test_unfinished_answer_is_told_what_is_wanted_without_an_input(name, left):
-    feedback = exercise(name, lambda *values: left)
-    assert not feedback and "Nothing came back" in feedback.message and "input found" not in feedback.message
+@pytest.mark.parametrize(("name", "words"), WRONG)
+def test_known_wrong_answer_is_caught_with_its_own_diagnosis(name, words):
+    answer = EXERCISES[name].wrong[words]
+    assert trouble(answer, EXERCISES[name])[0] is not None
+    assert diagnosis(answer, EXERCISES[name]) == words
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_exercise_knows_wrong_answers_and_has_two_hints(name):
+    assert len(EXERCISES[name].wrong) >= 3 and len(EXERCISES[name].hints) == 2
+
+
+@pytest.mark.parametrize(("name", "number"), [(name, n) for name in NAMES for n in range(len(RIGHT[name]))])
+def test_right_answer_in_another_form_passes(name, number):
+    assert trouble(RIGHT[name][number], EXERCISES[name]) == (None, None)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_two_right_answers_in_other_forms_are_known(name):
+    assert len(RIGHT[name]) >= 2
+
+
+@pytest.mark.parametrize(("name", "part", "answer"), FORBIDDEN)
+def test_right_numbers_in_a_way_that_was_not_asked_for_are_refused(name, part, answer):
+    assert part in " ".join(tried(name, answer, EXERCISES[name]).message.split())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_untouched_stub_is_told_what_is_wanted_and_no_hint(name):
+    feedback = exercise(name, lambda *values, **options: None)
+    assert not feedback and "Nothing came back" in feedback.message
+    assert "input found" not in feedback.message and "Hint: " not in feedback.message
+    assert not (course.kept() or course.progress().lessons[0]["coloring"])
+
+
+def test_hint_comes_after_an_attempt_and_the_second_one_after_another():
+    first, second = EXERCISES["variance"].hints
+    one, other = ((lambda a, delta: a), (lambda a, delta: 2 * a))
+    for answer, hints in ((one, 1), (one, 1), (other, 2), (one, 2)):
+        assert exercise("variance", answer).message.count("Hint: ") == hints
+    assert first[:40] in exercise("variance", one).message and second[:40] in exercise("variance", one).message
+
+
+def test_the_function_that_passed_is_used_below_and_the_solution_otherwise():
+    solution = EXERCISES["norms"].expected
+    assert course.passed("norms") is solution
+    exercise("norms", off(solution))
+    assert course.passed("norms") is solution
+    own = lambda *case: solution(*case)  # noqa: E731
+    exercise("norms", own)
+    assert course.passed("norms") is own
+    exercise("norms", off(own))
+    assert course.passed("norms") is solution
+
+
+def test_progress_is_kept_and_a_damaged_file_is_refused(tmp_path):
+    exercise("norms", EXERCISES["norms"].expected)
+    course.recall(2, *(question.answer for question in course.RECALL[2]))
+    lesson = course.progress().lessons[2]
+    assert lesson["norms"] and lesson["recall 2"] and sum(lesson.values()) == 2
+    assert "lesson  2: 2 of 6 done, open: outer_products, " in repr(course.progress())
+    (file,) = tmp_path.glob("*.json")
+    assert json.loads(file.read_text())["norms"]["passed"]
+    file.write_text("[1]")
+    with pytest.raises(ValueError, match="damaged"):
+        course.progress()
+
+
+@pytest.mark.parametrize("lesson", course.RECALL)
+def test_questions_of_recall_are_three_and_are_checked(lesson):
+    questions = course.RECALL[lesson]
+    right, wrong = [q.answer for q in questions], [-1 if isinstance(q.answer, str) else "z" for q in questions]
+    assert course.recall(lesson, *right) and len(right) == 3
+    feedback = course.recall(lesson, right[0], *wrong[1:])
+    assert not feedback and feedback.message.startswith("1: right.\n2: not yet. Look again at lesson")
+    assert not course.recall(lesson, ..., ..., ...) and not course.recall(lesson)
 
 
 def mean_inputs(draw):
     return {"x": draw(numbers(draw(whole(1, 4)), 2))}
 
 
-MEAN = Exercise(mean_inputs, lambda x: x.mean(axis=0), "the mean of the rows", "axis 0")
+MEAN = Exercise(
+    mean_inputs, lambda x: x.mean(axis=0), "the mean of the rows", ("axis 0", "x.mean"), {"the sum": lambda x: x.sum(0)}
+)
 
 
 def test_an_error_becomes_a_sentence_and_an_input():
@@ -46,31 +137,61 @@ def test_an_error_becomes_a_sentence_and_an_input():
     assert "Nothing came back" in tried("mean", stub, MEAN).message
 
 
-def test_the_input_is_the_smallest_on_which_the_answer_is_wrong():
+def test_the_input_is_the_smallest_on_which_the_answer_is_wrong_and_the_answer_is_recognized():
     message = tried("mean", lambda x: x.sum(axis=0), MEAN).message  # right for one row, and for zeros
     assert "x = [[0, 0],\n" in message and message.count("0.5]") == 2  # two rows; the input and what came
     assert "expected [0, 0.25]" in message and "came     [0, 0.5]" in message
+    assert "Looks like this: the sum." in message
+
+
+def test_a_constant_factor_is_named():
+    assert "Looks like this: -2 times what was expected" in tried("mean", lambda x: -2 * x.mean(0), MEAN).message
 
 
 def test_shapes_and_kinds_are_named():
     assert "Expected the shape (2,), came the shape (1, 2)" in tried("mean", lambda x: x[:1], MEAN).message
-    assert "Expected numbers of shape (2,), came 'mean'" in tried("mean", lambda x: "mean", MEAN).message
+    for text in ("mean", "0.5", ["0", "0"], [[0], [0, 1]], 1j, {}):
+        assert "Expected numbers, came a " in tried("mean", lambda x, text=text: text, MEAN).message
     assert "came     [nan, nan]" in tried("mean", lambda x: np.sqrt(x[0] * 0 - 1), MEAN).message
 
 
-def test_answer_that_changes_its_input_or_warns_is_judged_by_what_it_returns(capsys):
+def test_what_differs_is_shown_with_the_digits_that_tell_it_apart_and_its_dtype():
+    found = different(np.float32([1.001, 2]), np.array([1, 2.0]))
+    assert "expected [1, 2]" in found and "came     [1.001, 2]    (in float32)" in found
+    found = different(np.array([1 + 2e-6]), np.array([1.0]))
+    assert "expected [1]" in found and "came     [1.000002]" in found
+    assert different(np.float32([1 / 3]), np.array([1 / 3])) is None
+    assert different(np.array([4e-18]), np.array([0.0])) is None
+    assert different(np.array([0.0]), np.array([4e-18]), exact=True) is not None
+
+
+def test_answer_that_changes_its_input_is_told_so(capsys):
     def answer(x):
         np.float64(1) / np.zeros(1)
         x *= 2
         return x.mean(axis=0) / 2
 
-    assert tried("mean", answer, MEAN).passed
+    assert "changes x in place" in tried("mean", answer, MEAN).message
     assert capsys.readouterr() == ("", "")
+
+
+def test_endless_loop_comes_back_as_a_sentence(monkeypatch):
+    monkeypatch.setattr(sys.modules["minifishr.course.exercise"], "SECONDS", 0.2)
+
+    def loop(x):
+        while True:
+            pass
+
+    assert "longer than 0.2 seconds" in tried("mean", loop, MEAN).message
+
+
+def test_end_of_the_program_comes_back_as_a_sentence():
+    assert "ended the program" in tried("mean", lambda x: sys.exit(0), MEAN).message
 
 
 def test_answer_with_something_random_in_it_is_told_so():
     calls = iter(range(10**9))
-    feedback = tried("mean", lambda x: x.mean(axis=0) + (next(calls) % 7 == 3), MEAN)
+    feedback = tried("mean", lambda x: x.mean(axis=0) + 1e-9 * next(calls), MEAN)
     assert not feedback.passed and "random" in feedback.message
 
 
@@ -80,8 +201,9 @@ def test_feedback_is_true_where_passed_and_shows_its_message():
 
 
 def test_unknown_exercise_is_refused_with_those_there_are():
-    with pytest.raises(ValueError, match=r"unknown exercise 'x', expected one of .*outer_products"):
-        exercise("x", len)
+    for call in (course.solution, course.passed, lambda name: exercise(name, len)):
+        with pytest.raises(ValueError, match=r"unknown exercise 'x', expected one of .*outer_products"):
+            call("x")
 
 
 def test_domains_are_shown_and_fit_their_model():
@@ -90,11 +212,21 @@ def test_domains_are_shown_and_fit_their_model():
         assert {d.x.shape[1] for d in found["domains"]} == {2} and 2 <= len(found["domains"]) <= 3
         return found
 
-    counting = Exercise(inputs, lambda model, theta, domains: len(domains), "how many domains", "len")
+    counting = Exercise(inputs, lambda model, theta, domains: len(domains), "how many domains", ("len", "len"), {})
     assert tried("count", lambda model, theta, domains: len(domains), counting)
     assert "Domain(name='a'" in tried("count", lambda *case: 0.0, counting).message
+
+
+def test_draws_are_the_same_each_time():
+    assert drawn.__wrapped__(mean_inputs)[7]["x"].tolist() == drawn(mean_inputs)[7]["x"].tolist()
 
 
 def test_long_arrays_are_shown_in_lines_below_each_other():
     assert shown(np.eye(2)) == "[[1, 0],\n" + 13 * " " + " [0, 1]]"
     assert shown(np.array([4e-18, 0.25, 1 / 3])) == "[4e-18, 0.25, 0.333333]"
+
+
+def test_solution_is_folded_code_without_a_verdict():
+    page = course.solution("norms")
+    assert page._repr_html_().startswith("<details><summary>Solution of norms</summary><pre>def norms(")
+    assert "right" not in page._repr_html_() + repr(page) and "def " not in repr(page)

@@ -95,6 +95,11 @@ def test_labels_are_recoded_in_their_order_over_all_domains():
     assert a.x is X and recoded([a, b])[1] == [0, 1, 2]
 
 
+def test_one_class_is_nothing_to_tell_apart():
+    with pytest.raises(ValueError, match="own data: all 4 rows have the same label, so there is nothing to tell apart"):
+        recoded([Domain("a", X, np.full(4, 7))])
+
+
 def test_numbers_are_no_classes():
     with pytest.raises(ValueError, match="own data: 4 different labels in 4 rows are no classes"):
         recoded([Domain("a", X, np.arange(4))])

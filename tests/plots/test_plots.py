@@ -107,3 +107,15 @@ def test_contours_and_matrix_say_their_numbers():
     ax = plots.matrix(axis(), [[1.0, -2.0]], "H")
     assert [t.get_text() for t in ax.texts] == ["1", "-2"] and ax.get_title() == "H"
     assert ax.images[0].norm.vmin == -2 and ax.images[0].norm.vmax == 2 and not plots.matrix(axis(), np.eye(9)).texts
+
+
+def luminance(color):
+    """Of a color #RRGGBB, as the Web Content Accessibility Guidelines define it."""
+    channels = [int(color[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_every_line_has_a_contrast_of_three_to_one_on_white():
+    colors = {color for color, _ in [*plots.METHODS.values(), *plots.TRAINING, *plots.TEST]}
+    assert {color: 1.05 / (luminance(color) + 0.05) >= 3 for color in colors} == dict.fromkeys(colors, True)

@@ -2,7 +2,6 @@ import csv
 import io
 import json
 import re
-from itertools import product
 
 import numpy as np
 import pytest
@@ -13,7 +12,6 @@ from sweeps.test_selection import NAMES, pairs, record
 from minifishr import cli, plots
 from minifishr.checkpoints import Row
 from minifishr.experiments import DISPERSION
-from minifishr.sweeps.comparison import difference, sign_p
 from minifishr.sweeps.figures import best_in_orders, best_so_far, last_accuracies, sweep_figures
 from minifishr.sweeps.records import records, runs_folder, write_record
 from minifishr.sweeps.report import report as texts
@@ -375,27 +373,6 @@ def test_order_is_paired_over_domains_and_seeds():
     part = report(small())["report.md"].split("### Own data, oracle")[1]
     erm, fishr = sorted(table_below(part, "How sure the order is:")[1:])
     assert fishr == ["fishr", "+10.0 +- 0.0", "0.0078", "8", "none"] and erm[-1] == "none"
-
-
-@given(st.lists(st.integers(-5, 5), min_size=1, max_size=7))
-def test_sign_p_is_that_of_all_signs(values):
-    whole = [
-        abs(sum(s * v for s, v in zip(signs, values, strict=True))) for signs in product((1, -1), repeat=len(values))
-    ]
-    assert sign_p(values) == pytest.approx(sum(w >= abs(sum(values)) for w in whole) / len(whole))
-
-
-def test_sign_p_of_many_differences_tends_to_the_normal_one():
-    values = np.random.default_rng(3).normal(0.3, 1, 16)
-    assert sign_p([*values, 0.0]) == pytest.approx(sign_p(values), abs=0.03)  # 0 adds nothing but a place
-
-
-def test_tied_is_two_standard_errors():
-    found = {("a", "x", s): v for s, v in enumerate([0.3, 0.5])} | {("b", "x", s): 0.2 for s in range(2)}
-    one = difference(found, "a", "b")  # 10 and 30 points: mean 20, standard error 10
-    assert (one.mean, one.error, one.pairs, one.tied) == (pytest.approx(20), pytest.approx(10), 2, True)
-    assert not difference(found | {("a", "x", 1): 0.31}, "a", "b").tied
-    assert difference(found, "a", "c") is None
 
 
 def test_band_over_orders_holds_the_expected_curve_and_ends_in_a_point():

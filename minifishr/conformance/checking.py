@@ -1,0 +1,154 @@
+"""check: which published convention does a penalty follow? The answer is one sentence."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..algorithms import ALGORITHMS, PENALTIES
+from . import vectors
+from .cases import chosen
+from .forms import Form
+from .jax_style import jax, jax_style
+from .matching import nearest, of_forms, of_memories, of_mistakes
+from .torch_style import torch, torch_style
+from .trials import ALLOWED, Trouble, numpy_style, tried
+
+STYLES = {"numpy": numpy_style, "torch": torch_style, "jax": jax_style}
+LIBRARIES = {"torch": torch, "jax": jax}
+ENOUGH = 3  # cases: two of equal rows cannot tell m / (m - 1) from a power of m
+FEW = "too few cases to be sure of a factor"
+
+
+class Result(NamedTuple):
+    """What a check found; its text is one sentence. `follows` is whether a published convention is followed exactly."""
+
+    method: str
+    text: str
+    follows: bool = False
+    convention: str = ""
+    variant: dict = {}  # noqa: RUF012
+    factor: str = "1"
+    mistake: str = ""
+    error: float = float("nan")
+
+    def __str__(self):
+        """The sentence."""
+        return self.text
+
+
+def check(method, penalty, *, style="numpy", dtype="float64", memory=None, domains=None, logits=None, rows=None):
+    """Try a penalty on the recorded cases and say which convention it follows, as a Result.
+
+    style "numpy": penalty(model, theta, domains); "torch": penalty(featurizer, classifier, domains); "jax":
+    penalty(params, domains). Where it cannot take them all, name the cases: domains=2, 3 or 4, logits="one" or "many",
+    rows="equal". With a memory, the decay of Fishr's moving average, `penalty` is a function without arguments that
+    makes a fresh penalty. ValueError for an unknown method, style or dtype, and for a library that is missing.
+    """
+    instead = "has no penalty: check_steps tries whole updates" if method in ALGORITHMS else ""
+    known("method", method, PENALTIES, instead)
+    known("style", style, STYLES)
+    known("dtype", dtype, ALLOWED)
+    if memory is not None and (method != "fishr" or not 0 < memory < 1):
+        raise ValueError(f"check: memory={memory!r} of {method!r}: it is Fishr's decay, between 0 and 1")
+    cases = chosen(vectors.cases(), domains=domains, logits=logits, rows=rows)
+    LIBRARIES.get(style, list)()
+    try:
+        trials = [tried(STYLES[style], penalty, case, dtype, memory) for case in cases]
+    except Trouble as trouble:
+        return Result(method, f"the penalty {trouble}")
+    return told(method, trials, dtype, memory)
+
+
+def known(what, name, names, instead=""):
+    """ValueError for a name that is not one of these."""
+    if name not in names:
+        raise ValueError(f"check: {what} {name!r} {instead or 'is unknown, expected one of ' + ', '.join(names)}")
+
+
+def told(method, trials, dtype, memory=None):
+    """The Result for what a penalty gave on its cases, as exact as the coarsest of its inputs and results."""
+    kind = max((dtype, *(trial.dtype for trial in trials)), key=ALLOWED.get)
+    allowed, total = ALLOWED[kind], len(vectors.cases())
+    notes = [f"{kind}: {allowed:g} allowed"] * (kind != "float64")
+    notes += [f"{len(trials)} of {total} cases"] * (len(trials) < total)
+    if not any(trial.value or trial.gradient.any() for trial in trials):
+        text = "is 0 on every case, with gradient 0: it does nothing, which is ERM"
+        return Result(method, text, factor="0", error=0.0)
+    forms = of_memories(trials, allowed, memory) if memory else of_forms(method, trials, allowed)
+    if whole(forms):
+        return follows(method, whole(forms), notes)
+    mistakes = [] if memory else of_mistakes(method, trials, allowed)
+    if whole(mistakes):
+        return mistaken(method, whole(mistakes)[0], notes)
+    if forms or mistakes:
+        return without(method, [*forms, *mistakes][0], notes)
+    others = whole(of_forms(method, trials, allowed, others=True))
+    if others:
+        form = others[0].what
+        text = f"no published convention of {method}, but {form.method}, {times(others[0])}{bracket(others[0], notes)}"
+        return Result(method, text, error=others[0].error, factor=str(others[0].factor))
+    return unknown(method, trials, notes)
+
+
+def whole(candidates):
+    """The candidates whose gradient is right too."""
+    return [one for one in candidates if one.gradient == "whole"]
+
+
+def times(candidate):
+    """A convention, and its factor where it has one."""
+    plain = candidate.factor.complexity == 0
+    return f"the {candidate.what}" + ("" if plain else f" times {candidate.factor}")
+
+
+def bracket(candidate, notes):
+    """How well it fits, and what else is to be known."""
+    others = [f"or {' or '.join(candidate.factor.others)}, which these cases do not tell apart"]
+    notes = [f"largest relative error {candidate.error:.0e}", *notes, *others * bool(candidate.factor.others)]
+    notes += [FEW] * (candidate.cases < ENOUGH and candidate.factor.complexity > 0)
+    return f" ({'; '.join(notes)})"
+
+
+def follows(method, candidates, notes):
+    """A published convention, or several that are equal, or one times a factor."""
+    first, found = candidates[0], candidates[0].what
+    exact = first.factor.complexity == 0
+    same = [one.what for one in candidates if one.factor.complexity == 0 and one.what.variant == found.variant]
+    text = f"follows the {found}" if exact else times(first)
+    if len({form.convention for form in same}) > 1 and isinstance(found, Form):
+        names = " and ".join(form.convention for form in same)
+        text = "follows the " + " with ".join(filter(None, [f"{names} conventions", found.differs]))
+    text += bracket(first, notes)
+    return Result(method, text, exact, found.convention, found.variant, str(first.factor), "", first.error)
+
+
+def mistaken(method, candidate, notes):
+    """A known mistake, told in words."""
+    mistake, factor = candidate.what, candidate.factor
+    seen = [f"seen in {mistake.seen}"] * bool(mistake.seen)
+    by = f"; here times {factor}" if factor.complexity else ""
+    text = f"a known mistake, {mistake.name}: {mistake.words}{by}{bracket(candidate, notes + seen)}"
+    return Result(method, text, mistake=mistake.name, factor=str(factor), error=candidate.error)
+
+
+def without(method, candidate, notes):
+    """The right value with a wrong gradient."""
+    name = times(candidate) if hasattr(candidate.what, "convention") else f"the known mistake, {candidate.what.name},"
+    what = {
+        "none": f"the value of {name} without its gradient: something is detached",
+        "classifier": f"the value of {name} with the gradient of the classifier alone: the features are detached",
+        "another": f"the value of {name} with another gradient, off by up to {candidate.error:.0e}: a part is detached",
+    }[candidate.gradient]
+    return Result(method, what + "".join(f" ({note})" for note in notes), factor=str(candidate.factor))
+
+
+def unknown(method, trials, notes):
+    """No published convention, and the nearest."""
+    if not any(trial.gradient.any() for trial in trials):
+        text = "no published convention, and no gradient on any case: it is detached"
+        return Result(method, text)
+    form, distance = nearest(method, trials)
+    angle = np.degrees(np.arcsin(min(1.0, distance)))
+    where = "points the same way but has another length" if angle < 1e-4 else f"points {angle:.2g} degrees elsewhere"
+    text = f"no published convention; nearest: the {form}, whose gradient {where}"
+    return Result(method, text + "".join(f" ({note})" for note in notes), error=distance)

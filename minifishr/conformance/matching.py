@@ -1,0 +1,141 @@
+"""Which form is it? Values are compared first, by a factor that fits all cases, then gradients after that factor."""
+
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from autograd import grad
+
+from . import vectors
+from .factors import Factor, fit
+from .gallery import GALLERY
+from .memory import REMEMBERING, gradient_with, length, value_with
+
+NOTHING = 1e-20  # a penalty of the cases that is not 0 is above 1e-9
+
+
+class Candidate(NamedTuple):
+    """A form or a mistake whose values fit: its words, the factor, and how the gradients compare."""
+
+    what: object
+    factor: Factor
+    error: float
+    gradient: str
+    cases: int
+
+
+def sizes(case, coordinates=1):
+    """The sizes of a case by the names that a factor has."""
+    m, (*_, h, k) = len(case.domains), case.model.sizes
+    return {"m": m, "m-1": m - 1, "n": sum(case.rows) / m, "k": k, "h": h, "d": coordinates}
+
+
+def coordinates(number, case):
+    """The length of one domain's statistic where it is a vector, else 1."""
+    phi = of(case, f"statistic/{vectors.index()['penalties'][number]['statistic']}")
+    return phi.shape[1] if phi.ndim == 2 and len(phi) == len(case.domains) else 1
+
+
+def of(case, what):
+    """What is recorded of a case."""
+    return vectors.arrays()[f"{case.name}/{what}"]
+
+
+def compared(what, trials, values, gradients, dims, allowed, *, roots=False):
+    """A Candidate, or None where no factor fits the values (cases,); gradients() gives (d,) a case, if it is asked.
+
+    Where a form is 0 on a case, as it may be for two domains, the penalty must be 0 too, and the other cases decide.
+    """
+    values = np.array(values)
+    kept = np.abs(values) > NOTHING
+    if any((abs(trial.value) > NOTHING) != keep for trial, keep in zip(trials, kept, strict=True)) or not kept.any():
+        return None
+    rows = [row for row, keep in zip(zip(trials, values, dims, strict=True), kept, strict=True) if keep]
+    found = [sizes(trial.case, d) for trial, _, d in rows]
+    factor = fit([trial.value / value for trial, value, _ in rows], found, allowed, roots=roots)
+    if factor is None:
+        return None
+    return graded(what, factor, rows, [g for g, keep in zip(gradients(), kept, strict=True) if keep], allowed)
+
+
+def graded(what, factor, rows, gradients, allowed):
+    """The Candidate for a factor that fits: how far the gradients (d,) of each row (trial, value, ...) agree."""
+    error, zero, partial = factor.error, True, True
+    for (trial, value, _), reference in zip(rows, gradients, strict=True):
+        gradient = trial.value / value * reference
+        off, where = np.abs(trial.gradient - gradient) / np.abs(gradient).max(), trial.case.model.classifier
+        error, zero = max(error, off.max()), zero and not trial.gradient.any()
+        partial = partial and off[where].max() <= allowed and not trial.gradient[: where.start].any()
+    kind = "whole" if error <= allowed else "none" if zero else "classifier" if partial else "another"
+    return Candidate(what, factor, error, kind, len(rows))
+
+
+def of_forms(method, trials, allowed, *, others=False):
+    """Candidates among the recorded forms of a method, or of all others, the simplest factor first."""
+    found = []
+    for number, form in enumerate(vectors.forms()):
+        if (form.method != method) == others and not (others and form.method == "dann"):
+            values = [of(trial.case, "penalty")[number] for trial in trials]
+            dims = [coordinates(number, trial.case) for trial in trials]
+            gradients = lambda number=number: [of(trial.case, "gradient")[number] for trial in trials]  # noqa: E731
+            found.append(compared(form, trials, values, gradients, dims, allowed))
+    return simplest_first(found)
+
+
+def of_mistakes(method, trials, allowed):
+    """Candidates among the known mistakes."""
+    found = []
+    for mistake in GALLERY:
+        for penalty in mistake.penalties.get(method, ()):
+            values = [wrong_value(penalty, trial.case.name) for trial in trials]
+            dims = [trial.case.model.classifier.stop - trial.case.model.classifier.start for trial in trials]
+            gradients = lambda penalty=penalty: [wrong_gradient(penalty, trial.case) for trial in trials]  # noqa: E731
+            found += [compared(mistake, trials, values, gradients, dims, allowed, roots=r) for r in (False, True)]
+    return simplest_first(found)
+
+
+def of_memories(trials, allowed, decay):
+    """Candidates among the ways to remember, of Fishr."""
+    found = []
+    for one in REMEMBERING:
+        values = [value_with(one, trial.case, decay) for trial in trials]
+        dims = [length(one, trial.case) for trial in trials]
+        gradients = lambda one=one: [gradient_with(one, trial.case, decay) for trial in trials]  # noqa: E731
+        found.append(compared(one, trials, values, gradients, dims, allowed))
+    return simplest_first(found)
+
+
+def simplest_first(found):
+    """The candidates that there are, by the complexity of their factor."""
+    return sorted(filter(None, found), key=lambda one: one.factor.complexity)
+
+
+@cache
+def wrong_value(penalty, name):
+    """A wrong penalty on a case; remembered, because it is asked for again and again."""
+    case = next(case for case in vectors.cases() if case.name == name)
+    return float(penalty(case.model, case.theta, case.domains))
+
+
+def wrong_gradient(penalty, case):
+    """The gradient of a wrong penalty on a case."""
+    return grad(lambda theta: penalty(case.model, theta, case.domains))(case.theta)
+
+
+def nearest(method, trials):
+    """(form, distance): the recorded form whose gradients are nearest after the best constant; 0 is equal, 1 is far."""
+    best = None
+    for number, form in enumerate(vectors.forms()):
+        if form.method == method:
+            gradients = [of(trial.case, "gradient")[number] for trial in trials]
+            distance = np.median([away(t.gradient, g) for t, g in zip(trials, gradients, strict=True)])
+            if best is None or distance < best[1]:
+                best = form, float(distance)
+    return best
+
+
+def away(gradient, reference):
+    """The sine of the angle between two gradients; 1 where one is zero or they point apart."""
+    size = np.linalg.norm(gradient) * np.linalg.norm(reference)
+    cosine = gradient @ reference / size if size else 0.0
+    return np.sqrt(max(0.0, 1 - cosine**2)) if cosine > 0 else 1.0

@@ -1,0 +1,66 @@
+"""The course in a folder of one's own: a copy of the lessons, and the figures that carry them."""
+
+import base64
+import html
+import json
+import re
+from pathlib import Path
+
+PICTURES = {  # the figures that carry the course, by lesson and number there
+    "the_shortcut_pays": ("0_shortcut", 1),
+    "where_the_accuracy_jumps": ("0_shortcut", 5),
+    "a_v_of_two_errors": ("1_network", 2),
+    "equal_means_unequal_spreads": ("2_per_sample_gradients", 0),
+    "two_demands": ("3_risks", 1),
+    "walks_to_the_traps": ("3_risks", 3),
+    "the_walk_bends": ("4_agreement", 2),
+    "five_matrices": ("5_fisher", 0),
+    "variances_off_the_diagonal": ("6_fishr", 0),
+    "where_centered_fishr_is_not_zero": ("6_fishr", 1),
+    "equal_features_unequal_labels": ("7_features", 4),
+    "several_seeds": ("8_comparing", 0),
+}
+
+
+def lessons():
+    """The folder with the notebooks: in the package where it was installed, else beside it."""
+    inside, beside = Path(__file__).parent / "notebooks", Path(__file__).parents[2] / "notebooks"
+    found = next((folder for folder in (inside, beside) if list(folder.glob("[0-9]*.ipynb"))), None)
+    if found is None:
+        raise ValueError(f"the lessons are neither in {inside} nor in {beside}")
+    return found
+
+
+def copied(folder):
+    """Copy lessons, glossary and pages to a folder: (names that are new, names that were there and stay)."""
+    folder, new, kept = Path(folder), [], []
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in sorted([*lessons().glob("*.ipynb"), *lessons().glob("*.md")]):
+        try:
+            with open(folder / path.name, "xb") as file:  # never what somebody has worked on
+                file.write(path.read_bytes())
+            new.append(path.name)
+        except FileExistsError:
+            kept.append(path.name)
+    return new, kept
+
+
+def figures(lesson):
+    """The figures of a lesson as it was run: (description, PNG) each."""
+    cells = json.loads((lessons() / f"{lesson}.ipynb").read_text(encoding="utf-8"))["cells"]
+    shown = ["".join(out["data"].get("text/html", "")) for c in cells for out in c.get("outputs", []) if "data" in out]
+    found = re.findall(r'<img alt="(.*?)" src="data:image/png;base64,(.*?)">', "\n".join(shown))
+    return [(html.unescape(alt), base64.b64decode(code)) for alt, code in found]
+
+
+def pictures(folder):
+    """Write the figures that carry the course to a folder, with a page of descriptions; the names of the files."""
+    folder, lines = Path(folder), ["# The figures that carry the course", ""]
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, (name, (lesson, place)) in enumerate(PICTURES.items(), 1):
+        alt, image = figures(lesson)[place]
+        file = f"{number:02}_{name}.png"
+        (folder / file).write_bytes(image)
+        lines += [f"## {name.replace('_', ' ')} (lesson {lesson[0]})", "", f"![{alt}]({file})", "", alt, ""]
+    (folder / "README.md").write_text("\n".join(lines), encoding="utf-8")
+    return sorted(path.name for path in folder.glob("*.png"))

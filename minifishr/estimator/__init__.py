@@ -1,0 +1,8 @@
+"""The scikit-learn face: a classifier that also takes domains. Needs scikit-learn: pip install 'minifishr[sklearn]'.
+
+Read `classifier`. Nothing else of the package imports this room.
+"""
+
+from .classifier import DomainClassifier
+
+__all__ = ["DomainClassifier"]

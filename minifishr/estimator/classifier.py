@@ -1,0 +1,158 @@
+"""A multilayer perceptron trained by any of the methods, as scikit-learn wants it."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+
+from ..algorithms import ALGORITHMS, DEFAULTS, shortened
+from ..checkpoints import Row
+from ..data import Domain, balanced, full_batch, held_out, minibatches, standardization, stream, unscaled
+from ..evaluate import accuracy
+from ..experiments import Model, check_known
+from ..mlp import MLP
+from ..train import fit
+
+NAMED = ("lr", "weight_decay", "penalty_weight", "warm_up")
+FLOATS = (np.float64, np.float32)
+
+
+class DomainClassifier(ClassifierMixin, BaseEstimator):
+    """A classifier that learns from several domains: fit(X, y, domains=...).
+
+    `method` is a name in ALGORITHMS. Its hyper-parameters are the convention's where they are None; those without an
+    argument of their own stand in `more`, {name: value}. `batch_size` rows of each domain make an update, None all of
+    them. Columns are standardized on the training rows unless `standardize` is false; `class_balance` weighs classes
+    equally. With `early_stopping`, `validation_fraction` of each domain is held out, and training stops when the mean
+    accuracy on these rows was not better for `patience` measurements, one every `every` steps; the best parameters are
+    kept. Without domains all rows are one domain, which is enough for "erm" alone.
+    """
+
+    def __init__(
+        self, method="erm", *, hidden=(64,), convention="domainbed", lr=0.01, weight_decay=None, penalty_weight=None,
+        warm_up=None, more=None, steps=300, batch_size=None, standardize=True, class_balance=False,
+        early_stopping=False, validation_fraction=0.2, patience=5, every=10, random_state=0,
+    ):  # fmt: skip
+        self.method = method
+        self.hidden = hidden
+        self.convention = convention
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.penalty_weight = penalty_weight
+        self.warm_up = warm_up
+        self.more = more
+        self.steps = steps
+        self.batch_size = batch_size
+        self.standardize = standardize
+        self.class_balance = class_balance
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.every = every
+        self.random_state = random_state
+
+    def fit(self, X, y, domains=None):
+        """Train; X (n,p) numbers, y (n,) of any kind, domains (n,) of any kind. ValueError for what cannot be."""
+        X, y = validate_data(self, X, y, dtype=FLOATS)
+        check_classification_targets(y)
+        self.check_arguments()
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"DomainClassifier needs at least 2 classes, got 1 class: {self.classes_.tolist()}")
+        seed = self.random_state
+        seed = seed if isinstance(seed, Integral) else check_random_state(seed).randint(2**31)
+        rows, validation = as_domains(X, codes, domains), []
+        if self.early_stopping:
+            share = self.validation_fraction
+            pairs = [held_out(d, share, stream(seed, "held out", e)) for e, d in enumerate(rows)]
+            rows, validation = ([pair[number] for pair in pairs] for number in (0, 1))
+        scaling = standardization(rows) if self.standardize else unscaled(X.shape[1])
+        if self.class_balance:
+            rows = [balanced(d, stream(seed, "balanced", e)) for e, d in enumerate(rows)]
+        rows, validation = ([d._replace(x=scaling.applied(d.x)) for d in part] for part in (rows, validation))
+        theta, sizes = self.trained(rows, validation, seed)
+        self.model_ = Model(theta, sizes, [*range(len(self.classes_))], [], scaling, {})
+        return self
+
+    def trained(self, train, validation, seed):
+        """Parameters (d,) and layer widths of the network after training; keeps the history and the number of steps."""
+        model = MLP((train[0].x.shape[1], *map(int, self.hidden), len(self.classes_)))
+        algorithm = ALGORITHMS[self.method](model, convention=self.convention, **self.hyper_parameters())
+        theta = model.init(stream(seed, "init"), np.float32)
+        batches = minibatches(train, self.batch_size, seed) if self.batch_size else full_batch(train)
+
+        def score(theta):
+            return float(np.mean([accuracy(model, theta, domain) for domain in validation]))
+
+        if self.early_stopping:
+            options = {"every": self.every, "patience": self.patience, "model": model}
+            found = stopped_early(algorithm, theta, batches, self.steps, score, **options)
+        else:
+            found = *fit(algorithm, theta, batches, self.steps, model=model)[::2], self.steps
+        theta, self.history_, self.n_iter_ = found
+        return theta, model.sizes
+
+    def hyper_parameters(self):
+        """The convention's, DomainBed's warm-ups shortened with the run, and those that are given."""
+        chosen = dict(DEFAULTS[self.method].get(self.convention, {}))
+        if self.convention == "domainbed" and "warm_up" in chosen:
+            chosen["warm_up"] = shortened(chosen["warm_up"], self.steps)
+        given = {name: getattr(self, name) for name in NAMED} | (self.more or {})
+        return chosen | {name: value for name, value in given.items() if value is not None}
+
+    def check_arguments(self):
+        """ValueError, which repeats the argument, for an unknown method and numbers that are not possible."""
+        check_known("method", self.method, ALGORITHMS)
+        for name, least in {"steps": 1, "every": 1, "patience": 1}.items():
+            value = getattr(self, name)
+            if not isinstance(value, Integral) or value < least:
+                raise ValueError(f"DomainClassifier: {name}={value!r} is no whole number from {least} up")
+        if not isinstance(self.validation_fraction, Real) or not 0 < self.validation_fraction < 1:
+            raise ValueError(f"DomainClassifier: validation_fraction={self.validation_fraction!r} is not in (0, 1)")
+
+    def predict(self, X):
+        """The most likely class of each row, (n,p) -> (n,)."""
+        model = self.fitted()
+        return self.classes_[model.predict(validate_data(self, X, reset=False, dtype=FLOATS))]
+
+    def predict_proba(self, X):
+        """The probability of each class, in the order of `classes_`, (n,p) -> (n,k)."""
+        model = self.fitted()
+        return model.predict_proba(validate_data(self, X, reset=False, dtype=FLOATS))
+
+    def fitted(self):
+        """The trained Model; scikit-learn's error where there is none."""
+        check_is_fitted(self, "model_")
+        return self.model_
+
+
+def as_domains(X, y, names):
+    """A Domain for each different name, in their order; one of all rows without names."""
+    if names is None:
+        return [Domain("all rows", X, y)]
+    names = np.asarray(names)
+    check_consistent_length(X, names)
+    if names.ndim != 1:
+        raise ValueError(f"DomainClassifier: domains must be (n,), got {names.shape}")
+    return [Domain(str(name), X[names == name], y[names == name]) for name in np.unique(names)]
+
+
+def stopped_early(algorithm, theta, batches, steps, score, *, every, patience, model):
+    """(theta with the highest score, history, steps made): `every` updates at a time, until the score was not higher
+    for `patience` times or `steps` are made."""
+    state, history, done, waited = algorithm.init(theta), [], 0, 0
+    best = score(theta), theta
+    while done < steps and waited < patience:
+        going_on = algorithm._replace(init=lambda _, state=state: state)
+        number = min(every, steps - done)
+        theta, state, rows = fit(going_on, theta, lambda t, done=done: batches(done + t), number, model=model)
+        history += [row._replace(step=done + row.step) for row in rows]
+        done += number
+        value = score(theta)
+        history.append(Row(done, "", "validation accuracy", value))
+        waited = 0 if value > best[0] else waited + 1
+        best = max(best, (value, theta), key=lambda pair: pair[0])
+    return best[1], history, done

@@ -1,0 +1,64 @@
+"""Whether two methods differ by more than chance, from pairs of runs.
+
+A difference of two methods is a mean over the pairs of accuracies of the same left-out domain and seed. Two methods are
+tied where two standard errors reach 0. The p-value is that of the signs: the share of all choices of signs of the
+differences whose mean is as far from 0.
+"""
+
+from statistics import fmean, stdev
+from typing import NamedTuple
+
+import numpy as np
+
+EXACT = 16  # pairs, all of whose 2^n signs are tried
+
+
+class Cell(NamedTuple):
+    """Mean in percent, standard error (None for one seed), and how many seeds count."""
+
+    mean: float
+    error: float | None
+    seeds: int
+
+
+def cell(values):
+    """The Cell of some accuracies in [0, 1], one a seed; None for none."""
+    if not values:
+        return None
+    error = 100 * stdev(values) / len(values) ** 0.5 if len(values) > 1 else None
+    return Cell(100 * fmean(values), error, len(values))
+
+
+class Difference(NamedTuple):
+    """First minus second method in points, standard error (None for one pair), p-value, number of pairs."""
+
+    mean: float
+    error: float | None
+    p: float
+    pairs: int
+
+    @property
+    def tied(self):
+        """Whether the interval of two standard errors has 0 inside; always for one pair."""
+        return self.error is None or abs(self.mean) <= 2 * self.error
+
+
+def difference(found, first, second):
+    """The Difference of two methods in {(method, left-out domain, seed): accuracy in [0, 1]}; None without a pair."""
+    cells = [key[1:] for key in sorted(found) if key[0] == first and (second, *key[1:]) in found]
+    values = [found[first, *each] - found[second, *each] for each in cells]
+    return Difference(*cell(values)[:2], sign_p(values), len(values)) if values else None
+
+
+def sign_p(values):
+    """The share of choices of signs of some differences (n,) whose mean is as far from 0: of all 2^n, or, of more than
+    16 differences, what a normal distribution of the mean says."""
+    from scipy.stats import norm  # 0.3 s to import
+
+    values = np.asarray(values)
+    if not values.any():
+        return 1.0
+    if len(values) > EXACT:
+        return float(2 * norm.sf(abs(values.sum()) / np.sqrt(np.sum(values**2))))
+    signs = 1 - 2 * (np.arange(2 ** len(values))[:, None] >> np.arange(len(values)) & 1)
+    return float(np.mean(np.abs(signs @ values) >= abs(values.sum()) * (1 - 1e-12)))

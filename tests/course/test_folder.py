@@ -1,0 +1,56 @@
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from minifishr.cli import main
+from minifishr.course import copied
+from minifishr.course.folder import lessons
+
+ROOT = Path(__file__).parent.parent.parent
+PAGES = sorted(path.name for path in lessons().iterdir() if path.suffix in (".ipynb", ".md"))
+
+
+def test_course_is_copied_without_scripts_and_never_over_what_is_there(tmp_path, capsys):
+    assert main(["course", str(tmp_path / "mine")]) == 0
+    names = {path.name for path in (tmp_path / "mine").iterdir()}
+    assert names == set(PAGES)
+    (tmp_path / "mine" / "0_shortcut.ipynb").write_text("my work")
+    (tmp_path / "mine" / "glossary.md").unlink()
+    assert main(["course", str(tmp_path / "mine")]) == 0
+    assert f"1 new files, {len(names) - 1} that were there already stay" in capsys.readouterr().out
+    assert (tmp_path / "mine" / "0_shortcut.ipynb").read_text() == "my work"
+
+
+def test_a_file_in_the_place_of_the_folder_is_told_in_one_sentence(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert main(["course", str(tmp_path / "file")]) == 2
+    assert "minifishr course: " in capsys.readouterr().err
+
+
+def test_twelve_pictures_have_descriptions(tmp_path, capsys):
+    assert main(["course", str(tmp_path), "--pictures"]) == 0
+    images = sorted(tmp_path.glob("*.png"))
+    assert len(images) == 12 and all(path.read_bytes().startswith(b"\x89PNG") for path in images)
+    page = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"\]\((\S+\.png)\)", page)) == [path.name for path in images]
+
+
+def test_wheel_has_what_the_command_copies():
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    shipped = config["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    assert shipped == {f"notebooks/{name}": f"minifishr/course/notebooks/{name}" for name in PAGES}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere_in_a_copy(page, tmp_path_factory):
+    folder = tmp_path_factory.getbasetemp() / "copy"
+    copied(folder)
+    text = (folder / page).read_text(encoding="utf-8")
+    if page.endswith(".ipynb"):
+        cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "markdown"]
+        text = "\n".join("".join(cell["source"]) for cell in cells)
+    for link in re.findall(r"\]\((?!http|#)([^)\s]+)\)", text):
+        assert (folder / link).exists(), link

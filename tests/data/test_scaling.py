@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+
+from minifishr.data import Domain, balanced, standardization, stream, unscaled
+
+
+def domains(p=4, n=(5, 9)):
+    rng = np.random.default_rng(0)
+    return [Domain(str(k), rng.normal(3, 2, (k, p)), rng.integers(0, 2, k)) for k in n]
+
+
+def test_all_rows_together_get_mean_0_and_deviation_1_and_constant_columns_go():
+    pair = domains()
+    for domain in pair:
+        domain.x[:, 2] = 7.1
+    scaling = standardization(pair)
+    z = np.concatenate([scaling.applied(domain.x, np.float64) for domain in pair])
+    assert scaling.kept.tolist() == [0, 1, 3] and scaling.width == 4
+    np.testing.assert_allclose([z.mean(axis=0), z.std(axis=0)], [[0] * 3, [1] * 3], atol=1e-12)
+    np.testing.assert_allclose(scaling.undone(z[:5]), pair[0].x[:, [0, 1, 3]])
+
+
+def test_large_offset_costs_no_digits_though_training_is_in_float32():
+    x = 1.6e9 + np.arange(6.0)[:, None]  # seconds since 1970: in float32 all the same
+    z = standardization([Domain("a", x, None)]).applied(x)
+    assert z.dtype == np.float32
+    np.testing.assert_allclose(z[:, 0], (np.arange(6) - 2.5) / np.arange(6).std(), rtol=1e-6)
+
+
+def test_images_have_one_mean_and_deviation_a_channel_and_keep_all_pixels():
+    (one,) = domains(p=8, n=(6,))
+    one.x[:, :4] *= 10
+    one.x[:, 0] = 1.0
+    z = standardization([one], channels=2).applied(one.x, np.float64)
+    assert z.shape == (6, 8)
+    for part in (z[:, :4], z[:, 4:]):
+        np.testing.assert_allclose([part.mean(), part.std()], [0, 1], atol=1e-12)
+
+
+def test_channel_that_never_changes_is_only_centered():
+    x = np.concatenate([np.full((3, 2), 5.0), np.arange(6.0).reshape(3, 2)], axis=1)
+    assert standardization([Domain("a", x, None)], channels=2).applied(x)[:, :2].tolist() == [[0, 0]] * 3
+
+
+def test_only_constant_columns_are_refused():
+    with pytest.raises(ValueError, match="every column is constant"):
+        standardization([Domain("a", np.ones((3, 2)), None)])
+
+
+def test_unscaled_changes_no_bit():
+    x = domains()[0].x.astype(np.float32)
+    assert unscaled(4).applied(x).tobytes() == x.tobytes()
+
+
+def test_balanced_classes_have_as_many_rows_and_no_row_is_lost():
+    y = np.array([0] * 7 + [1] * 3 + [5])
+    found = balanced(Domain("a", np.arange(11.0)[:, None], y), stream(0, "balanced"))
+    assert np.unique(found.y, return_counts=True)[1].tolist() == [7, 7, 7]
+    rows, counts = np.unique(found.x, return_counts=True)
+    assert rows.tolist() == [*range(11)] and counts.tolist()[:7] == [1] * 7 and counts[10] == 7
+    assert sorted(counts.tolist()[7:10]) == [2, 2, 3] and (found.y == y[found.x[:, 0].astype(int)]).all()

@@ -1,0 +1,162 @@
+import csv
+import gzip
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from minifishr.data.table import names_of, read_columns, read_table
+
+GOOD = "age,weight,site,outcome\n1,2.5,north,yes\n3,-4e1,south,no\n 5 , 6 ,north ,no\n"
+
+
+def written(folder, text, name="mine.csv"):
+    data = text if isinstance(text, bytes) else text.encode()
+    (folder / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    return folder / name
+
+
+def read(folder, text, name="mine.csv", **options):
+    return read_table(written(folder, text, name), **{"label": "outcome", "domain": "site", **options})
+
+
+def test_columns_become_x_in_order_and_words_become_labels_and_domains(tmp_path):
+    own = read(tmp_path, GOOD)
+    north, south = own.domains
+    assert own.columns == ["age", "weight"] and own.labels == ["no", "yes"]
+    assert (north.name, north.x.tolist(), north.y.tolist()) == ("north", [[1, 2.5], [5, 6]], [1, 0])
+    assert (south.name, south.x.tolist(), south.y.tolist()) == ("south", [[3, -40]], [0])
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        (GOOD.replace(",", "\t"), "mine.tsv"),
+        (GOOD, "mine.csv.gz"),
+        ("\ufeff" + GOOD, "mine.csv"),
+        (GOOD.replace("\n", "\r\n"), "MINE.CSV"),
+        (GOOD.replace("\n", "\n\n"), "mine.csv"),
+        (GOOD.replace(",north", ',"north"').replace("age", '"age"').replace("2.5", '"2.5"'), "mine.csv"),
+    ],
+)
+def test_other_spellings_are_the_same_table(text, name, tmp_path):
+    ours, plain = read(tmp_path, text, name), read(tmp_path, GOOD)
+    assert str(ours) == str(plain)
+
+
+def test_numbers_as_labels_and_domains_are_in_their_order_and_the_standard_library_reads_the_same(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = [[f"{v:.17g}" for v in rng.normal(size=3)] + [f"{2000 + rng.integers(8, 12)}", f"{rng.integers(3)}.0"]
+            for _ in range(200)]  # fmt: skip
+    text = "\n".join([",".join("abcde"), *map(",".join, rows)])
+    own = read_table(written(tmp_path, text), "e", "d")
+    assert [d.name for d in own.domains] == ["2008", "2009", "2010", "2011"] and own.labels == [0, 1, 2]
+    for domain in own.domains:
+        mine = [row for row in csv.reader(text.splitlines()) if row[3] == domain.name]
+        assert domain.x.tolist() == [[float(v) for v in row[:3]] for row in mine]
+        assert domain.y.tolist() == [int(float(row[4])) for row in mine]
+
+
+def test_dropped_columns_may_hold_anything_also_quoted_lines(tmp_path):
+    text = 'age,note,site,outcome\n1,"a ""b"", c\nd",north,1\n2,,south,0\n'
+    own = read(tmp_path, text, drop=["note"])
+    assert own.columns == ["age"] and [d.x.tolist() for d in own.domains] == [[[1]], [[2]]]
+
+
+BAD = {
+    "nothing": ("", "the file is empty"),
+    "no rows": ("age,site,outcome\n", "no rows below the first line"),
+    "semicolons": ("age;site;outcome\n1;a;0\n", r"one column only; they seem to be separated by ';', expected"),
+    "one column": ("outcome\n1\n", "one column only; it is 'outcome'"),
+    "decimal commas": (
+        'age,site,outcome\n"2,5",a,0\n',
+        r"age \('2,5' in line 2\); decimals are separated",
+    ),
+    "words": ("age,sex,site,outcome\n1,male,a,0\n", r"not a number: sex \('male' in line 2\); code them .*one-hot"),
+    "word among numbers": ("age,site,outcome\n1,a,0\n<5,a,0\n", r"age \('<5' in line 3\)"),
+    "short row": ("age,site,outcome\n1,a,0\n1,a\n", "line 3 has 2 values, the first line 3"),
+    "long row": ("age,site,outcome\n1,a,0,7\n", "line 2 has 4 values, the first line 3"),
+    "twice": ("age,age,site,outcome\n1,1,a,0\n", "columns with the same name: age"),
+    "no name": ("age,,site,outcome\n1,1,a,0\n", "no name in the first line for column 2"),
+    "infinite": ("age,site,outcome\n1,a,0\ninf,a,0\n", r"not finite: age \('inf' in line 3\)"),
+    "line in a name": ('age,site,outcome\n1,"a\nb",0\n', r"'a\\nb' in column 'site' is no name that fits on one line"),
+    "open quote": ('age,note,site,outcome\n1,"x,a,0\n1,x,a,0\n', "unexpected end of data"),
+    "open quote at the end": ('age,site,outcome\n1,a,0\n1,a,"0\n', "unexpected end of data"),
+    "underscore": ("age,site,outcome\n1_0,a,0\n", "could not convert string '1_0'"),
+    "no text": (b"age,site,outcome\n1,\xff,0\n", r"no UTF-8 text \(byte \d+: 0xff\)"),
+    "no label": ("age,site,result\n1,a,0\n", "no column 'outcome' for --label; the nearest are"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_unfit_table_is_refused_in_one_sentence(case, tmp_path):
+    text, message = BAD[case]
+    with pytest.raises(ValueError, match=f"mine.csv: .*{message}") as error:
+        read(tmp_path, text, drop=["note"] if "note" in str(text) else [])
+    assert "\n" not in str(error.value) and len(str(error.value)) < 260 + len(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"label": None}, "--label NAME is needed, one of age, weight, site, outcome"),
+        ({"domain": "Site"}, "no column 'Site' for --domain; the nearest are site"),
+        ({"drop": ["id"]}, "no column 'id' for --drop; the nearest are"),
+        ({"label": "site"}, "--label site, --domain site .*must be different"),
+        ({"drop": ["outcome"]}, "must be different"),
+    ],
+)
+def test_columns_that_are_not_there_are_refused_with_the_nearest(options, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        read(tmp_path, GOOD, **options)
+
+
+def test_missing_values_are_counted_by_column_and_domain(tmp_path):
+    text = "age,weight,site,outcome\n,NA,a,0\n1,nan,b,1\n1, n/a ,b,1\n1,2,,0\n1,2,a,\n"
+    with pytest.raises(ValueError, match=r"mine.csv: 6 values are missing, in age, weight, site and 1 more") as error:
+        read(tmp_path, text)
+    table = [line.split() for line in error.value.__notes__]
+    assert table == [
+        ["missing", "values", "(none)", "a", "b", "all"],
+        ["age", "0", "1", "0", "1"],
+        ["weight", "0", "1", "2", "3"],
+        ["site", "1", "0", "0", "1"],
+        ["outcome", "0", "1", "0", "1"],
+    ]
+
+
+@pytest.mark.parametrize("kept", [0, 9, 30])
+def test_damaged_gzip_file_is_a_sentence(kept, tmp_path):
+    data = gzip.compress(GOOD.encode())
+    (tmp_path / "mine.csv.gz").write_bytes(data[:-9] if kept == 9 else data[:kept] or b"no gzip")
+    with pytest.raises(ValueError, match="damaged gzip file"):
+        read_table(tmp_path / "mine.csv.gz", "outcome", "site")
+
+
+def test_columns_are_found_by_name_whatever_stands_between(tmp_path):
+    path = written(tmp_path, GOOD)
+    (x,) = read_columns(path, names_of(path), ["weight", "age"])
+    assert x.tolist() == [[2.5, 1], [-40, 3], [6, 5]]
+
+
+SCRIPT = """
+import resource, sys
+from minifishr.data import read_table
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+own = read_table(sys.argv[1], "outcome", "site")
+assert sum(len(domain.y) for domain in own.domains) == 60_000
+print(1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 60_000 / 22)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ru_maxrss is in kilobytes on Linux")
+def test_reading_takes_at_most_30_bytes_a_value(tmp_path):
+    row = ",".join(f"{v:.6g}" for v in np.random.default_rng(0).normal(size=20))
+    names = ",".join(f"c{number}" for number in range(20))
+    text = f"{names},site,outcome\n" + "".join(f"{row},s{number % 5},{number % 2}\n" for number in range(60_000))
+    command = [sys.executable, "-c", SCRIPT, str(written(tmp_path, text))]
+    found = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ)
+    assert re.fullmatch(r"\d+\.\d+\n", found.stdout) and float(found.stdout) < 30

@@ -1,0 +1,165 @@
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+import sklearn
+from sklearn.base import clone
+from sklearn.compose import make_column_transformer
+from sklearn.impute import SimpleImputer
+from sklearn.model_selection import GridSearchCV, LeaveOneGroupOut
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.validation import _num_samples
+
+from minifishr import ALGORITHMS, MLP, fit, full_batch
+from minifishr.data import Domain, stream
+from minifishr.estimator import DomainClassifier
+
+
+class InHalves(DomainClassifier):
+    """Rows are dealt to two domains, because scikit-learn's checks know of none."""
+
+    def fit(self, X, y, domains=None):
+        n = _num_samples(X)
+        return super().fit(X, y, np.arange(n) % 2 if n > 3 else None)
+
+
+@parametrize_with_checks(
+    [DomainClassifier(steps=100, lr=0.03), InHalves("fishr", steps=100, lr=0.03, penalty_weight=1)]
+)
+def test_scikit_learns_own_checks(estimator, check):
+    check(estimator)
+
+
+def table(n=60, seed=0):
+    """Three domains: a noisy column that always means the same, a sharp one whose meaning changes with the domain."""
+    rng, domains = np.random.default_rng(seed), np.repeat(["a", "b", "c"], n)
+    side = rng.choice([-1, 1], 3 * n)
+    right = rng.random(3 * n) < np.repeat([0.95, 0.8, 0.1], n)
+    x = np.stack([side + 1.5 * rng.normal(size=3 * n), np.where(right, side, -side) + 0.2 * rng.normal(size=3 * n)], 1)
+    return x, np.where(side > 0, "yes", "no"), domains
+
+
+def test_fit_is_the_training_of_the_package_on_standardized_columns():
+    x, y, domains = table()
+    found = DomainClassifier("fishr", hidden=(5,), penalty_weight=10.0, warm_up=3, steps=12).fit(x, y, domains)
+    z = ((x - x.mean(axis=0)) / x.std(axis=0)).astype(np.float32)
+    rows = [Domain(n, z[domains == n], (y[domains == n] == "yes").astype(int)) for n in "abc"]
+    model = MLP((2, 5, 2))
+    settings = {"convention": "domainbed", "lr": 0.01, "penalty_weight": 10.0, "warm_up": 3}
+    expected = fit(
+        ALGORITHMS["fishr"](model, **settings), model.init(stream(0, "init"), np.float32), full_batch(rows), 12
+    )
+    np.testing.assert_allclose(found.model_.theta, expected.theta, rtol=1e-4, atol=1e-6)  # float32
+    assert [row[:3] for row in found.history_] == [row[:3] for row in expected.history]
+    assert {row.metric for row in found.history_} == {"risk", "penalty"} and found.n_iter_ == 12
+    logits = model.logits(expected.theta, z).astype(float)
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(found.predict_proba(x), p, atol=1e-4)
+    assert found.predict(x).tolist() == [["no", "yes"][c] for c in p.argmax(axis=1)]
+    assert found.classes_.tolist() == ["no", "yes"] and found.n_features_in_ == 2
+
+
+def test_method_that_needs_domains_says_so_without_them():
+    x, y, _ = table()
+    with pytest.raises(ValueError, match="fishr needs at least 2 domains, got 1: \\['all rows'\\]"):
+        DomainClassifier("fishr").fit(x, y)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"method": "fisher"}, "unknown method 'fisher'"),
+        ({"penalty_weight": 1.0}, "erm: unknown hyper-parameter 'penalty_weight'"),
+        ({"more": {"tau": 1}}, "erm: unknown hyper-parameter 'tau'"),
+        ({"steps": 0}, "steps=0 is no whole number"),
+        ({"patience": 1.5}, "patience=1.5 is no whole number"),
+        ({"validation_fraction": 1}, "validation_fraction=1 is not in"),
+        ({"convention": "mine"}, "unknown convention 'mine'"),
+        ({"hidden": (0,)}, "sizes must be two or more positive integers"),
+    ],
+)
+def test_impossible_arguments_are_repeated(options, message):
+    x, y, domains = table(5)
+    with pytest.raises(ValueError, match=message):
+        DomainClassifier(**options).fit(x, y, domains)
+
+
+def test_domains_pass_through_pipeline_grid_search_and_leave_one_group_out():
+    x, y, domains = table(20)
+    with sklearn.config_context(enable_metadata_routing=True):
+        classifier = DomainClassifier("vrex", steps=5, warm_up=2).set_fit_request(domains=True)
+        search = GridSearchCV(
+            make_pipeline(StandardScaler(), classifier),
+            {"domainclassifier__penalty_weight": [0.1, 10.0]},
+            cv=LeaveOneGroupOut(),
+            error_score="raise",
+        )
+        search.fit(x, y, groups=domains, domains=domains)
+    assert len(search.cv_results_["split2_test_score"]) == 2 and search.predict(x[:3]).shape == (3,)
+    with pytest.raises(ValueError, match="vrex needs at least 2 domains"):
+        clone(search.estimator).fit(x, y)
+
+
+def test_words_and_missing_values_are_scikit_learns():
+    x, y, domains = table(20)
+    x[::7, 0] = np.nan
+    mixed = np.column_stack([x.astype(object), np.resize(["m", "f"], len(x))])
+    numbers, words = make_pipeline(SimpleImputer(), StandardScaler()), OneHotEncoder(sparse_output=False)
+    with sklearn.config_context(enable_metadata_routing=True):
+        classifier = DomainClassifier("irm", steps=20, warm_up=5).set_fit_request(domains=True)
+        pipeline = make_pipeline(make_column_transformer((numbers, [0, 1]), (words, [2])), classifier)
+        pipeline.fit(mixed, y, domains=domains)
+    assert pipeline[-1].n_features_in_ == 4 and set(pipeline.predict(mixed)) == {"no", "yes"}
+
+
+def test_early_stopping_keeps_the_best_parameters_and_stops_when_they_are_not_better():
+    x, y, domains = table()
+    options = {"steps": 400, "every": 5, "patience": 3, "early_stopping": True}
+    found = DomainClassifier(**options).fit(x, y, domains)
+    scores = [row.value for row in found.history_ if row.metric == "validation accuracy"]
+    assert found.n_iter_ == 5 * len(scores) < 400 and max(scores) > 0.7
+    assert max(scores[-3:]) <= max(scores[:-3]) or len(scores) == 3
+    again = DomainClassifier(**options | {"steps": 5 * (1 + scores.index(max(scores)))}).fit(x, y, domains)
+    assert again.model_.theta.tobytes() == found.model_.theta.tobytes()
+
+
+def test_one_training_in_parts_is_the_training_in_one():
+    x, y, domains = table()
+    from minifishr.estimator.classifier import stopped_early
+
+    rows = [Domain(n, x[domains == n].astype(np.float32), (y[domains == n] == "yes").astype(int)) for n in "abc"]
+    model = MLP((2, 2))
+    algorithm, theta = ALGORITHMS["fish"](model), model.init(np.random.default_rng(0), np.float32)
+    scores = iter(range(10))
+    options = {"every": 4, "patience": 9, "model": model}
+    theta_parts, history, done = stopped_early(
+        algorithm, theta, full_batch(rows), 10, lambda t: next(scores), **options
+    )
+    whole = fit(algorithm, theta, full_batch(rows), 10)
+    assert theta_parts.tobytes() == whole.theta.tobytes() and done == 10
+    assert [row for row in history if row.metric == "risk"] == whole.history
+
+
+def test_same_seed_same_bits_and_pickles_predict():
+    x, y, domains = table(20)
+    one, two = (DomainClassifier(steps=5, random_state=3, batch_size=4).fit(x, y, domains) for _ in range(2))
+    assert one.model_.theta.tobytes() == two.model_.theta.tobytes()
+    assert pickle.loads(pickle.dumps(one)).predict(x).tolist() == one.predict(x).tolist()
+
+
+def test_classes_that_weigh_equally_are_both_predicted():
+    x, y, domains = table(100, seed=1)
+    rare = np.flatnonzero((y == "no") | (np.arange(len(y)) % 15 == 0))
+    x, y, domains = x[rare, :1], y[rare], domains[rare]
+    found = [DomainClassifier(class_balance=b, steps=100).fit(x, y, domains).predict(x) for b in (False, True)]
+    shares = [np.mean(p[y == "yes"] == "yes") for p in found]
+    assert shares[0] < 0.2 < 0.6 < shares[1]
+
+
+def test_no_warning_is_raised_on_the_way():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        DomainClassifier(steps=2).fit(*table(5)[:2])

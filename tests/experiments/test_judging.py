@@ -1,0 +1,111 @@
+import numpy as np
+import pytest
+from samples import own_domains
+
+from minifishr import ALGORITHMS
+from minifishr.data import Own
+from minifishr.evaluate import predictions
+from minifishr.experiments import caption, judged_table, network, plan, problem, run, table
+from minifishr.experiments.judging import judged, majority
+
+
+def ran(**options):
+    """A run with three classes, none of which is where training shows it alone."""
+    domains = own_domains(3)
+    domains[0] = domains[0]._replace(y=np.minimum(domains[0].y, 1))
+    own = Own(domains, ["p", "q", "r"], ["low", "middle", "high"])
+    config = plan("quick", ["erm"], (0,), "own", "c", steps=20, hidden=[8], **options)[0]
+    return run(config, own, ALGORITHMS["erm"]), problem(config, own)
+
+
+@pytest.mark.parametrize("options", [{}, {"standardized": True, "held_out": 0.4, "count": 9, "balanced": True}])
+def test_balanced_accuracy_and_worst_group_by_counting(options):
+    result, task = ran(**options)
+    model = network(result.config, task)
+    groups = {}
+    for domain in [*task.validation, *task.test]:
+        for found, y in zip(predictions(model, result.theta, domain.x), domain.y, strict=True):
+            groups.setdefault((domain.name, int(y)), []).append(found == y)
+    shares = {key: 100 * np.mean(values) for key, values in groups.items()}
+    balanced, (worst, name, c) = judged(result, task, "last")
+    assert balanced == [pytest.approx(np.mean([v for (n, _), v in shares.items() if n == "c"]))]
+    assert worst == pytest.approx(min(shares.values())) == pytest.approx(shares[name, c])
+    row = [cell.strip() for cell in judged_table([result], task).splitlines()[2].strip("|").split("|")]
+    assert row == ["erm", f"{balanced[0]:.1f}", f"{worst:.1f}", f"{task.labels[c]} in {name}"]
+
+
+def test_majority_is_the_class_of_most_training_rows_and_a_row_of_the_table():
+    result, task = ran()
+    y = np.concatenate([domain.y for domain in task.train])
+    c, shares = majority(task)
+    assert (y == c).sum() == max((y == other).sum() for other in range(3))
+    assert shares["c"] == pytest.approx(100 * np.mean(task.test[0].y == c))
+    row = [cell.strip() for cell in table([result], task).splitlines()[-1].strip("|").split("|")]
+    assert row == ["majority", *(f"{shares[n]:.1f}" for n in "abc"), ""]
+
+
+def test_caption_says_classes_that_a_domain_lacks_and_what_was_done_to_columns():
+    result, task = ran(standardized=True, balanced=True)
+    text = caption([result.config], task)
+    y = np.array([task.train[1].y]).ravel()
+    assert f"Training domain a lacks high ({100 * np.mean(y == 2):.3g} %), in brackets the share elsewhere." in text
+    assert "Labels: low, middle, high." in text and f"majority always says {task.labels[majority(task)[0]]}" in text
+    assert "x standardized: each column" in text and "Classes weigh equally in the risk" in text
+
+
+def test_columns_left_out_as_constant_are_named():
+    domains = [d._replace(x=d.x * [1, 0, 1]) for d in own_domains()]
+    config = plan("quick", ["erm"], (0,), "own", "c", standardized=True)[0]
+    task = problem(config, Own(domains, ["p", "q", "r"]))
+    assert task.train[0].x.shape[1] == 2 and "Left out as constant in the training rows: q." in caption([config], task)
+
+
+def test_standardization_sees_the_training_rows_of_the_training_domains_alone():
+    def scaled(change):
+        domains = [d._replace(x=d.x.copy()) for d in own_domains()]
+        config = plan("quick", ["erm"], (0,), "own", "c", standardized=True)[0]
+        plain = problem(config._replace(standardized=False), domains)
+        for part in change:
+            for domain in getattr(plain, part):
+                for row in domain.x:
+                    for own in domains:
+                        own.x[(own.x == row).all(axis=1)] += 100
+        return problem(config, domains).scaling.center.tolist()
+
+    assert scaled([]) == scaled(["validation", "test", "oracle"]) != scaled(["train"])
+
+
+def test_several_domains_can_be_left_out_and_counts_shares_widths_and_batches_chosen():
+    options = {"more_left_out": ["b"], "count": 5, "hidden": [3, 2], "batch": 7, "held_out": 0.5}
+    four = [*own_domains(), own_domains()[0]._replace(name="d")]
+    config = plan("quick", ["erm"], (0,), "own", "c", **options)[0]
+    task = problem(config, four)
+    assert [d.name for d in task.train] == ["a", "d"] and [d.name for d in task.test] == ["c", "b"]
+    assert [len(d.y) for d in task.train] == [5, 5] and [len(d.y) for d in task.validation] == [15, 15]
+    assert network(config, task).sizes == (3, 3, 2, 1) and config.batch == 7
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"count": 0}, "count must be at least 1, got 0"),
+        ({"hidden": [4, 0]}, "hidden must be at least 1, got 0"),
+        ({"batch": -1}, "batch must be at least 1, got -1"),
+        ({"held_out": 1.5}, "held_out must be between 0 and 1, got 1.5"),
+        ({"dataset": "colored", "held_out": 0.3}, "held_out has no effect on data set 'colored' with preset 'quick'"),
+        ({"dataset": "rotated", "standardized": True}, "standardized is for data of your own"),
+        ({"dataset": "rotated", "balanced": True}, "balanced is for data of your own"),
+        ({"dataset": "rotated", "test_domain": "0", "more_left_out": ["15"]}, "more_left_out is for data of your own"),
+    ],
+)
+def test_choices_that_cannot_be_or_have_no_effect_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        plan("quick", ["erm"], **{"dataset": "own", "test_domain": "c", **options})
+
+
+def test_numbers_that_float32_does_not_have_are_refused_before_training():
+    domains = own_domains()
+    domains[1] = domains[1]._replace(x=domains[1].x.astype(float) * 1e300)
+    for standardized in (False, True):
+        with pytest.raises(ValueError, match=r"own data: x .*not finite"):
+            problem(plan("quick", ["erm"], (0,), "own", "c", standardized=standardized)[0], domains)
