@@ -186,7 +186,7 @@ def test_sliders_and_clicks_of_the_explorable_page_move_the_minimum(page, addres
 def test_a_lesson_starts_in_the_browser_up_to_where_pyodide_is_fetched(page, address):
     page.goto(address + "course/3_risks.html")
     page.locator("a.run-here").click()
-    page.get_by_text("Domains and risks").first.wait_for(timeout=60_000)
+    page.get_by_role("heading", name="Domains and risks").first.wait_for(timeout=60_000)
     for _ in range(120):
         if any("/pyodide.js" in one for one in page.trouble):
             break

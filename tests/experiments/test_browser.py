@@ -88,6 +88,13 @@ def test_digits_in_a_web_page_are_rendered_or_those_of_the_folder(tmp_path):
     assert "a web page may not ask" in shapes["mnist"] and "using rendered digits instead" in notes
 
 
+def test_exercises_answer_in_a_web_page(tmp_path):
+    code = "from minifishr.course import exercise\nprint(json.dumps(bool(exercise('vrex_conventions', VREX))))"
+    vrex = "VREX = lambda R: [4 * R.var(), R.var()]\n"
+    assert in_a_web_page(vrex + code, tmp_path) == (True, "")
+    assert in_a_web_page(vrex.replace("4", "3") + code, tmp_path) == (False, "")
+
+
 def test_what_a_web_page_lacks_is_really_taken_away(tmp_path):
     code = "import threading\nthreading.Thread(target=print).start()"
     with pytest.raises(AssertionError, match="not in a web page"):
