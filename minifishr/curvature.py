@@ -18,6 +18,7 @@ import numpy as onp
 from autograd import hessian as second_derivative
 from autograd import jacobian, make_hvp, make_vjp
 from autograd.extend import vspace
+from numpy import ndarray
 
 from .gradients import gradient_moments, gradient_variance, inputs_and_deltas, per_sample_gradients, tapped, zero_taps
 from .losses import losses, per_sample_losses, risk
@@ -26,9 +27,7 @@ from .mlp import MLP
 MOST_BYTES = 2**31  # what a matrix may take together with the (n,d) and (n,k,d) arrays it is made from
 
 
-def gradient_covariance(
-    model: MLP, theta: np.ndarray, x: np.ndarray, y: np.ndarray, *, diagonal: bool = False
-) -> np.ndarray:
+def gradient_covariance(model: MLP, theta: ndarray, x: ndarray, y: ndarray, *, diagonal: bool = False) -> ndarray:
     """Covariance of the per-sample gradients, (d,), (n,p), (n,) -> (d,d) or (d,).
 
     The divisor is n: the estimate with 1/(n-1) is n/(n-1) times this, a sum over samples n times. The diagonal is
@@ -41,9 +40,7 @@ def gradient_covariance(
     return second_moment(G - np.mean(G, axis=0))
 
 
-def empirical_fisher(
-    model: MLP, theta: np.ndarray, x: np.ndarray, y: np.ndarray, *, diagonal: bool = False
-) -> np.ndarray:
+def empirical_fisher(model: MLP, theta: ndarray, x: ndarray, y: ndarray, *, diagonal: bool = False) -> ndarray:
     """Second moment of the per-sample gradients, (d,), (n,p), (n,) -> (d,d) or (d,).
 
     With the data's labels it is not the Fisher information (Kunstner et al. 2019, arXiv:1905.12558). A sum over
@@ -55,7 +52,7 @@ def empirical_fisher(
     return second_moment(per_sample_gradients(model, theta, x, y))
 
 
-def true_fisher(model: MLP, theta: np.ndarray, x: np.ndarray, y: np.ndarray, *, diagonal: bool = False) -> np.ndarray:
+def true_fisher(model: MLP, theta: ndarray, x: ndarray, y: ndarray, *, diagonal: bool = False) -> ndarray:
     """The Fisher information: the exact mean over the model's own labels, (d,), (n,p), ignored -> (d,d) or (d,).
 
     y is ignored. A sum over samples is n times this. ValueError for no rows, or more than MOST_BYTES.
@@ -73,7 +70,7 @@ def true_fisher(model: MLP, theta: np.ndarray, x: np.ndarray, y: np.ndarray, *, 
     return F
 
 
-def gauss_newton(model: MLP, theta: np.ndarray, x: np.ndarray, y: np.ndarray, *, diagonal: bool = False) -> np.ndarray:
+def gauss_newton(model: MLP, theta: ndarray, x: ndarray, y: ndarray, *, diagonal: bool = False) -> ndarray:
     """The Hessian of the risk if the logits were linear in theta, (d,), (n,p), ignored -> (d,d) or (d,).
 
     Equal to the true Fisher (Martens 2014, arXiv:1412.1193), but no label enters: y is ignored. A sum over samples is
@@ -89,7 +86,7 @@ def gauss_newton(model: MLP, theta: np.ndarray, x: np.ndarray, y: np.ndarray, *,
     return np.reshape(J, (-1, model.d)).T @ np.reshape(HJ, (-1, model.d))
 
 
-def hessian(model: MLP, theta: np.ndarray, x: np.ndarray, y: np.ndarray, *, diagonal: bool = False) -> np.ndarray:
+def hessian(model: MLP, theta: ndarray, x: ndarray, y: ndarray, *, diagonal: bool = False) -> ndarray:
     """The Hessian of the risk, (d,), (n,p), (n,) -> (d,d) or (d,); d products with it, also for the diagonal.
 
     A sum over samples is n times this. ValueError for no rows, or more than MOST_BYTES.
@@ -101,7 +98,7 @@ def hessian(model: MLP, theta: np.ndarray, x: np.ndarray, y: np.ndarray, *, diag
     return np.stack([product(unit)[j] for j, unit in enumerate(vspace(theta).standard_basis())])
 
 
-def hvp(model: MLP, theta: np.ndarray, x: np.ndarray, y: np.ndarray, v: np.ndarray) -> np.ndarray:
+def hvp(model: MLP, theta: ndarray, x: ndarray, y: ndarray, v: ndarray) -> ndarray:
     """The Hessian of the risk times v, (d,), (n,p), (n,), (d,) -> (d,); ValueError for no rows or another v."""
     check("hvp", model, theta, x)
     if np.shape(v) != (model.d,):

@@ -17,13 +17,14 @@ import numpy as onp
 from autograd import grad, jacobian, value_and_grad
 from autograd.builtins import tuple as traced_tuple
 from autograd.differential_operators import grad_and_aux
+from numpy import ndarray
 
 from .data import Domain
 from .losses import losses, per_sample_losses, risk
 from .mlp import MLP, affine, layer_sums, relu
 
 
-def domain_gradients(model: MLP, theta: np.ndarray, domains: Sequence[Domain]) -> np.ndarray:
+def domain_gradients(model: MLP, theta: ndarray, domains: Sequence[Domain]) -> ndarray:
     """The risk of each domain (m,) and its gradient (m,d)."""
     pairs = [value_and_grad(lambda t, d=d: risk(model, t, d.x, d.y))(theta) for d in domains]
     values, gradients = zip(*pairs, strict=True)
@@ -35,9 +36,7 @@ def mean_gradient(model, theta, x, y):
     return grad(lambda t: risk(model, t, x, y))(theta)
 
 
-def per_sample_gradients(
-    model: MLP, theta: np.ndarray, x: np.ndarray, y: np.ndarray, method: str = "taps"
-) -> np.ndarray:
+def per_sample_gradients(model: MLP, theta: ndarray, x: ndarray, y: ndarray, method: str = "taps") -> ndarray:
     """The gradient of every sample's loss, (d,), (n,p), (n,) -> (n,d); ValueError for an unknown method.
 
     "loop" is the definition; the others are equal to it. Nothing is divided by n.
@@ -157,9 +156,9 @@ def stable_variance(model, theta, x, y):
 
 
 def gradient_variance(
-    model: MLP, theta: np.ndarray, x: np.ndarray, y: np.ndarray, scope: str = "classifier", ddof: int = 0,
+    model: MLP, theta: ndarray, x: ndarray, y: ndarray, scope: str = "classifier", ddof: int = 0,
     centered: bool = True, stable: bool = False, m: int | None = None,
-) -> np.ndarray:  # fmt: skip
+) -> ndarray:  # fmt: skip
     """Variance over samples of each coordinate of the per-sample gradients, -> (d_scope,).
 
     scope "classifier" (last W and b) or "all"; the divisor is n - ddof; centered=False gives the mean square

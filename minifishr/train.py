@@ -1,20 +1,15 @@
 """The only training loop, and the history that it keeps."""
 
 import contextlib
-import json
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from .algorithms import Algorithm, idgm
+from .algorithms import Algorithm
 from .checkpoints import Checkpoint, Fit, Row, identity, reached, save_reached
 from .data import Domain
-from .evaluate import check_names, first_nonfinite, largest_share, predictions, share_right
-from .gradients import domain_gradients
+from .evaluate import first_nonfinite
 from .mlp import MLP
-
-AGREEMENT = "mean inner product of domain gradients"
-MOST_PREDICTED = "share of the most frequent prediction"
 
 
 class Diverged(ArithmeticError):
@@ -69,44 +64,6 @@ def check_finite(name, step, info, theta, domains, model, reached):
     raise Diverged(f"{name}: {broken[0]} became non-finite at step {step} {where}".strip(), reached)
 
 
-def accuracy_rows(model, problem, train=True):
-    """A `measure` for fit: the accuracy on every domain of a problem, and on the held-out rows of either kind; and on
-    each test domain the share of the most frequent prediction, which is 1 for a constant predictor.
-
-    Without `train` the rows that are trained on are left out: most of the work, and nothing that a rule looks at.
-    """
-    parts = {
-        "accuracy": [*(problem.train if train else []), *problem.test],
-        "validation accuracy": problem.validation,
-        "oracle accuracy": problem.oracle,
-    }
-    for part in parts.values():
-        check_names(part)
-
-    tested = [domain.name for domain in problem.test]
-
-    def measure(theta):
-        rows = []
-        for metric, domain in ((metric, domain) for metric, part in parts.items() for domain in part):
-            found = predictions(model, theta, domain.x)
-            rows.append((domain.name, metric, share_right(model, found, domain.y)))
-            if domain.name in tested and metric == "accuracy":
-                rows.append((domain.name, MOST_PREDICTED, largest_share(found)))
-        return rows
-
-    return measure
-
-
-def agreement_rows(model, problem):
-    """A `measure` for fit: the mean inner product of the gradients of two training domains, over all pairs."""
-
-    def measure(theta):
-        _, g = domain_gradients(model, theta, problem.train)
-        return [("", AGREEMENT, -float(idgm.distance(g)))]
-
-    return measure
-
-
 def check_every(steps, every, checkpoint):
     """ValueError unless the numbers of steps are possible."""
     least = {"steps": (steps, 0), "every": (every, 1), "checkpoint.every": (checkpoint.every if checkpoint else 1, 1)}
@@ -127,9 +84,3 @@ def keep_heap():
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(mmap_threshold, 2**30)
         mallopt(trim_threshold, 2**31 - 1)
-
-
-def write_rows(path, rows, **labels):
-    """Append rows to a JSON-lines file, each with the same labels."""
-    with open(path, "a", encoding="utf-8") as file:
-        file.writelines(json.dumps({**labels, **row._asdict()}) + "\n" for row in rows)

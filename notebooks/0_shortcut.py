@@ -51,8 +51,8 @@ from minifishr import (
 )
 from minifishr.course import exercise, figure, panels, passed, recall, reveal, solution
 from minifishr.data import colored, shrink
+from minifishr.experiments import accuracy_rows
 from minifishr.gradients import domain_gradients, mean_gradient
-from minifishr.train import accuracy_rows
 
 SHORT = "MINIFISHR_FAST" in os.environ  # smaller sizes, for the tests
 

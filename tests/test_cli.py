@@ -16,8 +16,7 @@ from minifishr.algorithms import CORE
 from minifishr.checks import IDENTITIES
 from minifishr.commands import compare, data
 from minifishr.data import Digits, load_npz
-from minifishr.experiments import drawing, network, plan, problem, run
-from minifishr.train import MOST_PREDICTED
+from minifishr.experiments import MOST_PREDICTED, drawing, network, plan, problem, run
 
 MEASURED = ("accuracy", "validation accuracy", "oracle accuracy")
 FILES = ["accuracy.png", "config.json", "confusion.png", "history.jsonl", "models", "objective.png", "table.md"]

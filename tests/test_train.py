@@ -7,8 +7,9 @@ import pytest
 from minifishr.algorithms import ALGORITHMS, Algorithm
 from minifishr.checkpoints import Checkpoint, Foreign
 from minifishr.data import Domain, Problem, full_batch, minibatches
+from minifishr.experiments.measures import MOST_PREDICTED, accuracy_rows, write_rows
 from minifishr.mlp import MLP
-from minifishr.train import MOST_PREDICTED, Diverged, accuracy_rows, fit, keep_heap, write_rows
+from minifishr.train import Diverged, fit, keep_heap
 
 MODEL = MLP((2, 3, 1))
 

@@ -45,9 +45,7 @@ MODULES = {name: import_module(f".{name}", __name__) for name in NAMES}
 CORE = ("erm", "irm", "vrex", "fish", "sand_mask", "fishr")  # what a comparison trains unless told otherwise
 DEFAULTS = {name: module.DEFAULTS for name, module in MODULES.items()}
 RANGES = {name: module.RANGES for name, module in MODULES.items()}
-PENALTIES: dict[str, Callable] = {
-    name: module.penalty for name, module in MODULES.items() if hasattr(module, "penalty")
-}
+PENALTIES: dict[str, Callable] = {n: module.penalty for n, module in MODULES.items() if hasattr(module, "penalty")}
 
 
 def that_says_its_settings(name):
@@ -69,4 +67,4 @@ EXCEPTIONS = {name: getattr(module, "EXCEPTIONS", {}) for name, module in MODULE
 __all__ = [
     "ALGORITHMS", "BATCH_RANGE", "CORE", "DEFAULTS", "EXCEPTIONS", "PAPER_ADAM", "PENALTIES", "RANGES",
     "SECOND_WEIGHTS", "WARM_UPS", "Algorithm", "log_uniform", "shortened",
-]  # fmt: skip
+]  # fmt: skip  # fmt: skip

@@ -1,8 +1,8 @@
 """Data: the domains that training sees, and what it is tested on. Imports nothing else of the package.
 
 Images come from `here` (what a web page lacks), `rendered` and `digits`; read `domains` first all the same (a Domain, a
-Problem, Colored and Rotated MNIST), and `batches`; then `own`, arrays of one's own, `faults` and `table`, tables of
-one's own, and `scaling`, what is done to both; `toys`, two small problems that need no images.
+Problem, Colored and Rotated MNIST), `splits` and `batches`; then `own`, arrays of one's own, `faults` and `table`, tables
+of one's own, and `scaling`, what is done to both; `toys`, two small problems that need no images.
 """
 
 from .batches import full_batch, minibatches
@@ -13,17 +13,15 @@ from .domains import (
     colored,
     colored_mnist,
     colored_mnist_domains,
-    held_out,
-    leave_out,
     rotated_mnist,
     shrink,
     stream,
-    take,
 )
 from .faults import shown
 from .here import in_browser
 from .own import Own, as_own, load_npz, own_npz, read_arrays, recoded
 from .scaling import Scaling, balanced, standardization, unscaled
+from .splits import held_out, leave_out, take
 from .table import is_table, names_of, read_columns, read_table
 from .toys import cdsprites, check_number, linear_toy
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from .domains import Domain, stream, take
+from .domains import Domain, stream
+from .splits import take
 
 
 def full_batch(domains: Sequence[Domain]) -> Callable[[int], Sequence[Domain]]:

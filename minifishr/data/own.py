@@ -32,7 +32,7 @@ def as_own(source):
     return source if isinstance(source, Own) else Own(list(source))
 
 
-def load_npz(path: str | PathLike, dtype: DTypeLike = np.float64) -> Own:
+def load_npz(path: str | PathLike, dtype: DTypeLike = np.float64) -> list[Domain]:
     """Domains from an .npz file of pairs x_NAME (n, ...) and y_NAME (n,), x as rows (n,p); bytes are divided by 255.
 
     Nothing is ever unpickled. Labels are whole numbers, any of them; `recoded` makes them 0..k-1. ValueError that names

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .domains import take
+from .splits import take
 
 
 class Scaling(NamedTuple):

@@ -1,10 +1,10 @@
 """Experiments: some methods and seeds on one problem, a table and figures. What `minifishr compare` does.
 
 Read `config` (what a run depends on), `presets` (what fits which data), `problems` (data and network), `matching`
-(penalty weights in units of the penalty), `judging` (how classes fare), `choices` and `runs` (a plan, and one run of
-it), `parallel` (many runs), `models` (what a run has trained, as a file), `results` (a results folder and its table),
-`captions` (what a table shows, in words), `figures` (pictures), `paired` (is it more than chance?), `each` (every
-domain left out in turn) and `drawing` (which pictures there are).
+(penalty weights in units of the penalty), `measures` (what is measured on the way), `judging` (how classes fare),
+`choices` and `runs` (a plan, and one run of it), `parallel` (many runs), `models` (what a run has trained, as a
+file), `results` (a results folder and its table), `captions` (what a table shows, in words), `figures` (pictures),
+`paired` (is it more than chance?), `each` (every domain left out in turn) and `drawing` (which pictures there are).
 """
 
 from .captions import caption, lacking_classes, unseen_classes
@@ -13,6 +13,7 @@ from .drawing import write_figures
 from .each import each_figure, each_table
 from .figures import invariance_figure, landscape_figure, new_figure, series
 from .matching import PENALTY_WEIGHT, WEIGHTS, matching
+from .measures import MOST_PREDICTED, accuracy_rows
 from .models import Model, check_arrays, check_columns, file_of, load_model, model_of, save_model
 from .paired import Cell, cell, difference
 from .parallel import compare, counted, watched
@@ -37,6 +38,7 @@ from .runs import Result, check_known, failed, plan, run
 __all__ = [
     "DATASETS",
     "DISPERSION",
+    "MOST_PREDICTED",
     "NAMED",
     "PENALTY_WEIGHT",
     "PRESETS",
@@ -47,6 +49,7 @@ __all__ = [
     "Model",
     "Result",
     "accuracies",
+    "accuracy_rows",
     "append_history",
     "by_method",
     "caption",

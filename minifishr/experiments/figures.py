@@ -5,7 +5,7 @@ import numpy as np
 from .. import plots
 from ..evaluate import predictions
 from ..invariance import random_direction, risks_along
-from ..train import AGREEMENT
+from .measures import AGREEMENT
 from .results import accuracies, by_method, invariance_matrix, shown
 from .runs import network
 

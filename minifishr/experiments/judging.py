@@ -5,7 +5,7 @@ from statistics import fmean
 import numpy as np
 
 from ..evaluate import SELECTION, predictions
-from ..train import accuracy_rows
+from .measures import accuracy_rows
 
 OF_CLASS = "accuracy of class"  # how the metrics of one class start
 MAJORITY = "majority"

@@ -9,9 +9,9 @@ import numpy as np
 from tabulate import tabulate
 
 from ..evaluate import SELECTION, measured
-from ..train import write_rows
 from .config import said
 from .judging import MAJORITY, judged, majority
+from .measures import write_rows
 from .presets import DISPERSION
 
 PICTURES = ("accuracy.png", "objective.png", "variances.png", "agreement.png", "domains.png", "images.png")

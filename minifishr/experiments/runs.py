@@ -15,11 +15,12 @@ from ..data import check_number, full_batch, minibatches, stream
 from ..evaluate import accuracies
 from ..gradients import gradient_variance
 from ..invariance import invariances
-from ..train import Diverged, agreement_rows, fit, keep_heap
+from ..train import Diverged, fit, keep_heap
 from .choices import choices
 from .config import Config
 from .judging import measures, watching
 from .matching import MATCHED, PENALTY_WEIGHT, WEIGHT, matched_weight
+from .measures import agreement_rows
 from .presets import DATASETS, DISPERSION, DOMAINS, PRESETS, TOYS
 from .problems import network, problem
 

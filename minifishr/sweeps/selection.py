@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..evaluate import measured, validation_scores
-from ..train import MOST_PREDICTED
+from ..experiments import MOST_PREDICTED
 
 CONSTANT = 0.99
 

@@ -13,10 +13,10 @@ from minifishr.data.domains import (
     colored,
     colored_mnist,
     colored_mnist_domains,
-    leave_out,
     rotated_mnist,
     stream,
 )
+from minifishr.data.splits import leave_out
 
 N = 70_000
 LABELS = np.random.default_rng(0).integers(0, 10, N).astype(np.uint8)

@@ -14,6 +14,7 @@ from minifishr.sweeps.running import sweep
 # What Pyodide lacks, taken away from this Python: modules, processes, threads and sockets.
 WEB_PAGE = """
 import json, os, socket, sys, threading
+import hypothesis.extra.numpy  # before, because on CPython its import asks for processes
 
 def refused(*args, **kwargs):
     raise RuntimeError("not in a web page")

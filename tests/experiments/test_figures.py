@@ -7,11 +7,11 @@ from minifishr.checkpoints import Row
 from minifishr.data import cdsprites
 from minifishr.experiments import figures
 from minifishr.experiments.drawing import write_figures
+from minifishr.experiments.measures import AGREEMENT
 from minifishr.experiments.problems import network
 from minifishr.experiments.results import by_method, by_size
 from minifishr.experiments.runs import Result, plan
 from minifishr.losses import risk
-from minifishr.train import AGREEMENT
 
 
 @pytest.mark.parametrize("shape", [(), (2, 3, 3)])

@@ -8,13 +8,14 @@ from minifishr.algorithms import ALGORITHMS
 from minifishr.algorithms.erm import erm
 from minifishr.checks import check_algorithm
 from minifishr.data import full_batch, load_digits, stream
+from minifishr.experiments.measures import AGREEMENT
 from minifishr.experiments.parallel import compare
 from minifishr.experiments.presets import DISPERSION, MATCHING, PRESETS
 from minifishr.experiments.problems import network, problem
 from minifishr.experiments.runs import plan, run
 from minifishr.gradients import domain_gradients, per_sample_gradients
 from minifishr.invariance import STATISTICS, invariances
-from minifishr.train import AGREEMENT, fit
+from minifishr.train import fit
 
 
 def own_plan(algorithms=("erm", "fishr"), seeds=(0,), steps=4, preset="quick", **options):

@@ -11,14 +11,13 @@ from sweeps.test_selection import NAMES, pairs, record
 
 from minifishr import cli, plots
 from minifishr.checkpoints import Row
-from minifishr.experiments import DISPERSION
+from minifishr.experiments import DISPERSION, MOST_PREDICTED
 from minifishr.sweeps.figures import best_in_orders, best_so_far, last_accuracies, sweep_figures
 from minifishr.sweeps.records import records, runs_folder, write_record
 from minifishr.sweeps.report import report as texts
 from minifishr.sweeps.sections import in_order, sections
 from minifishr.sweeps.selection import RULES, searches
 from minifishr.sweeps.tables import AVERAGE, PUBLISHED, cell, lines, ranks, text
-from minifishr.train import MOST_PREDICTED
 
 
 def report(records):
