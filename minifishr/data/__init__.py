@@ -1,8 +1,8 @@
 """Data: the domains that training sees, and what it is tested on. Imports nothing else of the package.
 
 Images come from `here` (what a web page lacks), `rendered` and `digits`; read `domains` first all the same (a Domain, a
-Problem, Colored and Rotated MNIST), `splits` and `batches`; then `own`, arrays of one's own, `faults` and `table`, tables
-of one's own, and `scaling`, what is done to both; `toys`, two small problems that need no images.
+Problem, Colored and Rotated MNIST), `splits` and `batches`; then `own`, arrays of one's own, `faults` and `table`,
+tables of one's own, and `scaling`, what is done to both; `toys`, two small problems that need no images.
 """
 
 from .batches import full_batch, minibatches
