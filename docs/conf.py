@@ -34,6 +34,8 @@ html_theme = "sphinx_book_theme"
 html_title = "minifishr"
 html_static_path = [str(HERE / "static"), str(HERE.parent / "build" / "static")]
 html_css_files = ["site.css"]
+html_context = {"default_mode": "auto"}  # light or dark as the reader's system has it
+html_use_index = False
 html_copy_source = html_show_sourcelink = False
 html_theme_options = {
     "use_download_button": False,

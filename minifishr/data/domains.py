@@ -115,10 +115,8 @@ def colored_mnist(
         return colored(images[rows], digits.labels[rows], rate, rng, **options)
 
     train = [make(dealt[e::m][:count], rate, "train", e, name=names[e]) for e, rate in enumerate(flip_rates)]
-    held = [
-        make(np.arange(60_000 + e, 70_000, m), rate, "validation", e, name=names[e])
-        for e, rate in enumerate(flip_rates)
-    ]
+    spare = [np.arange(60_000 + e, 70_000, m) for e in range(m)]
+    held = [make(spare[e], rate, "validation", e, name=names[e]) for e, rate in enumerate(flip_rates)]
     test_rows = np.arange(50_000, 50_000 + test_count)
     test = [make(test_rows, test_rate, "test"), make(test_rows, test_rate, "test", grey=True, name="grey")]
     return Problem(f"Colored {digits.name}", train, held, test, (2, size, size))
@@ -138,10 +136,8 @@ def colored_mnist_domains(
     ]
 
 
-def rotated_mnist(
-    digits: Digits, *, angles: Sequence[float] = (0, 15, 30, 45, 60, 75), size: int = 28, count: int | None = None,
-    seed: int = 0, dtype: DTypeLike = np.float64,
-) -> list[Domain]:  # fmt: skip
+def rotated_mnist(digits: Digits, *, angles: Sequence[float] = (0, 15, 30, 45, 60, 75), size: int = 28,
+                  count: int | None = None, seed: int = 0, dtype: DTypeLike = np.float64) -> list[Domain]:  # fmt: skip
     """Rotated MNIST as in DomainBed: the digit is the label, domain e is turned by angles[e] degrees (bilinear)."""
     from scipy.ndimage import rotate  # 0.1 s to import, needed here alone
 

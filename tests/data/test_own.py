@@ -96,7 +96,7 @@ def test_labels_are_recoded_in_their_order_over_all_domains():
 
 
 def test_one_class_is_nothing_to_tell_apart():
-    with pytest.raises(ValueError, match="own data: all 4 rows have the same label, so there is nothing to tell apart"):
+    with pytest.raises(ValueError, match="own data: at least 2 classes are needed, but all 4 rows have the same label"):
         recoded([Domain("a", X, np.full(4, 7))])
 
 
