@@ -42,9 +42,21 @@ site: .venv/site $(KATEX)/katex.min.js
 	$(BIN)/python docs/pages.py build/pages
 	$(BIN)/sphinx-build -q -W --keep-going -c docs -d build/doctrees build/pages build/site
 	cp docs/explore.html build/site
+	if [ -d build/extra/lite ]; then cp -r build/extra/lite build/site; fi
+
+# The course in the reader's browser, as a part of the site; Pyodide itself comes from its public address.
+lite: .venv/lite
+	$(BIN)/python docs/lite.py build/lite
+	rm -rf build/extra
+	cd build/lite && ../../$(BIN)/jupyter lite build --no-sourcemaps --output-dir ../extra/lite >build.log
+	$(MAKE) site
+
+.venv/lite: .venv/bin/pip pyproject.toml
+	$(BIN)/pip install --quiet --editable '.[lite]'
+	touch $@ .venv/demo
 
 # For developers: the site in headless Chromium (which the machine must have), the explorable page in node, type hints.
-site-test: site
+site-test: lite
 	$(BIN)/pip install --quiet --editable '.[site-test]'
 	$(BIN)/pytest docs/tests
 
@@ -119,5 +131,5 @@ soak: .venv/test
 clean:
 	rm -rf .venv build dist mutants .pytest_cache .ruff_cache .hypothesis .coverage
 
-.PHONY: demo test lab site site-test dist notebooks parity benchmark sweep-seconds transfer mutation fuzz soak conformance \
+.PHONY: demo test lab lite site site-test dist notebooks parity benchmark sweep-seconds transfer mutation fuzz soak conformance \
 	vectors glyphs clean

@@ -13,7 +13,9 @@ from urllib.parse import unquote, urldefrag, urljoin, urlparse
 import pytest
 
 SITE = Path(__file__).parents[2] / "build" / "site"
-PAGES = sorted(path.relative_to(SITE).as_posix() for path in SITE.rglob("*.html") if "_static" not in path.parts)
+PAGES = sorted(
+    path.relative_to(SITE).as_posix() for path in SITE.rglob("*.html") if not {"_static", "lite"} & {*path.parts}
+)
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
@@ -180,3 +182,16 @@ def test_sliders_and_clicks_of_the_explorable_page_move_the_minimum(page, addres
     for name in page.evaluate("Object.keys(METHODS)"):
         page.locator("#method").select_option(name)
         assert page.locator("#found").inner_text() and page.trouble == [], name
+
+
+def test_a_lesson_starts_in_the_browser_up_to_where_pyodide_is_fetched(page, address):
+    page.goto(address + "course/3_risks.html")
+    page.locator("a.run-here").click()
+    page.get_by_role("heading", name="Domains and risks").first.wait_for(timeout=60_000)
+    for _ in range(120):
+        if any("/pyodide.js" in one for one in page.trouble):
+            break
+        page.wait_for_timeout(500)
+    outside = [one for one in page.trouble if one.startswith("outside: ")]
+    print(outside)
+    assert outside and all("/pyodide/" in one for one in outside)  # nothing but Pyodide, from its own address

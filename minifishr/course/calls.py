@@ -12,6 +12,8 @@ from copy import deepcopy
 
 import numpy as np
 
+from ..data import in_browser
+
 UNFINISHED = "Nothing came back: write the missing lines, and return the result."
 
 
@@ -21,7 +23,13 @@ class TooLong(KeyboardInterrupt):
 
 @contextmanager
 def within(seconds):
-    """Inside, TooLong is raised in this thread after some seconds, also in a loop that never ends."""
+    """Inside, TooLong is raised in this thread after some seconds, also in a loop that never ends.
+
+    A web page has no thread that could watch: there the reader stops the kernel.
+    """
+    if in_browser():
+        yield
+        return
     thread, raised = ctypes.c_ulong(threading.get_ident()), ctypes.py_object(TooLong)
     done = threading.Event()
 

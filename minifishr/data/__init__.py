@@ -1,8 +1,8 @@
 """Data: the domains that training sees, and what it is tested on. Imports nothing else of the package.
 
-Images come from `rendered` and `digits`; read `domains` first all the same (a Domain, a Problem, Colored and Rotated
-MNIST), `splits` (domains left out) and `batches`; then `own`, arrays of one's own, `faults` and `table`, tables of
-one's own, and `scaling`, what is done to both; `toys`, two small problems that need no images.
+Images come from `here` (what a web page lacks), `rendered` and `digits`; read `domains` first all the same (a Domain, a
+Problem, Colored and Rotated MNIST), `splits` and `batches`; then `own`, arrays of one's own, `faults` and `table`,
+tables of one's own, and `scaling`, what is done to both; `toys`, two small problems that need no images.
 """
 
 from .batches import full_batch, minibatches
@@ -18,6 +18,7 @@ from .domains import (
     stream,
 )
 from .faults import shown
+from .here import in_browser
 from .own import Own, as_own, load_npz, own_npz, read_arrays, recoded
 from .scaling import Scaling, balanced, standardization, unscaled
 from .splits import held_out, leave_out, take
@@ -39,6 +40,7 @@ __all__ = [
     "colored_mnist_domains",
     "full_batch",
     "held_out",
+    "in_browser",
     "is_table",
     "leave_out",
     "linear_toy",

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .here import cache_folder, in_browser
 from .rendered import cached_digits
 
 MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
@@ -158,6 +159,8 @@ def fetched(name, mirrors, folder):
 
 def cached_paths(folder, mirrors):
     """The four files in the cache folder, those missing or damaged fetched first; OSError if that fails."""
+    if in_browser():
+        raise OSError("a web page may not ask")
     import pooch
 
     paths = [Path(folder, name) for name in SHA256]
@@ -176,11 +179,9 @@ def load_digits(source: str = "auto") -> Digits:
     "mnist" takes the folder MINIFISHR_DATA if that is set, else the cache, else downloads; OSError if that fails,
     ValueError if a file is damaged. "auto" with MINIFISHR_DATA unset falls back to "rendered", with a line on stderr.
     """
-    import pooch
-
     if source not in ("auto", "mnist", "rendered"):
         raise ValueError(f"load_digits: unknown source {source!r}, expected 'auto', 'mnist' or 'rendered'")
-    own, cache = os.environ.get("MINIFISHR_DATA"), pooch.os_cache("minifishr")
+    own, cache = os.environ.get("MINIFISHR_DATA"), cache_folder()
     if own and source != "rendered":
         return named_digits(folder_paths(own))
     if source != "rendered":

@@ -1,4 +1,4 @@
-"""Many runs at once, in processes: autograd is not thread-safe."""
+"""Many runs at once, in processes: autograd is not thread-safe. In a web page, which has none, in turn."""
 
 import tempfile
 import threading
@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..algorithms import ALGORITHMS
+from ..data import in_browser
 from .runs import Result, run
 
 
@@ -18,14 +19,19 @@ def compare(configs, source, factories=ALGORITHMS, jobs=1, bar=None) -> Iterable
     """
     if not configs:
         raise ValueError("compare: no configurations, so there is nothing to run")
-    from joblib import Parallel, delayed  # 0.1 s to import
-
     with tempfile.TemporaryDirectory() as folder:
         tally = Path(folder, "steps")
         tally.touch()
-        work = (delayed(run)(c, source, factories[c.algorithm], counted(tally)) for c in configs)
+        work = [(c, source, factories[c.algorithm], counted(tally)) for c in configs]
         with watched(tally, bar):
-            yield from Parallel(n_jobs=min(jobs, len(configs)), return_as="generator_unordered")(work)
+            yield from (run(*one) for one in work) if in_browser() else in_processes(work, min(jobs, len(configs)))
+
+
+def in_processes(work, jobs):
+    """The Result of run(*one) for each of the work as it finishes, `jobs` at a time."""
+    from joblib import Parallel, delayed  # 0.1 s to import
+
+    return Parallel(n_jobs=jobs, return_as="generator_unordered")(delayed(run)(*one) for one in work)
 
 
 def counted(tally) -> Callable:
@@ -42,7 +48,7 @@ def counted(tally) -> Callable:
 
 @contextmanager
 def watched(tally, bar):
-    """While inside, call bar(size of the file) a few times a second, and once more at the end."""
+    """While inside, call bar(size of the file) a few times a second (not in a web page), and once more at the end."""
     done = threading.Event()
 
     def watch():
@@ -50,12 +56,14 @@ def watched(tally, bar):
             bar(tally.stat().st_size)
 
     thread = threading.Thread(target=watch, daemon=True)
-    if bar:
+    threads = bar and not in_browser()
+    if threads:
         thread.start()
     try:
         yield
     finally:
         done.set()
-        if bar:
+        if threads:
             thread.join()
+        if bar:
             bar(tally.stat().st_size)

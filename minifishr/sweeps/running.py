@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ..algorithms import ALGORITHMS
 from ..checkpoints import Checkpoint, Foreign
+from ..data import in_browser
 from ..experiments import counted, run, versions, watched
 from .records import Record, checkpoint_path, prepare, record_path, unfinished, write_record
 
@@ -100,7 +101,10 @@ def whatever_happens_to_processes(work, jobs):
 
 
 def in_processes(work, jobs):
-    """Yield function(*arguments) for each (function, arguments) as it finishes, `jobs` at a time."""
+    """Yield function(*arguments) for each (function, arguments) as it finishes, `jobs` at a time, or in turn."""
+    if in_browser():
+        yield from (function(*arguments) for function, arguments in work)
+        return
     from joblib import Parallel, delayed, parallel_config  # 0.1 s to import
 
     # With one process joblib would train in this one, which has all threads: then a second one stands by.
@@ -125,7 +129,7 @@ def trained_unless_recorded(config, source, factory, folder, every, tally, drive
         with open(tally, "ab", buffering=0) as file:
             file.write(b"." * steps.start)  # what the checkpoint has
         for step in counted(tally)(steps):
-            if driver not in (os.getpid(), os.getppid()):  # it was killed; who starts again has the last checkpoint
+            if os.getpid() != driver != os.getppid():  # it was killed; who starts again has the last checkpoint
                 os._exit(1)
             yield step
 
