@@ -194,7 +194,8 @@ def home(text, out):
         if not (out / f"{link}.md").exists():
             text = "".join(line for line in text.splitlines(True) if f"]({link}." not in line)
     listed = re.findall(r"^[\w/]+$", text, re.MULTILINE)
-    others = sorted(path.stem for path in out.glob("*.md") if path.stem not in {*listed, "index"})
+    found = [path.relative_to(out).with_suffix("").as_posix() for path in [*out.glob("*.md"), *out.glob("*/README.md")]]
+    others = sorted({*found} - {*listed, "index"})
     return text.replace("changelog\n", "".join(f"{name}\n" for name in [*others, "changelog"]))
 
 
