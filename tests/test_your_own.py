@@ -178,7 +178,7 @@ ROWS = "".join(f"{i},{'abc'[i % 3]},{i // 3 % 2}\n" for i in range(18))
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (ROWS.replace(",0\n", ",1\n"), "all 18 rows have the same label, so there is nothing to tell apart"),
+        (ROWS.replace(",0\n", ",1\n"), "at least 2 classes are needed, but all 18 rows have the same label"),
         (ROWS.replace("3,a", "1e39,a"), "x of domain 'a' has numbers that are not finite in float32"),
     ],
 )

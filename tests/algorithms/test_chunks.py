@@ -4,7 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import problems
 
@@ -19,6 +19,7 @@ VARIANTS = [{}, {"scope": "all"}, {"ddof": 1}, {"centered": False}, {"scope": "a
 @pytest.mark.untraced
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
 @pytest.mark.parametrize("convention", ["paper", "domainbed"])
+@settings(max_examples=40)  # for each of ten variants; every new shape is recorded anew
 @given(problem=problems(), chunk=st.integers(1, 7))
 def test_updates_in_chunks_are_those_of_all_rows(problem, chunk, convention, variant):
     model, theta, domains = problem

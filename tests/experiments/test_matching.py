@@ -75,7 +75,7 @@ def test_matched_training_is_plain_training_with_the_lambda_that_it_says():
 
 
 def test_a_penalty_or_risk_of_zero_is_a_failed_run_with_the_reason():
-    same = [d._replace(x=np.ones((30, 3), np.float32), y=np.ones(30, int)) for d in own_domains()]
+    same = [d._replace(x=np.ones((30, 3), np.float32), y=np.arange(30) // 15) for d in own_domains()]
     result = run(configuration("vrex", warm_up=2), same, ALGORITHMS["vrex"])
     assert "vrex: a matched penalty weight needs a penalty above 0 after 2 steps, got 0" in result.failure
     with pytest.raises(ValueError, match="needs a risk above 0 after 9 steps, got 0"):
