@@ -54,4 +54,4 @@ __all__ = [
     "accuracies", "accuracy", "colored_mnist", "colored_mnist_domains", "curvature", "domain_gradients", "fit",
     "full_batch", "gradient_variance", "leave_out", "load_digits", "load_model", "load_npz", "minibatches",
     "per_sample_gradients", "per_sample_losses", "risk", "risks", "rotated_mnist",
-]  # fmt: skip  # fmt: skip
+]  # fmt: skip

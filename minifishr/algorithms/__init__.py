@@ -67,4 +67,4 @@ EXCEPTIONS = {name: getattr(module, "EXCEPTIONS", {}) for name, module in MODULE
 __all__ = [
     "ALGORITHMS", "BATCH_RANGE", "CORE", "DEFAULTS", "EXCEPTIONS", "PAPER_ADAM", "PENALTIES", "RANGES",
     "SECOND_WEIGHTS", "WARM_UPS", "Algorithm", "log_uniform", "shortened",
-]  # fmt: skip  # fmt: skip
+]  # fmt: skip

@@ -15,17 +15,19 @@ from .figures import invariance_figure, landscape_figure, new_figure, series
 from .matching import PENALTY_WEIGHT, WEIGHTS, matching
 from .measures import MOST_PREDICTED, accuracy_rows
 from .models import Model, check_arrays, check_columns, file_of, load_model, model_of, save_model
-from .paired import Cell, cell, difference
+from .paired import Cell, cell, difference, plus_minus
 from .parallel import compare, counted, watched
 from .presets import DATASETS, DISPERSION, NAMED, PRESETS, TOYS
 from .problems import network, problem
 from .results import (
     accuracies,
+    aligned,
     append_history,
     by_method,
     invariance_matrix,
     invariance_table,
     judged_table,
+    markdown,
     results_folder,
     sort_history,
     spread,
@@ -50,6 +52,7 @@ __all__ = [
     "Result",
     "accuracies",
     "accuracy_rows",
+    "aligned",
     "append_history",
     "by_method",
     "caption",
@@ -72,11 +75,13 @@ __all__ = [
     "lacking_classes",
     "landscape_figure",
     "load_model",
+    "markdown",
     "matching",
     "model_of",
     "network",
     "new_figure",
     "plan",
+    "plus_minus",
     "problem",
     "results_folder",
     "run",

@@ -1,13 +1,12 @@
 """Every domain left out in turn: one table, and whether any method is better than ERM by more than chance."""
 
 import numpy as np
-from tabulate import tabulate
 
 from .. import plots
-from ..evaluate import SELECTION, measured
 from .figures import new_figure
 from .judging import MAJORITY, majority
-from .paired import EXACT, difference
+from .paired import EXACT, difference, plus_minus
+from .results import accuracies, markdown
 
 LEVEL = 0.05  # what p must be below
 
@@ -18,8 +17,7 @@ def left_out_accuracies(results, selection="last"):
     for result in results:
         name, method = result.config.test_domain, found.setdefault(result.config.algorithm, {})
         if result.failure is None:
-            by_step = measured(result.history, "accuracy")
-            method[name, result.config.seed] = 100 * by_step[SELECTION[selection](result.history)][name]
+            (method[name, result.config.seed],) = accuracies([result], [name], selection)
     return found
 
 
@@ -39,10 +37,7 @@ def each_table(results, tasks, selection="last"):
         cells = [f"{mean:.1f}" if part else "failed" for mean, part in zip(means, by_domain, strict=True)]
         worst = f"{min(means):.1f} ({[*tasks][int(np.argmin(means))]})" if whole else "failed"
         rows.append([method, *cells, f"{np.mean(means):.1f} +- {error:.1f}" if whole else "failed", worst])
-    headers = ["method", *tasks, "mean", "worst"]
-    align = ["left", *["right"] * (len(headers) - 1)]
-    text = tabulate(rows, headers, tablefmt="github", colalign=align, disable_numparse=True)
-    return f"{text}\n\n{better_than_erm(found)}"
+    return f"{markdown(['method', *tasks, 'mean', 'worst'], rows)}\n\n{better_than_erm(found)}"
 
 
 def better_than_erm(found):
@@ -57,12 +52,11 @@ def better_than_erm(found):
     better = [name for name, one in against.items() if one.mean > 0 and p[name] < LEVEL]
     best = max(against, key=lambda name: (name in better, against[name].mean))
     one, exact = against[best], "exact " if against[best].pairs <= EXACT else ""
-    error = "" if one.error is None else f" +- {one.error:.1f}"
     times = f" (times {len(against)} methods, Bonferroni)" * (len(against) > 1)
     least = f"; with {one.pairs} pairs p cannot be below {2.0 ** (1 - one.pairs) * len(against):.2g}" * bool(exact)
     return (
         f"{', '.join(better) or 'No method'} {'are' if len(better) > 1 else 'is'} better than ERM by more than chance: "
-        f"{best} is {one.mean:+.1f}{error} points above ERM in {one.pairs} pairs of domain and seed, {exact}test of "
+        f"{best} is {plus_minus(one)} points above ERM in {one.pairs} pairs of domain and seed, {exact}test of "
         f"signs p = {p[best]:.2g}{times}{least}. Seeds of one domain share its rows, so p is rather too small."
     )
 

@@ -50,6 +50,11 @@ def difference(found, first, second):
     return Difference(*cell(values)[:2], sign_p(values), len(values)) if values else None
 
 
+def plus_minus(one):
+    """The mean and standard error of a Difference."""
+    return f"{one.mean:+.1f}" + ("" if one.error is None else f" +- {one.error:.1f}")
+
+
 def sign_p(values):
     """The share of choices of signs of some differences (n,) whose mean is as far from 0: of all 2^n, or, of more than
     16 differences, what a normal distribution of the mean says."""

@@ -124,9 +124,17 @@ def table(results, problem, selection="last", seconds=True):
         shares = majority(problem)[1]
         cells = [f"{np.mean([shares[name] for name in names]):.1f}" for _, names in columns.values()]
         rows.append([MAJORITY, *cells, *[""] * seconds])
-    headers = ["method", *columns, "seconds"] if seconds else ["method", *columns]
-    align = ["left", *["right"] * (len(headers) - 1)]
-    return tabulate(rows, headers, tablefmt="github", colalign=align, disable_numparse=True)
+    return markdown(["method", *columns, "seconds"] if seconds else ["method", *columns], rows)
+
+
+def markdown(header, body, align=None):
+    """A Markdown table, `aligned` unless said."""
+    return tabulate(body, header, tablefmt="github", colalign=align or aligned(header), disable_numparse=True)
+
+
+def aligned(header):
+    """Names to the left, numbers to the right."""
+    return ["left", *["right"] * (len(header) - 1)]
 
 
 def judged_table(results, problem, selection="last"):
@@ -141,8 +149,7 @@ def judged_table(results, problem, selection="last"):
         cells = balanced or ["failed"] * len(problem.test)
         rows.append([name, *cells, spread([value for _, (value, _, _) in found]), which])
     headers = ["method", *(f"{d.name}, balanced" for d in problem.test), "worst group", "which"]
-    align = ["left", *["right"] * (len(headers) - 2), "left"]
-    text = tabulate(rows, headers, tablefmt="github", colalign=align, disable_numparse=True)
+    text = markdown(headers, rows, [*aligned(headers[:-1]), "left"])
     return (
         f"{text}\n\nBalanced: the mean over classes of the accuracy on each. Worst group: the class and domain with "
         "the lowest accuracy, on held-out rows of the training domains and on the test domains."
@@ -170,8 +177,7 @@ def invariance_table(results, which="mean over seeds"):
     matrix = invariance_matrix(results)
     statistics = list(next(iter(matrix.values())))
     rows = [[name, *(f"{values[s]:.2g}" for s in statistics)] for name, values in matrix.items()]
-    align = ["left", *["right"] * len(statistics)]
-    text = tabulate(rows, ["trained with", *statistics], tablefmt="github", colalign=align, disable_numparse=True)
+    text = markdown(["trained with", *statistics], rows)
     return (
         f"{text}\n\nDispersion over the training domains, sum_e ||phi_e - mean phi||^2 / sum_e ||phi_e||^2 of each "
         f"statistic phi: 0 where the domains agree, 1 where their mean is zero. Last step, {which}."

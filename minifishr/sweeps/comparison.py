@@ -5,9 +5,9 @@ What a difference of two methods is, and its p-value, stands in `experiments`: p
 
 from statistics import fmean
 
-from ..experiments import difference
+from ..experiments import difference, markdown, plus_minus
 from .selection import CONSTANT
-from .tables import markdown, number
+from .tables import number
 
 
 def order_block(found, table):
@@ -21,11 +21,6 @@ def order_block(found, table):
         cells = ["-", "-", "-"] if erm is None else [plus_minus(erm), f"{erm.p:.2g}", str(erm.pairs)]
         body.append([name, *cells, ", ".join(ties) or "none"])
     return markdown(["method", "minus ERM, points", "p", "pairs", "tied with"], body)
-
-
-def plus_minus(one):
-    """The mean and standard error of a Difference."""
-    return f"{one.mean:+.1f}" + ("" if one.error is None else f" +- {one.error:.1f}")
 
 
 def one_sided_block(choices, methods, domains):

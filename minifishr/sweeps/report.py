@@ -1,11 +1,11 @@
 """The report of a sweep: records in, Markdown, LaTeX and CSV out, always the same from the same records."""
 
 from ..evaluate import last_step
-from ..experiments import TOYS, invariance_table, matching
+from ..experiments import TOYS, invariance_table, markdown, matching
 from .comparison import ABOVE, ONE_SIDED, ORDER, above_block, one_sided_block, order_block
 from .sections import progress
 from .selection import RULES, at, choices, searches
-from .tables import PUBLISHED, comma_separated, latex, lines, markdown, rows
+from .tables import PUBLISHED, comma_separated, latex, lines, rows
 
 HALF = (
     "An average of about 50 % is normal here: with +90% or +80% left out the colors of the two training domains "

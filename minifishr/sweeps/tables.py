@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from tabulate import tabulate
 
-from ..experiments import Cell, cell
+from ..experiments import Cell, aligned, cell
 
 # Averages over all domains in percent, by data set and rule, that the authors of Fishr report (Ramé, Dancette and Cord
 # 2022, arXiv:2109.02934).
@@ -77,22 +77,12 @@ def rows(table, seeds):
     return header, body
 
 
-def markdown(header, body):
-    """A Markdown table."""
-    return tabulate(body, header, tablefmt="github", colalign=aligned(header), disable_numparse=True)
-
-
 def latex(header, body, caption, label):
     """A LaTeX table with its caption, for the package booktabs."""
     inner = tabulate(body, header, tablefmt="latex_booktabs", colalign=aligned(header), disable_numparse=True)
     caption = "".join(SPECIAL.get(character, character) for character in caption)
     whole = f"\\begin{{table}}\n\\centering\n{inner}\n\\caption{{{caption}}}\n\\label{{tab:{label}}}\n\\end{{table}}\n"
     return whole.replace(" +- ", r" $\pm$ ")
-
-
-def aligned(header):
-    """Names to the left, numbers to the right."""
-    return ["left", *["right"] * (len(header) - 1)]
 
 
 def comma_separated(table, dataset, rule):
