@@ -16,7 +16,11 @@ from .mlp import MLP
 
 def predictions(model, theta, x):
     """The most likely label of each row, (d,), (n,p) -> (n,)."""
-    logits = model.logits(theta, x)
+    return most_likely(model.logits(theta, x))
+
+
+def most_likely(logits):
+    """The label with the largest probability in each row of logits, (n,k) -> (n,)."""
     return (logits[:, 0] > 0).astype(int) if logits.shape[1] == 1 else logits.argmax(axis=1)
 
 

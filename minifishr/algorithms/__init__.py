@@ -35,7 +35,7 @@ from functools import wraps
 from importlib import import_module
 
 from .protocol import Algorithm
-from .settings import BATCH_RANGE, PAPER_ADAM, SECOND_WEIGHTS, WARM_UPS, log_uniform, shortened
+from .settings import BATCH_RANGE, PAPER_ADAM, SECOND_WEIGHTS, WARM_UPS, log_uniform, shortened, with_shortened_warm_ups
 
 NAMES = (
     "erm", "irm", "vrex", "fish", "and_mask", "sand_mask", "fishr", "iga", "idgm", "coral", "dann",
@@ -67,4 +67,5 @@ EXCEPTIONS = {name: getattr(module, "EXCEPTIONS", {}) for name, module in MODULE
 __all__ = [
     "ALGORITHMS", "BATCH_RANGE", "CORE", "DEFAULTS", "EXCEPTIONS", "PAPER_ADAM", "PENALTIES", "RANGES",
     "SECOND_WEIGHTS", "WARM_UPS", "Algorithm", "log_uniform", "shortened",
+    "with_shortened_warm_ups",
 ]  # fmt: skip

@@ -61,6 +61,11 @@ WHOLE = (*WARM_UPS, "width", "seed", "discriminator_steps", "ddof", "chunk")
 CHOICES = {"scope": ("classifier", "all"), "centered": (True, False), "covariance": ("diagonal", "full")}
 
 
+def with_shortened_warm_ups(chosen, steps):
+    """The same hyper-parameters, all warm-ups among them `shortened`."""
+    return chosen | {key: shortened(chosen[key], steps) for key in WARM_UPS if key in chosen}
+
+
 def settings(name, defaults, convention, given):
     """The hyper-parameters of a convention, explicit ones winning; ValueError for unknown or impossible ones."""
     check_convention(name, convention)

@@ -8,7 +8,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from ..algorithms import ALGORITHMS, DEFAULTS, shortened
+from ..algorithms import ALGORITHMS, DEFAULTS, with_shortened_warm_ups
 from ..checkpoints import Row
 from ..data import Domain, balanced, full_batch, held_out, minibatches, standardization, stream, unscaled
 from ..evaluate import accuracy
@@ -98,8 +98,8 @@ class DomainClassifier(ClassifierMixin, BaseEstimator):
     def hyper_parameters(self):
         """The convention's, DomainBed's warm-ups shortened with the run, and those that are given."""
         chosen = dict(DEFAULTS[self.method].get(self.convention, {}))
-        if self.convention == "domainbed" and "warm_up" in chosen:
-            chosen["warm_up"] = shortened(chosen["warm_up"], self.steps)
+        if self.convention == "domainbed":
+            chosen = with_shortened_warm_ups(chosen, self.steps)
         given = {name: getattr(self, name) for name in NAMED} | (self.more or {})
         return chosen | {name: value for name, value in given.items() if value is not None}
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..checkpoints import digest, write_whole
 from ..data import Scaling, read_arrays, shown, unscaled
+from ..evaluate import most_likely
 from ..losses import sigmoid
 from ..mlp import MLP
 from .config import said
@@ -56,8 +57,7 @@ class Model(NamedTuple):
 
     def predict(self, x):
         """The most likely class of each row, by its name, (n,width) -> (n,)."""
-        z = self.logits(x)
-        return np.array(self.classes)[(z[:, 0] > 0).astype(int) if z.shape[1] == 1 else z.argmax(axis=1)]
+        return np.array(self.classes)[most_likely(self.logits(x))]
 
     def predict_proba(self, x):
         """The probability of each class, in the order of `classes`, (n,width) -> (n,k); each row adds up to 1."""

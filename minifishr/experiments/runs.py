@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..algorithms import DEFAULTS, WARM_UPS, shortened
+from ..algorithms import DEFAULTS, with_shortened_warm_ups
 from ..checkpoints import Foreign, Row
 from ..data import check_number, full_batch, minibatches, stream
 from ..evaluate import accuracies
@@ -103,8 +103,8 @@ def hyper_parameters(name, base, algorithms, changes):
     then the changes."""
     known = {other: DEFAULTS[other][base["convention"]] for other in algorithms if other in DEFAULTS}
     chosen = dict(known.get(name, {}))
-    for key in {*WARM_UPS} & {*chosen} if base["convention"] == "domainbed" else ():
-        chosen[key] = shortened(chosen[key], base["steps"])
+    if base["convention"] == "domainbed":
+        chosen = with_shortened_warm_ups(chosen, base["steps"])
     chosen |= base["hyper_parameters"].get(name, {})
     for target, key, value in changes:
         check_known("method", target, [None, *algorithms])

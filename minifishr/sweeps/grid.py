@@ -8,7 +8,7 @@ draws. Warm-ups are published for runs of 5 000 steps; shorter runs have proport
 
 from itertools import combinations
 
-from ..algorithms import ALGORITHMS, BATCH_RANGE, RANGES, WARM_UPS, shortened
+from ..algorithms import ALGORITHMS, BATCH_RANGE, RANGES, with_shortened_warm_ups
 from ..checkpoints import digest
 from ..data import as_own, colored_mnist_domains, rotated_mnist, stream
 from ..experiments import DATASETS, PRESETS, TOYS, WEIGHTS, check_known, network, plan, problem
@@ -95,13 +95,11 @@ def drawn(config, draw):
         return config._replace(draw=0)
     if config.convention != "domainbed":
         raise ValueError(f"the ranges of draw {draw} are DomainBed's; preset {config.preset!r} only has draw 0")
-    name, chosen = config.algorithm, dict(config.hyper_parameters)
-    for key, values in RANGES[name].items():
-        chosen[key] = values(stream(0, f"draw {name} {key}", draw))
+    name = config.algorithm
+    found = {key: values(stream(0, f"draw {name} {key}", draw)) for key, values in RANGES[name].items()}
+    chosen = config.hyper_parameters | with_shortened_warm_ups(found, config.steps)
     if config.matched:
         chosen["penalty_weight"] = WEIGHTS(stream(0, "draw matched weight", draw))
-    for key in {*WARM_UPS} & {*RANGES[name]}:
-        chosen[key] = shortened(chosen[key], config.steps)
     batch = BATCH_RANGE(stream(0, "draw batch", draw)) if config.batch else None
     return config._replace(draw=draw, hyper_parameters=chosen, batch=batch)
 

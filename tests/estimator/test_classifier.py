@@ -16,6 +16,7 @@ from sklearn.utils.validation import _num_samples
 from minifishr import ALGORITHMS, MLP, fit, full_batch
 from minifishr.data import Domain, stream
 from minifishr.estimator import DomainClassifier
+from minifishr.experiments import plan
 
 
 class InHalves(DomainClassifier):
@@ -163,3 +164,10 @@ def test_no_warning_is_raised_on_the_way():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         DomainClassifier(steps=2).fit(*table(5)[:2])
+
+
+@pytest.mark.parametrize("method", ALGORITHMS)
+def test_hyper_parameters_are_those_of_a_comparison_of_as_many_steps(method):
+    planned = plan("domainbed", [method], (0,), "colored", steps=500)[0].hyper_parameters
+    found = DomainClassifier(method, steps=500, lr=planned["lr"]).hyper_parameters()
+    assert found == planned
