@@ -46,19 +46,20 @@ def caption(part, rule, table):
     return text
 
 
-def tables(part, constant=True):
-    """Rule -> table, or the sentence that says why there is none; without `constant` predictors, if asked for."""
-    result = {}
-    for rule in RULES:
-        found = {key[1:]: choice.accuracy for key, choice in choices(part.records, rule, constant).items()}
-        if reason := unavailable(part, rule, found):
-            result[rule] = f"Not available for this data set: {reason}."
-        else:
-            whole = {*part.domains} == {*part.names}  # an average over some domains is no match for one over all
-            comparable = part.records[0].config.convention == "domainbed" and whole
-            published = PUBLISHED.get((part.dataset, rule), {}) if comparable else {}
-            result[rule] = lines(found, part.methods, part.domains, published)
-    return result
+def tables(part):
+    """Rule -> table, or the sentence that says why there is none."""
+    return {rule: table_of(part, rule) for rule in RULES}
+
+
+def table_of(part, rule, constant=True):
+    """The table of one rule, or why there is none; without `constant` predictors, if asked for."""
+    found = {key[1:]: choice.accuracy for key, choice in choices(part.records, rule, constant).items()}
+    if reason := unavailable(part, rule, found):
+        return f"Not available for this data set: {reason}."
+    whole = {*part.domains} == {*part.names}  # an average over some domains is no match for one over all
+    comparable = part.records[0].config.convention == "domainbed" and whole
+    published = PUBLISHED.get((part.dataset, rule), {}) if comparable else {}
+    return lines(found, part.methods, part.domains, published)
 
 
 def judgement(part, rule, table):
@@ -69,7 +70,7 @@ def judgement(part, rule, table):
     if sides:
         blocks += ["How one-sided the chosen runs are:", sides]
     if any(choice.constant for choice in found.values()):
-        without = tables(part, constant=False)[rule]
+        without = table_of(part, rule, constant=False)
         text = "Nothing is left." if isinstance(without, str) else markdown(*rows(without, len(part.seeds)))
         blocks += ["The same where constant predictors cannot be chosen:", text]
     if len(part.methods) > 1:
