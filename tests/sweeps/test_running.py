@@ -565,7 +565,7 @@ def test_command_sweeps_and_says_what_there_is(here, capsys):
     assert cli.main(SMALL) == 0
     out, err = capsys.readouterr()
     assert out == "2 runs: 2 done, 0 failed; records in results/sweep/runs\n"
-    assert "2/2 runs" in err and "8/8" in err and "warm-up" not in err
+    assert "2/2 runs, 0 failed, 0 running" in err and "8/8" in err and "warm-up" not in err
     assert cli.main([*SMALL, "--draws", "2", "--jobs", "1"]) == 0
     assert capsys.readouterr().out == "4 runs: 4 done, 0 failed; records in results/sweep/runs\n"
     assert {r.config.draw for r in records.records("results/sweep")} == {0, 1}
