@@ -137,22 +137,28 @@ def aligned(header):
     return ["left", *["right"] * (len(header) - 1)]
 
 
-def judged_table(results, problem, selection="last"):
-    """A Markdown table of own data: balanced accuracy on the test domains and accuracy of the worst group, a class in a
-    domain, in percent, mean +- standard deviation over seeds; the group is the one that most seeds name."""
+def judged_table(results, tasks, selection="last"):
+    """A Markdown table of own data: balanced accuracy on the domains left out and accuracy of the worst group, a class
+    in a domain, in percent, mean +- standard deviation over seeds; the group is the one that most seeds name.
+
+    `tasks` are {domain left out: Problem}; of several, a seed's worst group is the worst of its runs.
+    """
+    names = [domain.name for task in tasks.values() for domain in task.test]
+    labels = next(iter(tasks.values())).labels
     rows = []
-    for name, group in by_method(results).items():
-        found = [judged(result, problem, selection) for result in group]
-        balanced = [spread(list(values)) for values in zip(*(b for b, _ in found), strict=True)]
-        names = [f"{problem.labels[c]} in {domain}" for _, (_, domain, c) in found]
-        which = max(names, key=names.count) if names else "failed"
-        cells = balanced or ["failed"] * len(problem.test)
-        rows.append([name, *cells, spread([value for _, (value, _, _) in found]), which])
-    headers = ["method", *(f"{d.name}, balanced" for d in problem.test), "worst group", "which"]
+    for method, group in by_method(results).items():
+        found = [judged(result, tasks[result.config.test_domain], selection) for result in group]
+        balanced = [spread([by_domain[name] for by_domain, _ in found if name in by_domain]) for name in names]
+        seeds = dict.fromkeys(result.config.seed for result in group)
+        worst = [min(w for r, (_, w) in zip(group, found, strict=True) if r.config.seed == seed) for seed in seeds]
+        which = [f"{labels[c]} in {domain}" for _, domain, c in worst]
+        most = max(which, key=which.count) if which else "failed"
+        rows.append([method, *balanced, spread([value for value, _, _ in worst]), most])
+    headers = ["method", *(f"{name}, balanced" for name in names), "worst group", "which"]
     text = markdown(headers, rows, [*aligned(headers[:-1]), "left"])
     return (
         f"{text}\n\nBalanced: the mean over classes of the accuracy on each. Worst group: the class and domain with "
-        "the lowest accuracy, on held-out rows of the training domains and on the test domains."
+        "the lowest accuracy, on held-out rows of the training domains and on the domains left out."
     )
 
 
