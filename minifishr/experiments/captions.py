@@ -5,7 +5,7 @@ import numpy as np
 from ..data import shown
 from .judging import MAJORITY, majority
 from .matching import matching
-from .results import FEW
+from .tables import FEW
 
 
 def caption(configs, problem, selection="last", others=()):

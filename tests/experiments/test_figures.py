@@ -9,8 +9,8 @@ from minifishr.experiments import figures
 from minifishr.experiments.drawing import write_figures
 from minifishr.experiments.measures import AGREEMENT
 from minifishr.experiments.problems import network
-from minifishr.experiments.results import by_method, by_size
 from minifishr.experiments.runs import Result, plan
+from minifishr.experiments.tables import by_method, by_size
 from minifishr.losses import risk
 
 

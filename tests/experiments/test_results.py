@@ -6,13 +6,14 @@ import pytest
 
 from minifishr.checkpoints import Row
 from minifishr.data import Domain, Problem, cdsprites
-from minifishr.experiments import compare
+from minifishr.experiments import compare, tables
 from minifishr.experiments import results as report
 from minifishr.experiments.captions import caption
 from minifishr.experiments.config import config_of
 from minifishr.experiments.presets import DISPERSION
-from minifishr.experiments.results import results_folder, spread, table, write_config
+from minifishr.experiments.results import results_folder, write_config
 from minifishr.experiments.runs import Result, plan
+from minifishr.experiments.tables import spread, table
 
 STEPS = (0, 10, 20)
 
@@ -88,7 +89,7 @@ def measured(method, seed, values):
 
 
 def test_invariance_matrix_is_the_mean_over_seeds_with_the_start_first():
-    matrix = report.invariance_matrix(
+    matrix = tables.invariance_matrix(
         [
             measured(m, s, {"risk": r, "mean of features": 0.0})
             for m, r in (("erm", 0.1), ("fishr", 0.2))
@@ -103,7 +104,7 @@ def test_invariance_matrix_is_the_mean_over_seeds_with_the_start_first():
 
 
 def test_invariance_table_has_a_row_a_method_and_says_what_it_is():
-    text = report.invariance_table([measured("fishr", 0, {"risk": 0.012345})])
+    text = tables.invariance_table([measured("fishr", 0, {"risk": 0.012345})])
     header, _, untrained, fishr = cells(text.split("\n\n")[0])
     assert header == ["trained with", "risk"] and untrained == ["untrained", "0.5"] and fishr == ["fishr", "0.012"]
     assert "Dispersion over the training domains" in text
@@ -189,7 +190,7 @@ def test_table_is_this_text():
 def test_columns_are_domains_up_to_six_of_them_and_their_mean_beyond():
     def names(n):
         part = [Domain(f"d{e}", np.zeros((2, 1)), np.arange(2)) for e in range(n)]
-        return [*report.shown(Problem("x", part, part, [part[0]._replace(name="t")]))]
+        return [*tables.shown(Problem("x", part, part, [part[0]._replace(name="t")]))]
 
     assert names(6) == ["d0", "d1", "d2", "d3", "d4", "d5", "t (test)"]
     assert names(7) == ["mean of 7 training domains", "t (test)"]
