@@ -28,7 +28,7 @@ def test_linear_toy_has_ten_hundred_rows_a_domain_unless_told_and_the_dtype_aske
     assert {d.x.dtype for d in [*small.train, *small.test]} == {np.dtype("float32")}
 
 
-@pytest.mark.parametrize("count", [0, -100, 50, 150, 1001])
+@pytest.mark.parametrize("count", [0, 1, -100, 50, 150, 1001])
 def test_linear_toy_refuses_counts_that_cannot_be_split(count):
     with pytest.raises(ValueError, match=f"count={count}"):
         linear_toy(count)

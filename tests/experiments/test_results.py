@@ -1,5 +1,6 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -132,11 +133,21 @@ def test_results_that_are_there_are_kept_unless_forced(tmp_path):
     folder = results_folder(tmp_path / "mine", "x")
     (folder / "table.md").write_text("precious")
     (folder / "notes.txt").write_text("mine")
-    with pytest.raises(FileExistsError, match=r"--out .*mine: .* is there already"):
+    (folder / "models" / "erm-0.npz").write_text("old")
+    (folder / "history.jsonl").unlink()
+    with pytest.raises(FileExistsError) as caught:
         results_folder(folder, "x")
-    assert (folder / "table.md").read_text() == "precious"
+    reason = "table.md is there already; choose another folder or say --force"
+    assert str(caught.value) == f"--out {folder}: {reason}" and (folder / "table.md").read_text() == "precious"
     results_folder(folder, "x", force=True)
     assert not (folder / "table.md").exists() and (folder / "notes.txt").read_text() == "mine"
+    assert [*(folder / "models").iterdir()] == [] and (folder / "history.jsonl").read_text() == ""
+
+
+def test_folders_above_are_made_and_a_history_is_sorted_where_nothing_was_interrupted(tmp_path):
+    folder = results_folder(tmp_path / "far" / "below", "x")
+    report.sort_history(folder, results())
+    assert sorted(path.name for path in folder.iterdir()) == ["history.jsonl", "models"]
 
 
 def test_half_sorted_history_of_an_interrupted_run_is_thrown_away(tmp_path):
@@ -150,6 +161,14 @@ def test_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match=r"--out .*file/below: cannot be written: Not a directory"):
         results_folder(tmp_path / "file" / "below", "x")
+
+
+def test_next_free_folder_that_cannot_be_made_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results").write_text("")
+    with pytest.raises(OSError) as caught:
+        results_folder(None, "x")
+    assert str(caught.value) == f"{Path('results', 'x-001')}: cannot be written: Not a directory"
 
 
 def test_configuration_has_every_run_and_the_versions(tmp_path):
