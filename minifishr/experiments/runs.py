@@ -10,8 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..algorithms import DEFAULTS, with_shortened_warm_ups
-from ..checkpoints import Foreign, Row
-from ..data import check_number, full_batch, minibatches, stream
+from ..data import Foreign, Row, check_number, full_batch, minibatches, stream
 from ..evaluate import accuracies
 from ..gradients import gradient_variance
 from ..invariance import invariances

@@ -4,8 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from minifishr.checkpoints import Row
-from minifishr.data import Domain, Problem, cdsprites
+from minifishr.data import Domain, Problem, Row, cdsprites
 from minifishr.experiments import compare
 from minifishr.experiments import results as report
 from minifishr.experiments.captions import caption
