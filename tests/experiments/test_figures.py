@@ -3,8 +3,7 @@ import pytest
 from experiments.test_results import STEPS, results, task
 from matplotlib.image import imread
 
-from minifishr.checkpoints import Row
-from minifishr.data import cdsprites
+from minifishr.data import Row, cdsprites
 from minifishr.experiments import figures
 from minifishr.experiments.drawing import write_figures
 from minifishr.experiments.measures import AGREEMENT

@@ -3,11 +3,10 @@ import pytest
 from samples import own_domains
 
 from minifishr import ALGORITHMS
-from minifishr.data import Domain, Own, Problem
+from minifishr.data import Domain, Own, Problem, Row
 from minifishr.evaluate import predictions
 from minifishr.experiments import Result, caption, judged_table, network, plan, problem, run, table
 from minifishr.experiments.judging import judged, majority
-from minifishr.train import Row
 
 
 def ran(**options):

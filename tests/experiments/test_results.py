@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minifishr.checkpoints import Row
-from minifishr.data import Domain, Problem, cdsprites
+from minifishr.data import Domain, Problem, Row, cdsprites
 from minifishr.experiments import compare, tables
 from minifishr.experiments import results as report
 from minifishr.experiments.captions import caption

@@ -14,11 +14,10 @@ import numpy as np
 import pytest
 from samples import MNIST_LIKE, own_domains
 
-from minifishr import checkpoints, cli
+from minifishr import cli
 from minifishr.algorithms import ALGORITHMS, DEFAULTS, RANGES
-from minifishr.checkpoints import Checkpoint, leaves
 from minifishr.commands import sweep as command
-from minifishr.data import minibatches
+from minifishr.data import Checkpoint, leaves, minibatches, write_whole
 from minifishr.experiments import config_of, plan, run, said
 from minifishr.experiments.judging import OF_CLASS
 from minifishr.mlp import MLP
@@ -410,9 +409,9 @@ def full_disk():
 
 def test_full_disk_leaves_what_was_there_and_nothing_else(tmp_path):
     path = tmp_path / "file"
-    checkpoints.write_whole(path, b"before")
+    write_whole(path, b"before")
     with full_disk(), pytest.raises(OSError, match=r"file: cannot be written: File too large$"):
-        checkpoints.write_whole(path, bytes(1000))
+        write_whole(path, bytes(1000))
     assert [p.name for p in tmp_path.iterdir()] == ["file"] and path.read_bytes() == b"before"
 
 
