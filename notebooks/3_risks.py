@@ -48,6 +48,7 @@ from minifishr import (
     fit,
     full_batch,
     load_digits,
+    per_sample_losses,
     plots,
     risks,
 )
@@ -590,14 +591,45 @@ figure(fig, f"Accuracy over steps. At the end: {said}.", guess=True)
 # 1. By the linear formula above $R_1 - R_2 = (p_1 - p_2)(h(A) - h(B))$: with $p_1 - p_2 = 0.01$ in the place of $0.1$ at (nearly) the same
 #    predictor the penalty is about 100 times smaller. With $n$ rows each risk has an error of about $\sigma / \sqrt n$, and a larger $\lambda$
 #    multiplies the squared error of the difference, $2 \sigma^2 / n$, too: below a difference of that size it matches noise.
-# 2. Without the color the risks are $\ell$ with 75 % and with 85 % right, which are equal only at special weights such as 0: V-REx pays for the
-#    noise by pushing towards these. That is not what one wants. IRM asks each domain for its own best scale, $\log 3$ and $\log(17/3)$: not both at
+# 2. Without the color the risks are $\ell$ with 75 % and with 85 % right, and differ by $0.1\, w_{\text{shape}}$: they are equal at weight 0 alone, and
+#    V-REx pushes there. That is not what one wants. IRM asks each domain for its own best scale, $\log 3$ and $\log(17/3)$: not both at
 #    once, either. Both methods take equal label noise for granted.
 # 3. Two conditions for 391 parameters leave 389 free directions, also ones with a spurious feature: the penalty alone pins down nothing. Rosenfeld
 #    and others make this precise (lesson 10).
 #
 # </details>
-#
+
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# The first answer in numbers: a risk is linear in the share of the right color.
+alike = np.array([np.log(3), np.log(0.855 / 0.145), 0])  # ERM for 85 % and 86 %
+slope = [np.ptp(risks(model, t, [counted("", 0), *always])) for t in (erm, alike)]
+assert 90 < (0.1 * slope[0] / (0.01 * slope[1])) ** 2 < 110
+rows, n = per_sample_losses(model, erm, x, y), 100  # the same domain, drawn twice
+drawn = rows[rng.integers(0, len(rows), (2, repeats, n))].mean(axis=2)
+square = (drawn[0] - drawn[1]) ** 2
+error = square.std() / repeats**0.5
+assert abs(square.mean() - 2 * rows.var() / n) < 4 * error
+
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# The second: the risks differ by w / 10, and each domain has a best scale of its own.
+right = {q: np.where(np.arange(20) < 20 * q, 1.0, -1.0) for q in (0.75, 0.85)}
+ones = np.ones(20, int)
+pair = [Domain("", np.stack([s, 0 * s], axis=1), ones) for s in right.values()]
+lone = [np.array([w, 0, 0]) for w in (-2.0, 0.0, 1.0, np.log(3), np.log(17 / 3))]
+apart = [-np.diff(risks(model, t, pair))[0] for t in lone]
+assert np.allclose(apart, [t[0] / 10 for t in lone])
+slopes = [[irm.statistic(model, t, d.x, d.y) for d in pair] for t in lone[3:]]
+assert np.allclose(np.diag(slopes), 0) and slopes[1][0] > 0.01 > -0.01 > slopes[0][1]
+
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# The third: two conditions in 391 parameters.
+wide, both = MLP((390, 1)), [rng.normal(size=(64, 390)) for _ in train]
+bits, somewhere = rng.integers(0, 2, 64), wide.init(rng)
+conditions = [grad(lambda t, x=x: irm.statistic(wide, t, x, bits)) for x in both]
+rank = np.linalg.matrix_rank([condition(somewhere) for condition in conditions])
+assert (wide.d, wide.d - rank) == (391, 389)
+
+# %% [markdown]
 # ## Read on
 #
 # - IRM, and the step from its principle to the penalty with a dummy scale: Arjovsky et al. 2019, [arXiv:1907.02893](https://arxiv.org/abs/1907.02893).

@@ -619,7 +619,30 @@ figure(
 #    $(1/2, 1]$.
 #
 # </details>
-#
+
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# The first answer in numbers: three domains with quadratic risks, in all six orders.
+from itertools import permutations, product
+
+H, c = np.array([*H, [[1.0, -0.3], [-0.3, 0.6]]]), np.array([*c, [0.2, 0.7]])
+t = np.array([0.9, -1.6])
+g = np.einsum("eij,ej->ei", H, t - c)
+pairs = sum(H[e] @ g[f] for e in range(3) for f in range(3) if e != f)
+for a in (1e-4, 1e-3):  # the step of `walk`; what is left over is of third order
+    ends = [walk(t, *order)[-1] for order in permutations(range(3))]
+    bend = np.mean(ends, axis=0) - t + a * g.sum(axis=0)
+    assert np.allclose(bend / a**2, pairs / 2, atol=5 * a)
+
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# The third answer: all signs of four gradients, three thresholds.
+signs = np.array(list(product((-1.0, 1.0), repeat=4))).T  # a coordinate each
+assert sorted({*np.abs(signs.mean(axis=0))}) == [0, 0.5, 1]
+masks = {tau: and_mask.mask(signs, tau=tau) for tau in (0.01, 0.5, 0.51, 1)}
+assert np.array_equal(masks[0.01], masks[0.5])
+assert np.array_equal(masks[0.51], masks[1])
+assert masks[0.5].sum() == 10 and masks[1].sum() == 2  # of 16
+
+# %% [markdown]
 # ## Read on
 #
 # - IDGM, Fish, the theorem on its expected direction and the linear toy: Shi et al. 2022, *Gradient Matching for Domain Generalization*,
