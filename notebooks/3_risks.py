@@ -371,9 +371,11 @@ assert np.linalg.norm(ends["IRM"]) < 0.1  # trapped at the origin
 # %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
 fig, axes = panels(3, height=3, sharex=True)
 for ax, (title, walked) in zip(axes, walks.items(), strict=True):
-    plots.contours(ax, a, a, logs[title[:5].split(" ")[0]], levels, title=title)
+    values = logs[title[:5].split(" ")[0]]
+    plots.contours(ax, a, a, values, levels, title=title, ylabel="weight of the color")
     for w, (color, marker) in weights.items():
         plots.path(ax, walked[w][::5, :2], f"lambda = {w:g}", color, marker)
+axes[2].set_xlabel("weight of the shape")
 fig.legend(*axes[0].get_legend_handles_labels(), ncols=3, loc="outside lower center")
 said = "; ".join(f"{title} at {np.round(end[:2], 2)}" for title, end in ends.items())
 figure(

@@ -407,7 +407,7 @@ for ax, (where, title) in zip(axes, titles.items(), strict=True):
     found = {n: [r for r in f.history if r[1:3] == where] for n, f in fits.items()}
     curves = {n: [row.value for row in rows] for n, rows in found.items()}
     plots.lines(ax, range(0, steps + 1, 20), curves, looks, title=title)
-axes[2].axhline(0, color="#999999", linewidth=0.8, linestyle=":")
+axes[2].axhline(0, color="#777777", linewidth=0.8, linestyle=":")
 axes[2].set_xlabel("step")
 ends = {n: [*accuracies(model, f.theta, domains).values()] for n, f in fits.items()}
 said = "; ".join(f"{n} {np.round(v, 2).tolist()}" for n, v in ends.items())
@@ -573,15 +573,12 @@ _, h = domain_gradients(model, np.append(Q.T @ start[:4], start[4]), turned)
 assert np.allclose(h[:, :4] @ Q.T, g[:, :4])  # plain gradients turn with the inputs
 
 # %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
-fig, ax = panels(height=3.6)
-names = {n: (n, f"{n},\nrotated") for n in learned}
-pairs = {two[k]: learned[n][k] for n, two in names.items() for k in (0, 1)}
-bars = {
-    n: {f"w{j + 1}": round(v, 1) + 0.0 for j, v in enumerate(w)}
-    for n, w in pairs.items()
-}
-plots.bars(ax, bars, ylabel="weight")
-ax.tick_params(axis="x", labelsize=7)
+fig, axes = panels(2, height=2.7)
+for k, title in enumerate(("inputs as given", "inputs rotated")):
+    weights = {n: np.round(two[k], 1) + 0.0 for n, two in learned.items()}
+    shown = {n: {f"w{j + 1}": v for j, v in enumerate(w)} for n, w in weights.items()}
+    plots.bars(axes[k], shown, ylabel="weight", title=title, ylim=(0, 5.8))
+    axes[k].legend(ncols=4, fontsize=8)
 alt = "Weights after 300 steps: ERM's and IDGM's are the same in both; AND-mask's "
 figure(
     fig,
