@@ -72,7 +72,8 @@ def tried(name, answer, exercise, earlier=0):
         return Feedback(False, "\n".join([*lines, found, "A hint comes after your first attempt."]), attempt=False)
     if where:
         values, found = smallest(answer, exercise) or (where, found)
-        lines += ["On the smallest input found", *(f"    {key} = {shown(value)}" for key, value in values.items())]
+        given = [f"    {key} = {shown(value, indent=7 + len(key))}" for key, value in values.items()]
+        lines += ["On the smallest input found", *given]
         known = diagnosis(answer, exercise)
         found = f"{found}\n{wrapped(f'Looks like this: {known}.')}" if known else found
     hints = exercise.hints[: 1 + earlier]
@@ -115,16 +116,30 @@ def diagnosis(answer, exercise):
     """The known wrong answer that an answer equals on all inputs, or by what factor it is off; None if neither."""
     cases = drawn(exercise.inputs)
     ours = [called(exercise.adapt(answer), values)[0] for values in cases]
-    for words, wrong in exercise.wrong.items():
-        theirs = (called(exercise.adapt(wrong), values)[0] for values in cases)
-        if all(alike(one, other) for one, other in zip(ours, theirs, strict=True)):
-            return words
     right = [reference(exercise, values) for values in cases]
+    known = {w: [called(exercise.adapt(one), values)[0] for values in cases] for w, one in exercise.wrong.items()}
+    for same in (everywhere, where_finite):
+        for words, theirs in known.items():
+            if same(ours, theirs, right):
+                return words
     if any(came is None or came.shape != one.shape for came, one in zip(ours, right, strict=True)):
         return None
     one, other = (np.concatenate([np.ravel(array) for array in arrays]) for arrays in (ours, right))
     factor = one @ other / (other @ other)
     return f"{factor:.6g} times what was expected, on every input" if alike(one, factor * other) else None
+
+
+def everywhere(ours, theirs, right):
+    """Whether an answer equals a known wrong one on all inputs."""
+    return all(alike(one, other) for one, other in zip(ours, theirs, strict=True))
+
+
+def where_finite(ours, theirs, right):
+    """Whether it does where that one gives finite numbers, and these are not all right: who divides by n - 1 may have
+    thought of n = 1."""
+    told = [k for k, one in enumerate(theirs) if one is not None and np.isfinite(one).all()]
+    wrong = not all(alike(theirs[k], right[k]) for k in told)
+    return wrong and all(alike(ours[k], theirs[k]) for k in told)
 
 
 def alike(one, other):

@@ -88,9 +88,9 @@ def broken(answer, exercise):
     return None
 
 
-def shown(value, digits=6):
-    """A value on as few lines as it needs, rows below rows."""
+def shown(value, digits=6, indent=13):
+    """A value on as few lines as it needs, rows below rows, which begin after `indent` characters."""
     if isinstance(value, np.ndarray):
         kinds = {"float_kind": lambda number: f"{number:.{digits}g}"}
-        return np.array2string(value, separator=", ", formatter=kinds).replace("\n", "\n" + 13 * " ")
+        return np.array2string(value, separator=", ", formatter=kinds).replace("\n", "\n" + indent * " ")
     return repr(value)

@@ -1,4 +1,5 @@
 import json
+import re
 import sys
 
 import numpy as np
@@ -230,3 +231,18 @@ def test_solution_is_folded_code_without_a_verdict():
     page = course.solution("norms")
     assert page._repr_html_().startswith("<details><summary>Solution of norms</summary><pre>def norms(")
     assert "right" not in page._repr_html_() + repr(page) and "def " not in repr(page)
+
+
+def test_rows_of_an_input_stand_below_each_other():
+    message = tried("mean", lambda x: x.sum(axis=0), MEAN).message
+    first, second = re.search(r"^( +x = \[)\[.*\n( +)\[", message, re.MULTILINE).groups()
+    assert len(first) == len(second)
+
+
+@pytest.mark.parametrize("guarded", [lambda n: max(n - 1, 1), lambda n: 1 / (1 / (n - 1))])
+def test_known_wrong_answer_is_recognized_when_its_special_case_was_thought_of(guarded):
+    def answer(a, delta):  # one row alone: 0, or an error, where the known wrong answer is not a number
+        n, G = len(a), np.einsum("ni,nj->nij", a, delta).reshape(len(a), -1)
+        return G.var(axis=0) * n / guarded(n)
+
+    assert "divided by n - 1" in diagnosis(answer, EXERCISES["variance"])
