@@ -566,6 +566,7 @@ for ax, metric in zip(axes, ("shape", "color"), strict=True):
     plots.lines(ax, times, named, ylabel=f"vote of the {metric}", title=task.name)
 axes[0].axhline(np.log(3), color="#777777", linestyle=":")
 axes[1].set_xlabel("step")
+axes[1].get_legend().remove()  # the same as above
 said = ", ".join(f"{name}: {value:.2f}" for name, value in last.items())
 figure(fig, f"The shape's vote after {steps} steps, for each r: {said}.", guess=True)
 

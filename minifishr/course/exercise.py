@@ -69,15 +69,22 @@ def tried(name, answer, exercise, earlier=0):
         return Feedback(True, f"{name}: right, on {EXAMPLES} inputs.")
     lines = [f"{name}: not yet.", wrapped(f"Wanted: {exercise.wanted}")]
     if found == UNFINISHED:
-        return Feedback(False, "\n".join([*lines, found, "A hint comes after your first attempt."]), attempt=False)
+        known = hinted(exercise.hints[:earlier]) or ["A hint comes after your first attempt."]
+        return Feedback(False, "\n".join([*lines, found, *known]), attempt=False)
     if where:
         values, found = smallest(answer, exercise) or (where, found)
+        known = None
         given = [f"    {key} = {shown(value, indent=7 + len(key))}" for key, value in values.items()]
         lines += ["On the smallest input found", *given]
-        known = diagnosis(answer, exercise)
+        with suppress(TooLong), within(SECONDS):  # on other inputs than `where`
+            known = diagnosis(answer, exercise)
         found = f"{found}\n{wrapped(f'Looks like this: {known}.')}" if known else found
-    hints = exercise.hints[: 1 + earlier]
-    return Feedback(False, "\n".join([*lines, found, *(wrapped(f"Hint: {hint}") for hint in hints)]))
+    return Feedback(False, "\n".join([*lines, found, *hinted(exercise.hints[: 1 + earlier])]))
+
+
+def hinted(hints):
+    """Some hints, each as a paragraph."""
+    return [wrapped(f"Hint: {hint}") for hint in hints]
 
 
 def trouble(answer, exercise):
@@ -113,7 +120,7 @@ def smallest(answer, exercise):
 
 
 def diagnosis(answer, exercise):
-    """The known wrong answer that an answer equals on all inputs, or by what factor it is off; None if neither."""
+    """The known wrong answer that an answer equals on all inputs, or how its shape or a factor is off; else None."""
     cases = drawn(exercise.inputs)
     ours = [called(exercise.adapt(answer), values)[0] for values in cases]
     right = [reference(exercise, values) for values in cases]
@@ -122,8 +129,11 @@ def diagnosis(answer, exercise):
         for words, theirs in known.items():
             if same(ours, theirs, right):
                 return words
-    if any(came is None or came.shape != one.shape for came, one in zip(ours, right, strict=True)):
+    if any(came is None or came.size != one.size for came, one in zip(ours, right, strict=True)):
         return None
+    if any(came.shape != one.shape for came, one in zip(ours, right, strict=True)):
+        same = all(alike(came.reshape(one.shape), one) for came, one in zip(ours, right, strict=True))
+        return "the right numbers in another shape" if same else None
     one, other = (np.concatenate([np.ravel(array) for array in arrays]) for arrays in (ours, right))
     factor = one @ other / (other @ other)
     return f"{factor:.6g} times what was expected, on every input" if alike(one, factor * other) else None

@@ -79,6 +79,8 @@ def test_hint_comes_after_an_attempt_and_the_second_one_after_another():
     for answer, hints in ((one, 1), (one, 1), (other, 2), (one, 2)):
         assert exercise("variance", answer).message.count("Hint: ") == hints
     assert first[:40] in exercise("variance", one).message and second[:40] in exercise("variance", one).message
+    nothing = exercise("variance", lambda a, delta: None).message  # printed, say, and not returned
+    assert "Nothing came back" in nothing and nothing.count("Hint: ") == 2 and "first attempt" not in nothing
 
 
 def test_the_function_that_passed_is_used_below_and_the_solution_otherwise():
@@ -149,6 +151,12 @@ def test_a_constant_factor_is_named():
     assert "Looks like this: -2 times what was expected" in tried("mean", lambda x: -2 * x.mean(0), MEAN).message
 
 
+def test_right_numbers_in_another_shape_are_told_to_be_that():
+    message = tried("mean", lambda x: x.mean(axis=0)[:, None], MEAN).message
+    assert "Looks like this: the right numbers in another shape." in message
+    assert "Looks like" not in tried("mean", lambda x: x.sum(axis=0)[:, None], MEAN).message
+
+
 def test_shapes_and_kinds_are_named():
     assert "Expected the shape (2,), came the shape (1, 2)" in tried("mean", lambda x: x[:1], MEAN).message
     for text in ("mean", "0.5", ["0", "0"], [[0], [0, 1]], 1j, {}):
@@ -184,6 +192,19 @@ def test_endless_loop_comes_back_as_a_sentence(monkeypatch):
             pass
 
     assert "longer than 0.2 seconds" in tried("mean", loop, MEAN).message
+
+
+def test_loop_that_is_endless_on_some_inputs_alone_ends_too(monkeypatch):
+    monkeypatch.setattr(sys.modules["minifishr.course.exercise"], "SECONDS", 0.2)
+    cases = drawn(MEAN.inputs)
+    first = next(len(values["x"]) for values in cases if values["x"].any() and len(values["x"]) > 1)
+
+    def loop(x):
+        while len(x) > 1 and len(x) != first:
+            pass
+        return x.sum(axis=0)
+
+    assert "came  " in tried("mean", loop, MEAN).message
 
 
 def test_end_of_the_program_comes_back_as_a_sentence():
