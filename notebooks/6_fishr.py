@@ -18,7 +18,7 @@
 # - translate lambda from one source to the other;
 # - say what a small penalty does not prove.
 #
-# About 60 minutes. Read beside it: `minifishr/algorithms/fishr.py`. You need lessons 2 and 5. Words: [glossary](glossary.md).
+# About 75 minutes. Read beside it: `minifishr/algorithms/fishr.py`. You need lessons 2 and 5. Words: [glossary](glossary.md).
 
 # %%
 try:
