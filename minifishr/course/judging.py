@@ -93,4 +93,17 @@ def shown(value, digits=6, indent=13):
     if isinstance(value, np.ndarray):
         kinds = {"float_kind": lambda number: f"{number:.{digits}g}"}
         return np.array2string(value, separator=", ", formatter=kinds).replace("\n", "\n" + indent * " ")
-    return repr(value)
+    if not has_arrays(value):
+        return value.__name__ if callable(value) else repr(value)
+    names = [f"{name}=" for name in getattr(value, "_fields", ())] or [""] * len(value)
+    begin, end = "[]" if isinstance(value, list) else "()"
+    begin = f"{type(value).__name__}(" if names[0] else begin
+    indent += len(begin)
+    parts = [name + shown(one, digits, indent + len(name)) for name, one in zip(names, value, strict=True)]
+    return begin + (",\n" + indent * " ").join(parts) + end
+
+
+def has_arrays(value):
+    """Whether a value is a list or a tuple with an array in it, or in one of its parts."""
+    inside = value if isinstance(value, list | tuple) else ()
+    return any(isinstance(one, np.ndarray) or has_arrays(one) for one in inside)

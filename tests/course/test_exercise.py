@@ -7,7 +7,7 @@ import pytest
 from right_answers import FORBIDDEN, RIGHT
 from right_answers_late import LATE
 
-from minifishr import course
+from minifishr import Domain, course
 from minifishr.course import EXERCISES, exercise
 from minifishr.course.draws import networks, numbers, whole
 from minifishr.course.exercise import Exercise, diagnosis, tried, trouble
@@ -267,3 +267,18 @@ def test_known_wrong_answer_is_recognized_when_its_special_case_was_thought_of(g
         return G.var(axis=0) * n / guarded(n)
 
     assert "divided by n - 1" in diagnosis(answer, EXERCISES["variance"])
+
+
+def test_lists_and_domains_are_shown_with_rows_below_each_other():
+    several = [np.zeros((1, 1)), Domain("a", np.eye(2), np.array([0, 1])), (), 3]
+    assert shown(several, indent=4).splitlines() == [
+        "[[[0]],",
+        "     Domain(name='a',",
+        "            x=[[1, 0],",
+        "               [0, 1]],",
+        "            y=[0, 1]),",
+        "     (),",
+        "     3]",
+    ]
+    assert shown([None, (0, 1), {}]) == "[None, (0, 1), {}]" and shown([]) == "[]"
+    assert shown((np.roll, np.ones(1)), indent=0) == "(roll,\n [1])"
