@@ -39,6 +39,10 @@ def test_twelve_pictures_have_descriptions(tmp_path, capsys):
     numbers = [int(number) for number in re.findall(r"^## .* \(lesson (\d+)\)$", page, re.MULTILINE)]
     assert numbers == [int(lesson.split("_")[0]) for lesson, _ in PICTURES.values()] == sorted(numbers)
     assert {10, 11} < set(numbers)
+    told = dict(zip(PICTURES, re.findall(r"^!\[(.*?)\]", page, re.MULTILINE), strict=True))
+    words = ["Color alone", "clouds", "V-REx", "Both orders", "matrices", "variances", "centered", "all three methods"]
+    words += ["all seeds", "Covariate shift", "IRM's end", "Hessian's diagonal"]
+    assert all(word in text for word, text in zip(words, told.values(), strict=True)), told  # places may move
 
 
 def test_wheel_has_what_the_command_copies():
