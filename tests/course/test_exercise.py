@@ -101,6 +101,7 @@ def test_progress_is_kept_and_a_damaged_file_is_refused(tmp_path):
     lesson = course.progress().lessons[2]
     assert lesson["norms"] and lesson["recall 2"] and sum(lesson.values()) == 2
     assert "lesson  2: 2 of 6 done, open: outer_products, " in repr(course.progress())
+    assert all(len(line) <= 88 for line in repr(course.progress()).splitlines())  # else names are broken in a browser
     (file,) = tmp_path.glob("*.json")
     assert json.loads(file.read_text())["norms"]["passed"]
     file.write_text("[1]")
