@@ -7,7 +7,7 @@ smallest input on which it does not, and the answer is compared with known wrong
 
 from collections.abc import Callable
 from contextlib import suppress
-from time import monotonic
+from time import monotonic, process_time
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from .calls import UNFINISHED, TooLong, called, within, wrapped
 from .judging import EXAMPLES, broken, drawn, forbidden, judged, reference, search, shown
 
 SECONDS = 10  # for an answer
-SHRINKING = 2  # and for a smaller input
+SHRINKING = 2  # and of processor time for a smaller input, so that a busy machine finds it too
 
 
 class Exercise(NamedTuple):
@@ -104,10 +104,10 @@ def smallest(answer, exercise):
     """(arguments, what is wrong there) for the smallest input found in a while; None where none is found again."""
     from hypothesis import errors
 
-    failing, end = [], monotonic() + SHRINKING
+    failing, end, latest = [], process_time() + SHRINKING, monotonic() + SECONDS
 
     def fails(values):
-        if monotonic() > end:
+        if process_time() > end or monotonic() > latest:
             raise TooLong
         with within(SECONDS):
             found = judged(answer, exercise, values)

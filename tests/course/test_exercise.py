@@ -73,7 +73,8 @@ def test_untouched_stub_is_told_what_is_wanted_and_no_hint(name):
     assert not (course.kept() or course.progress().lessons[0]["coloring"])
 
 
-def test_hint_comes_after_an_attempt_and_the_second_one_after_another():
+def test_hint_comes_after_an_attempt_and_the_second_one_after_another(monkeypatch):
+    monkeypatch.setattr(sys.modules["minifishr.course.exercise"], "SHRINKING", 0.1)
     first, second = EXERCISES["variance"].hints
     one, other = ((lambda a, delta: a), (lambda a, delta: 2 * a))
     for answer, hints in ((one, 1), (one, 1), (other, 2), (one, 2)):
@@ -83,7 +84,8 @@ def test_hint_comes_after_an_attempt_and_the_second_one_after_another():
     assert "Nothing came back" in nothing and nothing.count("Hint: ") == 2 and "first attempt" not in nothing
 
 
-def test_the_function_that_passed_is_used_below_and_the_solution_otherwise():
+def test_the_function_that_passed_is_used_below_and_the_solution_otherwise(monkeypatch):
+    monkeypatch.setattr(sys.modules["minifishr.course.exercise"], "SHRINKING", 0.1)
     solution = EXERCISES["norms"].expected
     assert course.passed("norms") is solution
     exercise("norms", off(solution))
