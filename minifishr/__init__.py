@@ -10,14 +10,14 @@ Symbols, the same in every file:
 
 The mathematics is here and in `algorithms`, to be read in this order; each imports only from those before it:
 
-    data                    a wing: what training sees, and what it is tested on
+    data                    a wing: what training sees, what it is tested on, and going on after a stop
     pieces, mlp, losses     the network and its risk
     gradients               per-sample gradients and their variance
     curvature               gradient covariance, Fisher information, Gauss-Newton, Hessian
     optimizers, replay      sgd and adam; an update recorded once and run again
     algorithms              a wing: what an algorithm is, then one file a method
     evaluate                accuracies and selection rules
-    checkpoints, train      the training loop, and going on after a stop
+    train                   the training loop
     invariance              what a trained network has made equal in its domains
 
 Around it stand the other wings; the first lines of each `__init__.py` say how to read it:
@@ -31,10 +31,9 @@ Around it stand the other wings; the first lines of each `__init__.py` say how t
 
 from . import curvature
 from .algorithms import ALGORITHMS, PENALTIES, Algorithm
-from .checkpoints import Checkpoint
 
-from .data import Digits, Domain, Problem, colored_mnist, colored_mnist_domains, full_batch, leave_out  # isort: skip
-from .data import load_digits, load_npz, minibatches, rotated_mnist  # isort: skip
+from .data import Checkpoint, Digits, Domain, Problem, colored_mnist, colored_mnist_domains, full_batch  # isort: skip
+from .data import leave_out, load_digits, load_npz, minibatches, rotated_mnist  # isort: skip
 from .evaluate import accuracies, accuracy
 from .gradients import domain_gradients, gradient_variance, per_sample_gradients
 from .losses import per_sample_losses, risk, risks

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from .algorithms import Algorithm
-from .checkpoints import Checkpoint, Fit, Row, identity, reached, save_reached
-from .data import Domain
+from .data import Checkpoint, Domain, Fit, Row, reached, save_reached, training_identity
 from .evaluate import first_nonfinite
 from .mlp import MLP
 
@@ -34,7 +33,7 @@ def fit(
     the checkpoint of another training, ValueError for steps that go back or a method without settings.
     """
     check_every(steps, every, checkpoint)
-    owner = checkpoint and identity(algorithm, theta, batches, model)
+    owner = checkpoint and training_identity(algorithm, theta, batches, model)
     first, (theta, state, history) = reached(checkpoint, algorithm, theta, owner, steps)
     with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is caught by name
         for step in progress(range(first, steps)):

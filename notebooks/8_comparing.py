@@ -18,7 +18,7 @@
 # - compute how far the best of several tries lies above the truth;
 # - say what a trained network has made equal in its domains, and read a table of such numbers with a checklist.
 #
-# About 60 minutes. Read beside it: `minifishr/experiments/results.py` and `minifishr/sweeps/selection.py`. You need lessons 0 to 3, and 6 for Fishr. Words: [glossary](glossary.md).
+# About 60 minutes. Read beside it: `minifishr/experiments/tables.py` and `minifishr/sweeps/selection.py`. You need lessons 0 to 3, and 6 for Fishr. Words: [glossary](glossary.md).
 
 # %%
 try:

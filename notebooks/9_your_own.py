@@ -408,15 +408,16 @@ def constant(model, theta, domains):
 # %%
 given = (unbiased, constant, ours)
 found = [check("vrex", penalty, logits="one") for penalty in given]
-assert found[0].factor == "m (m-1)^-1" and "without its gradient" in str(found[1])
+assert found[0].variant == {"ddof": 1} and "without its gradient" in str(found[1])
 assert not found[2].follows
 reveal(*found)
 
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# With the first, $(m-1)/m$ times DomainBed's lambda gives DomainBed's training. The second is printed, falls, and does nothing: the silent
-# mistake again, found without training. The third is nobody's, as it should be. The same check takes functions of PyTorch modules and of JAX pytrees.
+# The first is $m/(m-1)$ times DomainBed's penalty and has a name, `ddof=1`; with it $(m-1)/m$ times DomainBed's lambda gives DomainBed's training. The
+# second is printed, falls, and does nothing: the silent mistake again, found without training. The third is nobody's, as it should be. The same check takes
+# functions of PyTorch modules and of JAX pytrees.
 #
 # </details>
 #

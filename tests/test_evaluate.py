@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from minifishr.checkpoints import Row
-from minifishr.data import Domain
+from minifishr.data import Domain, Row
 from minifishr.evaluate import (
     accuracies,
     accuracy,

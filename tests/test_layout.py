@@ -14,7 +14,7 @@ PACKAGE = Path(minifishr.__file__).parent
 # Files at the root and folders, which are the wings. The reading order of a wing stands in its door, `__init__.py`.
 ROOMS = [
     "data", "pieces", "mlp", "losses", "gradients", "curvature", "optimizers", "replay", "algorithms", "evaluate",
-    "checkpoints", "train", "invariance", "checks", "conformance", "plots", "experiments", "sweeps", "estimator",
+    "train", "invariance", "checks", "conformance", "plots", "experiments", "sweeps", "estimator",
     "course", "commands", "cli", "__init__", "__main__",
 ]  # fmt: skip
 WINGS = ("data", "algorithms", "checks", "conformance", "plots", "experiments", "sweeps", "estimator", "course")

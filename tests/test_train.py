@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from minifishr.algorithms import ALGORITHMS, Algorithm
-from minifishr.checkpoints import Checkpoint, Foreign
-from minifishr.data import Domain, Problem, full_batch, minibatches
+from minifishr.data import Checkpoint, Domain, Foreign, Problem, full_batch, minibatches
 from minifishr.experiments.measures import MOST_PREDICTED, accuracy_rows, write_rows
 from minifishr.mlp import MLP
 from minifishr.train import Diverged, fit, keep_heap

@@ -8,7 +8,7 @@ from pathlib import Path
 
 ADAPTERS = (
     "domainbed", "fishr", "irm", "rex", "good", "flsuite", "hessian", "cma", "wilds", "transferlearning",
-    "deepcoral", "dgdr",
+    "deepcoral", "dgdr", "explanations",
 )  # fmt: skip
 
 

@@ -1,8 +1,8 @@
 """The methods, in teaching order.
 
 Read `settings` (hyper-parameters), `problem` (the domains of an update), `protocol` (what an algorithm is, and what
-most of them share), `method` (a penalty and a factory from a statistic and a distance) and `chunks` (a few rows at a
-time) first, then one file a method.
+most of them share), `masks` (directions from domain gradients), `method` (a penalty and a factory from a statistic and
+a distance) and `chunks` (a few rows at a time) first, then one file a method.
 
     objective(theta) = mean_e R_e(theta) + lambda * distance(phi_1(theta), ..., phi_m(theta))
 
@@ -35,7 +35,16 @@ from functools import wraps
 from importlib import import_module
 
 from .protocol import Algorithm
-from .settings import BATCH_RANGE, PAPER_ADAM, SECOND_WEIGHTS, WARM_UPS, log_uniform, shortened, with_shortened_warm_ups
+from .settings import (
+    BATCH_RANGE,
+    PAPER_ADAM,
+    SECOND_WEIGHTS,
+    WARM_UPS,
+    identifying,
+    log_uniform,
+    shortened,
+    with_shortened_warm_ups,
+)
 
 NAMES = (
     "erm", "irm", "vrex", "fish", "and_mask", "sand_mask", "fishr", "iga", "idgm", "coral", "dann",
@@ -55,7 +64,8 @@ def that_says_its_settings(name):
     @wraps(factory)
     def make(model, *, convention="paper", **hyper_parameters):
         algorithm = factory(model, convention=convention, **hyper_parameters)
-        known = {"convention": convention, **DEFAULTS[name][convention], **hyper_parameters}
+        defaults = DEFAULTS[name][convention]
+        known = {"convention": convention, **identifying(name, defaults, {**defaults, **hyper_parameters})}
         return algorithm._replace(settings=dict(sorted(known.items())))
 
     return make
@@ -66,6 +76,5 @@ EXCEPTIONS = {name: getattr(module, "EXCEPTIONS", {}) for name, module in MODULE
 
 __all__ = [
     "ALGORITHMS", "BATCH_RANGE", "CORE", "DEFAULTS", "EXCEPTIONS", "PAPER_ADAM", "PENALTIES", "RANGES",
-    "SECOND_WEIGHTS", "WARM_UPS", "Algorithm", "log_uniform", "shortened",
-    "with_shortened_warm_ups",
+    "SECOND_WEIGHTS", "WARM_UPS", "Algorithm", "identifying", "log_uniform", "shortened", "with_shortened_warm_ups",
 ]  # fmt: skip

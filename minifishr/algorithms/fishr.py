@@ -24,7 +24,7 @@ import autograd.numpy as np
 from ..gradients import divisor_factor, gradient_moments, gradient_variance, per_sample_gradients
 from ..losses import per_sample_losses
 from .chunks import in_chunks
-from .protocol import DOMAINBED, PAPER, descent, deviations, penalized, statistics
+from .protocol import DOMAINBED, PAPER, descent, deviations, penalized, remembered, statistics
 from .settings import DOMAINBED_ADAM, LR_RANGE, PAPER_PENALTY, check_convention, log_uniform, settings, uniform, whole
 
 VARIANT = {"scope": "classifier", "centered": True, "ddof": 0, "covariance": "diagonal", "chunk": None}
@@ -89,10 +89,22 @@ def distance(phi, convention="paper"):
     return total if convention == "paper" else total / phi.size
 
 
-def penalty(model, theta, domains, *, convention="paper", **variant):
-    """Zero exactly when all gradient variances are equal, (); variant as above."""
+def discounted(model, theta, domains, *, ema=0.0, memory=0.0, **variant):
+    """What is compared: the variances of all domains + ema * memory, (m,d_scope); the memory of the next step.
+
+    memory is what this was at the step before, 0 at the first, and a constant for the gradient; variant as above.
+    """
+    settings("fishr", DEFAULTS, "paper", {"ema": ema})
+    phi = statistics(lambda *a: statistic(*a, **variant), model, theta, domains)
+    if np.shape(memory) not in ((), phi.shape):
+        raise ValueError(f"fishr: memory {np.shape(memory)} of other domains or parameters, expected {phi.shape}")
+    return remembered("fishr", ema, memory, phi)
+
+
+def penalty(model, theta, domains, *, convention="paper", ema=0.0, memory=0.0, **variant):
+    """Zero exactly when all gradient variances are equal, (); with ema and memory, see `discounted`, their sums."""
     check_convention("fishr", convention)
-    return distance(statistics(lambda *a: statistic(*a, **variant), model, theta, domains), convention)
+    return distance(discounted(model, theta, domains, ema=ema, memory=memory, **variant), convention)
 
 
 def fishr(model, *, convention="paper", **hyper_parameters):

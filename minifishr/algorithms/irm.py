@@ -8,7 +8,10 @@ Equation       J(theta) = mean_e R_e + lambda * mean_e (dR_e(s z)/ds at s = 1)^2
 Normalization  mean over samples in R_e, mean over domains. domainbed: the product of the slopes on even and on odd
                rows instead of the square; unbiased for fresh rows, and it can be negative. The square is larger by
                the variance of the per-sample slopes / n in expectation. lambda means the same in both.
-Departures     1. the paper asks for the product of halves with minibatches (domainbed), and sums over domains
+               reduction="sum": the sum over domains, so lambda_mean = m * lambda_sum for the same penalty.
+Departures     1. the paper asks for the product of halves with minibatches (domainbed), and sums risks and penalties
+                  over domains: reduction="sum" is its penalty beside the mean of the risks; the authors' Colored MNIST
+                  script has the mean of both, which is the paper convention
 """
 
 import autograd.numpy as np
@@ -16,9 +19,12 @@ from autograd import grad
 
 from ..losses import losses
 from .protocol import RECIPES, penalized, statistics
-from .settings import DOMAINBED_ADAM, PAPER_PENALTY, PENALTY_RANGE, check_convention, settings
+from .settings import DOMAINBED_ADAM, PAPER_PENALTY, PENALTY_RANGE, settings
 
-DEFAULTS = {"paper": PAPER_PENALTY, "domainbed": {**DOMAINBED_ADAM, "penalty_weight": 100.0, "warm_up": 500}}
+DEFAULTS = {
+    "paper": {**PAPER_PENALTY, "reduction": "mean"},
+    "domainbed": {**DOMAINBED_ADAM, "penalty_weight": 100.0, "warm_up": 500, "reduction": "mean"},
+}
 RANGES = PENALTY_RANGE
 # what the checks must not expect: halves are made of even and odd rows; equal domains may share a slope
 EXCEPTIONS = {"ordered_samples": True, "vanishes_on_copies": False}
@@ -37,27 +43,28 @@ def halves(model, theta, x, y):
     return np.stack([statistic(model, theta, x[half::2], y[half::2]) for half in (0, 1)])
 
 
-def square(phi):
-    """Mean of squares over domains, (m,) -> ()."""
-    return np.sum(phi**2) / len(phi)
+def square(phi, reduction="mean"):
+    """Mean, or sum, of squares over domains, (m,) -> ()."""
+    return np.sum(phi**2) / (len(phi) if reduction == "mean" else 1)
 
 
-def product(phi):
-    """Mean over domains of the product of both halves, (m,2) -> ()."""
-    return np.sum(phi[:, 0] * phi[:, 1]) / len(phi)
+def product(phi, reduction="mean"):
+    """Mean, or sum, over domains of the product of both halves, (m,2) -> ()."""
+    return np.sum(phi[:, 0] * phi[:, 1]) / (len(phi) if reduction == "mean" else 1)
 
 
 CONVENTIONS = {"paper": (statistic, square), "domainbed": (halves, product)}
 
 
-def penalty(model, theta, domains, *, convention="paper"):
+def penalty(model, theta, domains, *, convention="paper", reduction="mean"):
     """Zero where every domain's risk is stationary in the scale of the logits, ()."""
-    check_convention("irm", convention)
+    settings("irm", DEFAULTS, convention, {"reduction": reduction})
     phi, distance = CONVENTIONS[convention]
-    return distance(statistics(phi, model, theta, domains, needed=1))
+    return distance(statistics(phi, model, theta, domains, needed=1), reduction)
 
 
 def irm(model, *, convention="paper", **hyper_parameters):
     """Invariant risk minimization."""
     chosen = settings("irm", DEFAULTS, convention, hyper_parameters)
-    return penalized("irm", model, *CONVENTIONS[convention], RECIPES[convention], **chosen)
+    (of, distance), reduction = CONVENTIONS[convention], chosen.pop("reduction")
+    return penalized("irm", model, of, lambda phi: distance(phi, reduction), RECIPES[convention], **chosen)

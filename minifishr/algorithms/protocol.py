@@ -1,4 +1,4 @@
-"""What an algorithm is, and the parts that most of them share: the schedule, the objective, the mask.
+"""What an algorithm is, and the parts that most of them share: the schedule and the objective.
 
     objective(theta) = mean_e R_e(theta) + lambda * distance(phi_1(theta), ..., phi_m(theta))
 
@@ -146,22 +146,6 @@ def check_remembered(call, memory, phi):
     """ValueError, which repeats the call, where a memory (m, ...) is of another number of domains."""
     if np.ndim(memory) and len(memory) != len(phi):
         raise ValueError(f"{call} remembers {len(memory)} domains, got {len(phi)}")
-
-
-def masked(name, model, mask, recipe, **schedule):
-    """The mean of the domain gradients times mask(g (m,d)) -> (d,), divided per block by 1e-10 + the mask's mean."""
-
-    one = risk_and_gradient(model)
-
-    def direction(theta, domains, weight, memory):
-        pairs = [one(theta, *as_arrays(model, theta, [domain])) for domain in domains]
-        values, g = map(onp.stack, zip(*pairs, strict=True))
-        kept = mask(g)
-        means = [onp.full(b.stop - b.start, 1e-10 + kept[b].mean()) for b in model.blocks.values()]
-        gradient = (kept * g.mean(axis=0) / onp.concatenate(means)).astype(theta.dtype)
-        return gradient, memory, {"risk": float(values.mean()), "kept": float(kept.mean())}
-
-    return descent(name, model, direction, recipe, needed=2, **schedule)
 
 
 def risk_and_gradient(model):

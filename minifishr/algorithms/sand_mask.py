@@ -12,7 +12,8 @@ Departures     1. tau = 1, the default of the public code, is refused: |mean sig
 
 import numpy as np
 
-from .protocol import RECIPES, masked
+from .masks import arithmetic, checked, followed, masked
+from .protocol import RECIPES
 from .settings import LR_RANGE, both, log_uniform, settings, uniform
 
 DEFAULTS = both(tau=0.5, k=10.0)
@@ -28,12 +29,25 @@ def mask(g, *, tau, k):
     return np.where(np.isnan(value), 1e-17, np.maximum(value, 0))
 
 
+def moving(convention, given):
+    """The hyper-parameters; ValueError for a tau or k with which no parameter ever moves."""
+    chosen = settings("sand_mask", DEFAULTS, convention, given)
+    if chosen["tau"] == 1:
+        raise ValueError("sand_mask: tau=1 never updates anything, because |mean sign| - tau is at most 0: use tau < 1")
+    if chosen["k"] == 0:
+        raise ValueError("sand_mask: k=0 never updates anything, because the mask is tanh(0): use k > 0")
+    return chosen
+
+
+def direction(model, g, *, tau=0.5, k=10.0):
+    """What Adam is given for domain gradients g, (m,d) -> (d,)."""
+    moving("paper", {"tau": tau, "k": k})
+    g = checked("sand_mask", model, g)
+    return followed(model, arithmetic(g), mask(g, tau=tau, k=k))
+
+
 def sand_mask(model, *, convention="paper", **hyper_parameters):
     """Smoothed-AND mask."""
-    chosen = settings("sand_mask", DEFAULTS, convention, hyper_parameters)
+    chosen = moving(convention, hyper_parameters)
     tau, k = chosen.pop("tau"), chosen.pop("k")
-    if tau == 1:
-        raise ValueError("sand_mask: tau=1 never updates anything, because |mean sign| - tau is at most 0: use tau < 1")
-    if k == 0:
-        raise ValueError("sand_mask: k=0 never updates anything, because the mask is tanh(0): use k > 0")
     return masked("sand_mask", model, lambda g: mask(g, tau=tau, k=k), RECIPES[convention], **chosen)

@@ -58,7 +58,25 @@ LIMITS = {
 SECOND_WEIGHTS = ("gradient_weight", "ib_weight")
 WARM_UPS = ("warm_up", "ib_warm_up")
 WHOLE = (*WARM_UPS, "width", "seed", "discriminator_steps", "ddof", "chunk")
-CHOICES = {"scope": ("classifier", "all"), "centered": (True, False), "covariance": ("diagonal", "full")}
+CHOICES = {
+    **dict.fromkeys(("centered", "means", "rescale"), (True, False)),
+    **{"scope": ("classifier", "all"), "covariance": ("diagonal", "full")},
+    **{"reduction": ("mean", "sum"), "average": ("arithmetic", "geometric")},
+}
+# Switches that came after runs had been recorded: where they have their default nothing that identifies a run says
+# them, so that older records, checkpoints and models keep their identity.
+LATER = {"irm": ("reduction",), "vrex": ("ddof",), "and_mask": ("rescale", "average"), "coral": ("means",)}
+
+
+def identifying(name, defaults, chosen):
+    """The hyper-parameters that tell a method's runs apart: all but the switches of LATER that have their default."""
+    plain = {key for key in LATER.get(name, ()) if key in chosen and same(chosen[key], defaults[key])}
+    return {key: value for key, value in chosen.items() if key not in plain}
+
+
+def same(one, other):
+    """Whether two values are equal and of one type; False is not 0."""
+    return type(one) is type(other) and one == other
 
 
 def with_shortened_warm_ups(chosen, steps):

@@ -11,8 +11,7 @@ import numpy as np
 from autograd import grad
 
 from ..algorithms import ALGORITHMS, SECOND_WEIGHTS, WARM_UPS
-from ..checkpoints import leaves, load_checkpoint, save_checkpoint
-from ..data import Domain, take
+from ..data import Domain, leaves, load_checkpoint, save_checkpoint, take
 from ..mlp import MLP
 from ..replay import off
 

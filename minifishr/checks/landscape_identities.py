@@ -1,11 +1,14 @@
-"""Identities of two domains' losses near theta: what equal gradients and Hessians promise."""
+"""Identities of domains' losses near theta, what equal gradients and Hessians promise there, and of one function that
+is written in other parameters, which Fishr sees."""
 
 import numpy as np
 
+from ..algorithms import fishr, irm, vrex
 from ..curvature import hessian
 from ..losses import risks
 from .identity import ROUNDING, identity, relative
 from .method_identities import FOURTH, LONG, SMALL, curved, gradients, short
+from .penalty_identities import both, terms
 
 
 def taylor_with_its_integral_remainder(case):
@@ -55,8 +58,33 @@ def risks_stay_close_where_gradients_and_hessians_agree(case):
     return max(errors)
 
 
+def fishr_sees_a_rescaling_that_risks_irm_and_vrex_do_not(case):
+    """W, b of the last hidden layer times c and W of the classifier over c are the same function: risks, IRM and V-REx
+    stay, and Fishr's penalty is c^4 A + B, so that P(2) - P(1) = 16 (P(1) - P(1/2)).
+
+    Assumes a hidden layer.
+    """
+    model, last = case.model, len(case.model.sizes) - 1
+    if last < 2:
+        return None
+
+    def at(c):
+        scales = np.ones(model.d)
+        for name, scale in ((f"W{last - 1}", c), (f"b{last - 1}", c), (f"W{last}", 1 / c)):
+            scales[model.blocks[name]] = scale
+        return case._replace(theta=case.theta * scales)
+
+    cases = half, one, two = [at(c) for c in (0.5, 1.0, 2.0)]
+    slopes = relative(irm.penalty(*half), irm.penalty(*two), scale=terms(irm, one))  # halves need two rows
+    same = relative(both(vrex, half), both(vrex, two), scale=terms(vrex, one))
+    P = [both(fishr, each) for each in cases]
+    fourth = relative(P[2] - P[1], 16 * (P[1] - P[0]), scale=terms(fishr, two))
+    return max(relative(risks(*half), risks(*two), scale=1.0), slopes, same, fourth)
+
+
 IDENTITIES = [
     identity(taylor_with_its_integral_remainder),
     identity(taylor_remainder_is_of_third_order, FOURTH),
     identity(risks_stay_close_where_gradients_and_hessians_agree),
+    identity(fishr_sees_a_rescaling_that_risks_irm_and_vrex_do_not),
 ]

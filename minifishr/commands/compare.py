@@ -169,8 +169,8 @@ def told(results, configs, tasks, selection):
     failures = [result.failure for result in results if result.failure]
     text = each_table(results, tasks, selection) if others else table(results, task, selection)
     text += f"\n\n{caption(configs, task, selection, others)}\n"
-    if len(task.labels) and not others and len(failures) < len(results):
-        text += f"\n{judged_table(results, task, selection)}\n"
+    if len(task.labels) and len(failures) < len(results):
+        text += f"\n{judged_table(results, tasks, selection)}\n"
     if configs[0].invariances and len(failures) < len(results):
         text += f"\n{invariance_table(results)}\n"
     return text + "".join(f"\nFailed: {failure}\n" for failure in failures)

@@ -5,8 +5,7 @@ import io
 import sys
 from pathlib import Path
 
-from ..checkpoints import write_whole
-from ..data import is_table, names_of, own_npz, read_columns
+from ..data import is_table, names_of, own_npz, read_columns, write_whole
 from ..experiments import check_arrays, check_columns, load_model
 
 

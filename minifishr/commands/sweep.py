@@ -56,7 +56,7 @@ def run_sweep(args):
     options = {"unit": "step", "desc": f"{done}/{len(configs)} runs", "disable": not todo}
     with progress_bar(total=sum(c.steps for c in todo), **options) as bar:
         try:
-            for number, failed in enumerate(accumulate(bool(record.failure) for record in results), done + 1):
+            for number, failed in enumerate(accumulate(int(bool(record.failure)) for record in results), done + 1):
                 running = "" if args.cluster else f", {min(args.jobs, len(configs) - number)} running"
                 bar.set_description(f"{number}/{len(configs)} runs, {failed} failed{running}")
         except KeyboardInterrupt:

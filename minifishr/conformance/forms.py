@@ -12,18 +12,42 @@ FISHR = [
     *({"scope": s, "centered": c, "ddof": f} for s, c, f in product(("classifier", "all"), (True, False), (0, 1))),
     *({"centered": c, "covariance": "full"} for c in (True, False)),
 ]
-PLAIN = {"scope": "classifier", "centered": True, "ddof": 0, "covariance": "diagonal", "gradient_penalty": 0.0}
 # options of a penalty that authors, or users, choose differently; a method that is not named has one form
 VARIANTS = {
+    "irm": [{}, {"reduction": "sum"}],
+    "vrex": [{}, {"ddof": 1}],
     "fishr": [form for form in FISHR if form.get("centered") or not form.get("ddof")],  # no mean, no n - 1
+    "coral": [{}, {"means": True}, {"means": False}],
     "dann": [{}, {"gradient_penalty": 0.5}],
     **{name: [{}, {"gradient_weight": 0.0}] for name in ("hutchinson", "hgp", "cma")},  # the Hessians' term alone
 }
 
 
-NOT_MEASURED = ("gradient_penalty", "gradient_weight")  # options of a distance
-# each of them alone, in a trajectory
-SWITCHES = {"fishr": [{"scope": "all"}, {"centered": False}, {"ddof": 1}, {"covariance": "full"}]}
+# options of a distance, by method: a statistic does not take them
+OF_DISTANCE = {
+    "irm": ("reduction",),
+    "vrex": ("ddof",),
+    "coral": ("means",),
+    "dann": ("gradient_penalty",),
+    **dict.fromkeys(("hutchinson", "hgp", "cma"), ("gradient_weight",)),
+}
+# what authors or users turn in a whole update, each alone, or as the authors' options are named together
+SWITCHES = {
+    **{name: VARIANTS[name][1:] for name in ("irm", "vrex", "coral")},
+    "and_mask": [{"rescale": False}, {"average": "geometric"}, {"rescale": False, "average": "geometric"}],
+    "fishr": [{"scope": "all"}, {"centered": False}, {"ddof": 1}, {"covariance": "full"}],
+}
+
+
+def switches(method, convention):
+    """The SWITCHES of a method that change something in a convention."""
+    default = DEFAULTS[method][convention]
+    return [turned for turned in SWITCHES.get(method, []) if turned.items() - default.items()]
+
+
+def worded(options):
+    """Options in words, as in rescale=False, average=geometric."""
+    return ", ".join(f"{key}={value}" for key, value in options.items())
 
 
 class Form(NamedTuple):
@@ -39,20 +63,28 @@ class Form(NamedTuple):
 
     @property
     def differs(self):
-        """The options that are not the plain form's."""
-        return ", ".join(f"{key}={value}" for key, value in self.variant.items() if value != PLAIN.get(key))
+        """The options that are not the convention's own."""
+        default = DEFAULTS[self.method][self.convention]
+        return worded({key: value for key, value in self.variant.items() if value != default.get(key)})
+
+    @property
+    def whole(self):
+        """Method, convention and all options, those of the convention too."""
+        return self.method, self.convention, *sorted((DEFAULTS[self.method][self.convention] | self.variant).items())
 
     def penalty(self, model, theta, domains, **more):
         """The package's penalty, ()."""
         return PENALTIES[self.method](model, theta, domains, convention=self.convention, **self.variant, **more)
 
 
-FORMS = [
+ALL = [
     Form(method, convention, variant)
     for method in PENALTIES
     for variant in VARIANTS.get(method, [{}])
     for convention in DEFAULTS[method]
 ]
+# an option that is a convention's own makes no other form
+FORMS = [form for number, form in enumerate(ALL) if form.whole not in [other.whole for other in ALL[:number]]]
 
 
 def more_of(form, case):
@@ -70,7 +102,7 @@ def measured(form):
     """What a form measures of a domain: a function (model, theta, x, y), and its options."""
     module = MODULES[form.method]
     phi = getattr(module, "CONVENTIONS", {}).get(form.convention, [module.statistic])[0]
-    return phi, {key: value for key, value in form.variant.items() if key not in NOT_MEASURED}
+    return phi, {key: value for key, value in form.variant.items() if key not in OF_DISTANCE.get(form.method, ())}
 
 
 def holder(form):

@@ -6,6 +6,7 @@ from ..algorithms import ALGORITHMS, DEFAULTS
 from . import vectors
 from .cases import chosen
 from .checking import LIBRARIES, Result, known
+from .forms import SWITCHES, switches, worded
 from .jax_style import jax_update
 from .torch_style import torch_update
 from .trials import Trouble, takes
@@ -92,8 +93,11 @@ def once(style, make_update, case, settings):
     return np.stack(path)
 
 
-def errors(method, convention, walks, settings, change=None):
-    """The largest error of each step over the cases, relative to the way gone, (6,); stops at a case that is wrong."""
+def errors(method, convention, walks, settings, change=None, turned=None):
+    """The largest error of each step over the cases, relative to the way gone, (6,).
+
+    With a change, one of ELSEWHERE, or turned switches it stops at a case that is wrong.
+    """
     worst = np.zeros(vectors.STEPS)
     for case, path in walks:
         ours = {key: value for key, value in settings.items() if key in DEFAULTS[method][convention]}
@@ -101,10 +105,10 @@ def errors(method, convention, walks, settings, change=None):
             ours = {"seed": 0, **ours} if convention == "paper" else ours
         if change:
             ours[change[1]] = change[2](ours[change[1]], len(case.domains))
-        expected = vectors.trajectory(case, method, convention, ours)
+        expected = vectors.trajectory(case, method, convention, ours | (turned or {}))
         gone = np.maximum(np.abs(expected - case.theta).max(axis=1), 1e-300)
         worst = np.maximum(worst, np.abs(path - expected).max(axis=1) / gone)
-        if change and worst.max() > ALLOWED:
+        if (change or turned) and worst.max() > ALLOWED:
             break
     return worst
 
@@ -112,14 +116,13 @@ def errors(method, convention, walks, settings, change=None):
 def told(method, walks, settings):
     """The Result for the paths that were walked, (case, path) each."""
     found = {convention: errors(method, convention, walks, settings) for convention in DEFAULTS[method]}
-    right = [convention for convention, worst in found.items() if worst.max() <= ALLOWED]
     total = len(vectors.cases())
     notes = f"; {len(walks)} of {total} cases" if len(walks) < total else ""
-    if right:
-        name = f"{right[0]} convention" if len(right) == 1 else " and ".join(right) + " conventions"
-        error = max(found[convention].max() for convention in right)
-        text = f"follows the {name} for six steps (largest relative error {error:.0e}{notes})"
-        return Result(method, text, True, right[0], error=error)
+    for turned in ({}, *SWITCHES.get(method, ())):
+        tried = {c: errors(method, c, walks, settings, turned=turned) for c in found if turned in switches(method, c)}
+        right = {c: worst.max() for c, worst in (tried if turned else found).items() if worst.max() <= ALLOWED}
+        if right:
+            return followed(method, right, turned, notes)
     for convention in DEFAULTS[method]:
         for change in ELSEWHERE:
             if change[1] in settings and change[1] in DEFAULTS[method][convention]:
@@ -128,6 +131,14 @@ def told(method, walks, settings):
                     text = f"the {convention} convention with {change[0]} (largest relative error {worst:.0e}{notes})"
                     return Result(method, text, convention=convention, factor=change[0], error=worst)
     return nearest(method, found, settings, notes)
+
+
+def followed(method, right, turned, notes):
+    """The Result for conventions that are followed, {name: error}, with the switches that are turned."""
+    name = " and ".join(right) + " convention" + "s" * (len(right) > 1) + (f" with {worded(turned)}" if turned else "")
+    error = max(right.values())
+    text = f"follows the {name} for six steps (largest relative error {error:.0e}{notes})"
+    return Result(method, text, True, next(iter(right)), turned, error=error)
 
 
 def nearest(method, found, settings, notes):

@@ -19,12 +19,12 @@ from ..mlp import MLP
 from ..optimizers import adam
 from ..replay import off
 from .cases import SHAPES, Case, drawn
-from .forms import FORMS, SWITCHES, Form, holder, statistic, value_and_gradient
+from .forms import FORMS, Form, holder, statistic, switches, value_and_gradient
 
 VERSION = 1
 STEPS = 6
 DRAWN = ("fish", "paper")  # the update that takes the domains in a random order
-WALKED = ("one-4a", "many-2b", "many-3a")  # the cases with trajectories
+WALKED = ("one-2a", "one-4a", "many-2b")  # the cases with trajectories: 2 and 4 domains, equal and unequal rows
 FILES = ("vectors.npz", "vectors.json")
 HERE = files(__package__)
 
@@ -49,7 +49,7 @@ def trajectories():
         (method, convention, {key: value for key, value in chosen.items() if key in DEFAULTS[method][convention]})
         for method in ALGORITHMS
         for convention in DEFAULTS[method]
-        for chosen in (*SETTINGS, *(SETTINGS[0] | switch for switch in SWITCHES.get(method, ())))
+        for chosen in (*SETTINGS, *(SETTINGS[0] | turned for turned in switches(method, convention)))
     ]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import CodeType
 from typing import NamedTuple
 
-from ..checkpoints import write_whole
+from ..data import write_whole
 from .calls import wrapped
 
 FILE = "course_progress.json"

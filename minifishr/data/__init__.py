@@ -1,11 +1,26 @@
-"""Data: the domains that training sees, and what it is tested on. Imports nothing else of the package.
+"""Data: the domains that training sees, what it is tested on, and files. Imports nothing else of the package.
 
 Images come from `here` (what a web page lacks), `rendered` and `digits`; read `domains` first all the same (a Domain, a
 Problem, Colored and Rotated MNIST), `splits` and `batches`; then `own`, arrays of one's own, `faults` and `table`,
-tables of one's own, and `scaling`, what is done to both; `toys`, two small problems that need no images.
+tables of one's own, and `scaling`, what is done to both; `toys`, two small problems that need no images; and
+`checkpoints`, how far a training is, and files that are there whole or not at all.
 """
 
 from .batches import full_batch, minibatches
+from .checkpoints import (
+    Checkpoint,
+    Fit,
+    Foreign,
+    Row,
+    digest,
+    leaves,
+    load_checkpoint,
+    reached,
+    save_checkpoint,
+    save_reached,
+    training_identity,
+    write_whole,
+)
 from .digits import Digits, load_digits
 from .domains import (
     Domain,
@@ -26,10 +41,14 @@ from .table import is_table, names_of, read_columns, read_table
 from .toys import cdsprites, check_number, linear_toy
 
 __all__ = [
+    "Checkpoint",
     "Digits",
     "Domain",
+    "Fit",
+    "Foreign",
     "Own",
     "Problem",
+    "Row",
     "Scaling",
     "as_own",
     "balanced",
@@ -38,26 +57,34 @@ __all__ = [
     "colored",
     "colored_mnist",
     "colored_mnist_domains",
+    "digest",
     "full_batch",
     "held_out",
     "in_browser",
     "is_table",
     "leave_out",
+    "leaves",
     "linear_toy",
+    "load_checkpoint",
     "load_digits",
     "load_npz",
     "minibatches",
     "names_of",
     "own_npz",
+    "reached",
     "read_arrays",
     "read_columns",
     "read_table",
     "recoded",
     "rotated_mnist",
+    "save_checkpoint",
+    "save_reached",
     "shown",
     "shrink",
     "standardization",
     "stream",
     "take",
+    "training_identity",
     "unscaled",
+    "write_whole",
 ]

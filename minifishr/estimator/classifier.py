@@ -9,8 +9,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from ..algorithms import ALGORITHMS, DEFAULTS, with_shortened_warm_ups
-from ..checkpoints import Row
-from ..data import Domain, balanced, full_batch, held_out, minibatches, standardization, stream, unscaled
+from ..data import Domain, Row, balanced, full_batch, held_out, minibatches, standardization, stream, unscaled
 from ..evaluate import accuracy
 from ..experiments import Model, check_known
 from ..mlp import MLP

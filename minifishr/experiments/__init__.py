@@ -3,7 +3,7 @@
 Read `config` (what a run depends on), `presets` (what fits which data), `problems` (data and network), `matching`
 (penalty weights in units of the penalty), `measures` (what is measured on the way), `judging` (how classes fare),
 `choices` and `runs` (a plan, and one run of it), `parallel` (many runs), `models` (what a run has trained, as a
-file), `results` (a results folder and its table), `captions` (what a table shows, in words), `figures` (pictures),
+file), `results` (a results folder), `tables`, `captions` (what a table shows, in words), `figures` (pictures),
 `paired` (is it more than chance?), `each` (every domain left out in turn) and `drawing` (which pictures there are).
 """
 
@@ -19,23 +19,19 @@ from .paired import Cell, cell, difference, plus_minus
 from .parallel import compare, counted, watched
 from .presets import DATASETS, DISPERSION, NAMED, PRESETS, TOYS
 from .problems import network, problem
-from .results import (
+from .results import append_history, results_folder, sort_history, versions, write_config
+from .runs import Result, check_known, failed, plan, run
+from .tables import (
     accuracies,
     aligned,
-    append_history,
     by_method,
     invariance_matrix,
     invariance_table,
     judged_table,
     markdown,
-    results_folder,
-    sort_history,
     spread,
     table,
-    versions,
-    write_config,
 )
-from .runs import Result, check_known, failed, plan, run
 
 __all__ = [
     "DATASETS",

@@ -5,7 +5,7 @@ import numpy as np
 from ..data import shown
 from .judging import MAJORITY, majority
 from .matching import matching
-from .results import FEW
+from .tables import FEW
 
 
 def caption(configs, problem, selection="last", others=()):
@@ -16,7 +16,7 @@ def caption(configs, problem, selection="last", others=()):
         "validation": "the step with the best mean accuracy on held-out rows of the training domains",
     }
     base, seeds = configs[0], sorted({config.seed for config in configs})
-    notes = [note for task in (problem, *others) for note in notes_of(base, task, bool(others))] + [*matching(configs)]
+    notes = [note for task in (problem, *others) for note in notes_of(base, task, bool(others))]
     numbers = list(dict.fromkeys(config.domains for config in configs))
     train, test = problem.train, ", ".join(f"{domain.name} {len(domain.y)}" for domain in problem.test)
     if others:
@@ -80,9 +80,9 @@ def lacking_classes(problem):
     """A sentence for each of a few training domains that lack a class, with its share of the other training rows."""
     lacking = []
     for domain in problem.train if len(problem.labels) else []:
-        others = np.concatenate([other.y for other in problem.train if other is not domain])
-        absent = sorted({*others.tolist()} - {*domain.y.tolist()})
-        shares = [f"{label_of(problem, c)} ({100 * np.mean(others == c):.3g} %)" for c in absent]
+        others = [c for other in problem.train if other is not domain for c in other.y.tolist()]  # of one alone none
+        absent = sorted({*others} - {*domain.y.tolist()})
+        shares = [f"{label_of(problem, c)} ({100 * others.count(c) / len(others):.3g} %)" for c in absent]
         if absent:
             lacking.append(f"Training domain {domain.name} lacks {shown(shares, FEW)}, in brackets the share elsewhere")
     yield from lacking[:FEW]

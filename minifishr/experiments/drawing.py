@@ -4,7 +4,7 @@ from .. import plots
 from . import figures
 from .each import each_figure
 from .presets import TOYS
-from .results import by_size
+from .tables import by_size
 
 MOST = 20  # classes of a confusion matrix
 

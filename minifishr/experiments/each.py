@@ -6,7 +6,7 @@ from .. import plots
 from .figures import new_figure
 from .judging import MAJORITY, majority
 from .paired import EXACT, difference, plus_minus
-from .results import accuracies, markdown
+from .tables import accuracies, markdown
 
 LEVEL = 0.05  # what p must be below
 

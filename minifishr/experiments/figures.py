@@ -6,8 +6,8 @@ from .. import plots
 from ..evaluate import predictions
 from ..invariance import random_direction, risks_along
 from .measures import AGREEMENT
-from .results import accuracies, by_method, invariance_matrix, shown
 from .runs import network
+from .tables import accuracies, by_method, invariance_matrix, shown
 
 
 def finished(results):

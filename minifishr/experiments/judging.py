@@ -62,7 +62,7 @@ def groups(result, selection):
 
 
 def judged(result, task, selection):
-    """Balanced accuracy on each test domain, and the worst group as (accuracy, domain, class), in percent."""
+    """{test domain: balanced accuracy}, and the worst group as (accuracy, domain, class), in percent."""
     found = groups(result, selection)
     worst = min((value, name, c) for name, by_class in found.items() for c, value in by_class.items())
-    return [float(np.mean([*found[domain.name].values()])) for domain in task.test], worst
+    return {domain.name: float(np.mean([*found[domain.name].values()])) for domain in task.test}, worst

@@ -12,8 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..checkpoints import digest, write_whole
-from ..data import Scaling, read_arrays, shown, unscaled
+from ..data import Scaling, digest, read_arrays, shown, unscaled, write_whole
 from ..evaluate import most_likely
 from ..losses import sigmoid
 from ..mlp import MLP

@@ -1,23 +1,16 @@
-"""The results folder: table, history and configuration of a comparison."""
+"""The results folder: history and configuration of a comparison, and what else may be in it."""
 
 import json
 import platform
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
-from tabulate import tabulate
-
-from ..evaluate import SELECTION, measured
 from .config import said
-from .judging import MAJORITY, judged, majority
 from .measures import write_rows
-from .presets import DISPERSION
 
 PICTURES = ("accuracy.png", "objective.png", "variances.png", "agreement.png", "domains.png", "images.png")
 PICTURES += ("invariances.png", "landscape.png", "confusion.png", "left_out.png")
 FILES = ("config.json", "history.jsonl", "table.md", *PICTURES)
-FEW = 6  # training domains that a table or figure shows one by one
 LIBRARIES = ("minifishr", "numpy", "autograd", "scipy", "matplotlib")
 
 
@@ -82,116 +75,3 @@ def sort_history(folder, results):
     for result in results:
         append_history(folder, result, "history.part")
     (folder / "history.part").replace(folder / "history.jsonl")
-
-
-def by_method(results):
-    """Method -> its results without the failed ones, in the order of the plan."""
-    names = dict.fromkeys(result.config.algorithm for result in results)
-    return {n: [r for r in results if r.config.algorithm == n and r.failure is None] for n in names}
-
-
-def by_size(results):
-    """Number of training domains -> the results with it; one entry where the data set decides."""
-    sizes = dict.fromkeys(result.config.domains for result in results)
-    return {n: [r for r in results if r.config.domains == n] for n in sizes}
-
-
-def shown(problem):
-    """What a table or figure shows: label -> names of domains, many training domains as their mean."""
-    train, test = ([domain.name for domain in part] for part in (problem.train, problem.test))
-    parts = {n: [n] for n in train} if len(train) <= FEW else {f"mean of {len(train)} training domains": train}
-    return parts | {f"{n} (test)" if n == test[0] != "test" else n: [n] for n in test}
-
-
-def table(results, problem, selection="last", seconds=True):
-    """A Markdown table: method, accuracy on each domain in percent (mean +- standard deviation), and, unless `seconds`
-    is false, the mean time that a run took to train.
-
-    Where the number of training domains varies, the columns are these numbers and the accuracy is the test domain's.
-    For own data the last row is a constant predictor.
-    """
-    sizes = by_size(results)
-    if len(sizes) > 1:
-        columns = {f"{n} domains": (part, [problem.test[0].name]) for n, part in sizes.items()}
-    else:
-        columns = {label: (results, names) for label, names in shown(problem).items()}
-    rows = []
-    for name, group in by_method(results).items():
-        cells = [spread(accuracies(by_method(part)[name], names, selection)) for part, names in columns.values()]
-        time = f"{np.mean([r.seconds for r in group]):.1f}" if group else "failed"
-        rows.append([name, *cells, time] if seconds else [name, *cells])
-    if len(problem.labels):
-        shares = majority(problem)[1]
-        cells = [f"{np.mean([shares[name] for name in names]):.1f}" for _, names in columns.values()]
-        rows.append([MAJORITY, *cells, *[""] * seconds])
-    return markdown(["method", *columns, "seconds"] if seconds else ["method", *columns], rows)
-
-
-def markdown(header, body, align=None):
-    """A Markdown table, `aligned` unless said."""
-    return tabulate(body, header, tablefmt="github", colalign=align or aligned(header), disable_numparse=True)
-
-
-def aligned(header):
-    """Names to the left, numbers to the right."""
-    return ["left", *["right"] * (len(header) - 1)]
-
-
-def judged_table(results, problem, selection="last"):
-    """A Markdown table of own data: balanced accuracy on the test domains and accuracy of the worst group, a class in a
-    domain, in percent, mean +- standard deviation over seeds; the group is the one that most seeds name."""
-    rows = []
-    for name, group in by_method(results).items():
-        found = [judged(result, problem, selection) for result in group]
-        balanced = [spread(list(values)) for values in zip(*(b for b, _ in found), strict=True)]
-        names = [f"{problem.labels[c]} in {domain}" for _, (_, domain, c) in found]
-        which = max(names, key=names.count) if names else "failed"
-        cells = balanced or ["failed"] * len(problem.test)
-        rows.append([name, *cells, spread([value for _, (value, _, _) in found]), which])
-    headers = ["method", *(f"{d.name}, balanced" for d in problem.test), "worst group", "which"]
-    text = markdown(headers, rows, [*aligned(headers[:-1]), "left"])
-    return (
-        f"{text}\n\nBalanced: the mean over classes of the accuracy on each. Worst group: the class and domain with "
-        "the lowest accuracy, on held-out rows of the training domains and on the test domains."
-    )
-
-
-def invariance_matrix(results):
-    """Method ("untrained" first) -> statistic -> its dispersion over training domains, the mean over seeds."""
-    last = {"untrained": (results, 0)}
-    last |= {name: (group, None) for name, group in by_method(results).items() if group}
-    found = {}
-    for name, (group, step) in last.items():
-        rows = [row for r in group for row in r.history if row.metric.startswith(DISPERSION)]
-        rows = [row for row in rows if (row.step == 0) == (step == 0)]
-        statistics = dict.fromkeys(row.metric.removeprefix(DISPERSION).strip() for row in rows)
-        found[name] = {
-            s: float(np.mean([row.value for row in rows if row.metric.endswith(f"{DISPERSION} {s}")]))
-            for s in statistics
-        }
-    return {name: values for name, values in found.items() if values}
-
-
-def invariance_table(results, which="mean over seeds"):
-    """The invariance matrix as a Markdown table with the sentence that says what it shows, and of which runs."""
-    matrix = invariance_matrix(results)
-    statistics = list(next(iter(matrix.values())))
-    rows = [[name, *(f"{values[s]:.2g}" for s in statistics)] for name, values in matrix.items()]
-    text = markdown(["trained with", *statistics], rows)
-    return (
-        f"{text}\n\nDispersion over the training domains, sum_e ||phi_e - mean phi||^2 / sum_e ||phi_e||^2 of each "
-        f"statistic phi: 0 where the domains agree, 1 where their mean is zero. Last step, {which}."
-    )
-
-
-def accuracies(group, names, selection="last"):
-    """The mean accuracy on some domains at the selected step, in percent, one number a run."""
-    at = [measured(r.history, "accuracy")[SELECTION[selection](r.history)] for r in group]
-    return [100 * float(np.mean([values[name] for name in names])) for values in at]
-
-
-def spread(values):
-    """Mean and standard deviation over seeds (ddof 1) as text."""
-    if not values:
-        return "failed"
-    return f"{np.mean(values):.1f}" + (f" +- {np.std(values, ddof=1):.1f}" if len(values) > 1 else "")

@@ -9,9 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..algorithms import DEFAULTS, with_shortened_warm_ups
-from ..checkpoints import Foreign, Row
-from ..data import check_number, full_batch, minibatches, stream
+from ..algorithms import DEFAULTS, identifying, with_shortened_warm_ups
+from ..data import Foreign, Row, check_number, full_batch, minibatches, stream
 from ..evaluate import accuracies
 from ..gradients import gradient_variance
 from ..invariance import invariances
@@ -100,7 +99,7 @@ def sizes(dataset, domains):
 
 def hyper_parameters(name, base, algorithms, changes):
     """A method's hyper-parameters: the convention's (DomainBed's warm-ups shortened with the run), then the preset's,
-    then the changes."""
+    then the changes. A switch that is younger than the first records is among them only where it is changed."""
     known = {other: DEFAULTS[other][base["convention"]] for other in algorithms if other in DEFAULTS}
     chosen = dict(known.get(name, {}))
     if base["convention"] == "domainbed":
@@ -112,7 +111,7 @@ def hyper_parameters(name, base, algorithms, changes):
             raise ValueError(f"hyper-parameter {key!r} belongs to none of {', '.join(algorithms)}")
         if target == name or (target is None and key in known.get(name, {key: None})):
             chosen[key] = value
-    return chosen
+    return identifying(name, known.get(name, {}), chosen)
 
 
 def check_known(what, name, names):

@@ -8,7 +8,7 @@ import json
 import zlib
 from pathlib import Path
 
-from ..checkpoints import write_whole
+from ..data import write_whole
 from .records import Damaged, check_same_sweep, record_of, record_path, records, text_of, write_record
 
 VERSION = 1

@@ -9,8 +9,7 @@ draws. Warm-ups are published for runs of 5 000 steps; shorter runs have proport
 from itertools import combinations
 
 from ..algorithms import ALGORITHMS, BATCH_RANGE, RANGES, with_shortened_warm_ups
-from ..checkpoints import digest
-from ..data import as_own, colored_mnist_domains, rotated_mnist, stream
+from ..data import as_own, colored_mnist_domains, digest, rotated_mnist, stream
 from ..experiments import DATASETS, PRESETS, TOYS, WEIGHTS, check_known, network, plan, problem
 
 

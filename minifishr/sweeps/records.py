@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from ..checkpoints import Row, write_whole
+from ..data import Row, write_whole
 from ..evaluate import measured
 from ..experiments import Config, config_of, said
 

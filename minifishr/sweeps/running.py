@@ -16,8 +16,7 @@ from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 from ..algorithms import ALGORITHMS
-from ..checkpoints import Checkpoint, Foreign
-from ..data import in_browser
+from ..data import Checkpoint, Foreign, in_browser
 from ..experiments import counted, run, versions, watched
 from .records import Record, checkpoint_path, prepare, record_path, unfinished, write_record
 

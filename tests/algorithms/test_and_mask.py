@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from algorithms.test_erm import LINEAR, by_hand
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from strategies import problems
 
 from minifishr.algorithms import sand_mask
-from minifishr.algorithms.and_mask import DEFAULTS, and_mask, mask
+from minifishr.algorithms.and_mask import DEFAULTS, and_mask, direction, geometric, mask
 from minifishr.data import Domain
 from minifishr.gradients import per_sample_gradients
 from minifishr.mlp import MLP
@@ -95,14 +97,79 @@ def test_sand_mask_differs_at_equality():
     assert sand_mask.mask(g, tau=0.75, k=1e97) == 0
 
 
-def direction_by_hand(g, blocks, tau):
+def direction_by_hand(g, blocks, tau, rescale=True, average="arithmetic"):
     """Kept coordinates of the mean gradient, divided by the share that is kept in their block."""
     kept, direction = majority(g) >= tau * len(g), np.zeros(g.shape[1])
     for block in blocks:
         share = kept[block].sum() / len(kept[block])
         for j in range(len(kept))[block]:
-            direction[j] = sum(g[:, j]) / len(g) / (1e-10 + share) if kept[j] else 0
+            mean = sum(g[:, j]) / len(g)
+            if average == "geometric":
+                mean = math.copysign(math.prod((abs(v) + 1e-10) ** (1 / len(g)) for v in g[:, j]), mean) * (mean != 0)
+            direction[j] = mean / (1e-10 + share if rescale else 1) if kept[j] else 0
     return kept, direction
+
+
+@pytest.mark.parametrize("rescale", [True, False])
+@pytest.mark.parametrize("average", ["arithmetic", "geometric"])
+@given(problem=problems(m=(2, 4)), tau=st.sampled_from([0.0, 0.4, 0.9, 1.0]))
+def test_direction_is_that_of_every_switch_by_hand(average, rescale, problem, tau):
+    model, theta, domains = problem
+    G = [per_sample_gradients(model, theta, x, y, method="loop") for _, x, y in domains]
+    g, switches = np.array([one.mean(axis=0) for one in G]), {"rescale": rescale, "average": average}
+    _, expected = direction_by_hand(g, model.blocks.values(), tau, **switches)
+    # the sign of a mean that is 0 up to rounding is nobody's
+    sure = np.abs(g.mean(axis=0)) > 1e-14
+    found = direction(model, g, tau=tau, **switches)
+    np.testing.assert_allclose(found[sure], expected[sure], rtol=1e-11, atol=1e-14)
+
+
+@pytest.mark.parametrize("convention", ["paper", "domainbed"])
+@pytest.mark.parametrize("rescale", [True, False])
+@pytest.mark.parametrize("average", ["arithmetic", "geometric"])
+@pytest.mark.parametrize("tau", [0.3, 1.0])
+def test_adam_is_given_the_direction(convention, average, rescale, tau):
+    rng, model = np.random.default_rng(2), MLP((3, 4, 2))
+    theta = model.init(rng)
+    domains = [Domain("", 1 + rng.normal(size=(n, 3)), rng.integers(0, 2, n)) for n in (6, 4, 7)]
+    switches = {"tau": tau, "rescale": rescale, "average": average}
+    algorithm = and_mask(model, convention=convention, weight_decay=0.0, **switches)
+    _, state, _ = algorithm.update(theta, algorithm.init(theta), domains)
+    G = [per_sample_gradients(model, theta, x, y, method="loop") for _, x, y in domains]
+    _, expected = direction_by_hand(np.array([one.mean(axis=0) for one in G]), model.blocks.values(), **switches)
+    assert (expected != 0).any()
+    np.testing.assert_allclose(state.optimizer.mean / 0.1, expected, rtol=1e-10, atol=1e-14)
+
+
+def test_geometric_mean_by_hand():
+    g = np.array([[1.0, -2.0, 4.0, 0.0], [4.0, -8.0, -1.0, 0.0]])
+    np.testing.assert_allclose(geometric(g), [2, -4, 2, 0], rtol=1e-9)  # the 1e-10 beside each size
+    model = MLP((3, 1))
+    kept = direction(model, g, average="geometric", rescale=False)
+    np.testing.assert_allclose(kept, [2, -4, 0, 0], rtol=1e-9)
+    two_thirds = direction(model, g, average="geometric")
+    np.testing.assert_allclose(two_thirds, [3, -6, 0, 0], rtol=1e-9)  # two of three weights are kept
+    integers = direction(model, np.array([[1, -2, 4, 0], [4, -8, -1, 0]]))
+    np.testing.assert_allclose(integers, [3.75, -7.5, 0, 0], rtol=1e-9)
+
+
+@pytest.mark.parametrize("of", [direction, sand_mask.direction])
+@pytest.mark.parametrize("g", [np.ones(3), np.ones((2, 4)), np.ones((1, 3)), np.array([["a"] * 3] * 2)])
+def test_directions_refuse_what_is_no_gradients_of_two_domains(of, g):
+    with pytest.raises(ValueError, match=r"^s?and_mask: g .*, expected numbers \(m, 3\), 2 domains or more$"):
+        of(MLP((2, 1)), g)
+
+
+@given(gradients([np.float64]), st.sampled_from([0.1, 0.5]), st.sampled_from([1e-3, 10.0]))
+def test_sand_masks_direction_is_its_mask_times_the_mean_over_the_share_of_the_block(g, tau, k):
+    model = MLP((g.shape[1] - 1, 1)) if g.shape[1] > 1 else None
+    if model is None:
+        return
+    kept, found = sand_mask.mask(g, tau=tau, k=k), sand_mask.direction(model, g, tau=tau, k=k)
+    for block in model.blocks.values():
+        share = sum(kept[block]) / len(kept[block])
+        for j in range(model.d)[block]:
+            assert found[j] == pytest.approx(kept[j] * sum(g[:, j]) / len(g) / (1e-10 + share), rel=1e-9, abs=1e-12)
 
 
 @given(problems(m=(2, 4)), st.sampled_from([0.0, 0.4, 0.9, 1.0]))
@@ -176,13 +243,18 @@ def test_default_tau_moves_what_all_domains_agree_on_and_nothing_else(convention
         ({"tau": float("nan")}, r"and_mask: tau=nan is outside \[0, 1\]"),
         ({"tau": "all"}, "and_mask: tau='all' is not a number"),
         ({"weight_decay": -1}, r"and_mask: weight_decay=-1 is outside \[0, inf\]"),
-        ({"k": 1.0}, "and_mask: unknown hyper-parameter 'k', expected one of lr, weight_decay, tau"),
+        ({"k": 1.0}, "and_mask: unknown hyper-parameter 'k', expected one of lr, weight_decay, tau, rescale, average"),
+        ({"rescale": 1}, "and_mask: rescale=1 is none of True, False"),
+        ({"average": "harmonic"}, "and_mask: average='harmonic' is none of arithmetic, geometric"),
         ({"convention": "own"}, "and_mask: unknown convention 'own', expected one of paper, domainbed"),
     ],
 )
 def test_bad_input_is_refused_in_one_sentence(given, message):
     with pytest.raises(ValueError, match=f"^{message}$"):
         and_mask(MLP((2, 1)), **given)
+    if {*given} <= {"tau", "rescale", "average"}:
+        with pytest.raises(ValueError, match=f"^{message}$"):
+            direction(MLP((2, 1)), np.ones((2, 3)), **given)
 
 
 def test_one_domain_is_refused():

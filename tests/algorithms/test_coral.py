@@ -30,14 +30,15 @@ def covariance(a):
     return np.atleast_2d(np.cov(a.T, ddof=1))
 
 
-def penalty_by_hand(features, convention):
+def penalty_by_hand(features, convention, means=None):
     """The mean over pairs of domains, entry by entry, of squared differences of np.cov (and of means)."""
+    with_means = convention == "domainbed" if means is None else means
     terms = []
     for a, b in combinations(features, 2):
         h = a.shape[1]
         entries = [(covariance(a)[i, j] - covariance(b)[i, j]) ** 2 for i in range(h) for j in range(h)]
-        means = [(a[:, i].mean() - b[:, i].mean()) ** 2 for i in range(h)]
-        terms.append(sum(entries) / (4 * h * h) if convention == "paper" else np.mean(means) + np.mean(entries))
+        apart = [(a[:, i].mean() - b[:, i].mean()) ** 2 for i in range(h)]
+        terms.append(sum(entries) / (4 * h * h if convention == "paper" else h * h) + with_means * np.mean(apart))
     return np.mean(terms)
 
 
@@ -58,6 +59,18 @@ def test_penalty_is_the_mean_over_pairs_by_hand(convention, problem):
     features = all_features(model, theta, domains)
     found = penalty(model, theta, domains, convention=convention)
     assert found == close(penalty_by_hand(features, convention), features)
+
+
+@pytest.mark.parametrize("means", [True, False])
+@both_conventions
+@given(problem=problems([*SIZES, (3, 1, 2)], m=(2, 4)))
+def test_means_are_a_term_beside_the_covariances_of_either_convention(convention, means, problem):
+    model, theta, domains = problem
+    features = all_features(model, theta, domains)
+    expected = close(penalty_by_hand(features, convention, means), features)
+    assert penalty(model, theta, domains, convention=convention, means=means) == expected
+    algorithm = coral(model, convention=convention, means=means)
+    assert algorithm.update(theta, algorithm.init(theta), domains)[2]["penalty"] == expected
 
 
 @given(problems([*SIZES, (3, 1, 2)], m=(1, 1)))
@@ -216,7 +229,14 @@ def test_one_sample_is_refused_because_it_has_no_covariance(convention):
             refuses()
 
 
-@pytest.mark.parametrize(("given", "message"), BAD)
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        *[(given, message.replace("warm_up", "warm_up, means")) for given, message in BAD],
+        ({"means": 1}, "{}: means=1 is none of True, False"),
+        ({"means": None}, "{}: means=None is none of True, False"),
+    ],
+)
 def test_bad_input_is_refused_in_one_sentence(given, message):
     with pytest.raises(ValueError, match=f"^{message.format('coral')}$"):
         coral(MLP((2, 1)), **given)
@@ -229,3 +249,5 @@ def test_one_domain_and_an_unknown_convention_are_refused():
         algorithm.update(theta, algorithm.init(theta), domains[:1])
     with pytest.raises(ValueError, match=r"^coral: unknown convention 'own', expected one of paper, domainbed$"):
         penalty(model, theta, domains, convention="own")
+    with pytest.raises(ValueError, match=r"^coral: means='no' is none of True, False$"):
+        penalty(model, theta, domains, means="no")

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scipy.special import expit, softmax
 from strategies import problems
 
-from minifishr.algorithms.fishr import distance, fishr, penalty, statistic
+from minifishr.algorithms.fishr import discounted, distance, fishr, penalty, statistic
 from minifishr.checks import check_gradient
 from minifishr.data import Domain
 from minifishr.gradients import per_sample_gradients
@@ -302,3 +302,45 @@ def test_number_of_domains_may_only_change_where_nothing_is_remembered():
     _, state, _ = mindful.update(theta, mindful.init(theta), domains)
     with pytest.raises(ValueError, match=r"^fishr: ema=0\.5 remembers 3 domains, got 2$"):
         mindful.update(theta, state, domains[:2])
+
+
+@pytest.mark.parametrize("convention", ["paper", "domainbed"])
+@pytest.mark.parametrize("variant", [{}, {"scope": "all"}, {"centered": False}, {"covariance": "full"}])
+def test_penalty_with_a_memory_is_what_training_reports_and_its_slow_definition(convention, variant):
+    model, theta, _ = toy()
+    ema, memory, past = 0.75, 0.0, []
+    algorithm = fishr(model, convention=convention, ema=ema, warm_up=1, penalty_weight=3.0, **variant)
+    state = algorithm.init(theta)
+    for step in range(4):
+        domains = toy(rows=(3 + step, 6))[2]
+        options = {"convention": convention, "ema": ema, "memory": memory, **variant}
+        found, at = penalty(model, theta, domains, **options), theta
+        v = np.array([statistic(model, theta, x, y, **variant) for _, x, y in domains])
+        past = [v, *past]
+        total = sum(ema**age * one for age, one in enumerate(past))
+        spread = ((total - total.mean(axis=0)) ** 2).sum() / (1 if convention == "paper" else total.size)
+        assert found == pytest.approx(spread, rel=1e-12)
+
+        def with_constant_past(t, domains=domains, v=v, total=total):
+            now = np.array([statistic(model, t, x, y, **variant) for _, x, y in domains]) + (total - v)
+            return ((now - now.mean(axis=0)) ** 2).sum() / (1 if convention == "paper" else now.size)
+
+        gradient = grad(lambda t, domains=domains, options=options: penalty(model, t, domains, **options))(at)
+        np.testing.assert_allclose(gradient, quotients(with_constant_past, at), rtol=1e-6, atol=1e-7)
+        memory = discounted(model, theta, domains, ema=ema, memory=memory, **variant)
+        theta, state, info = algorithm.update(theta, state, domains)
+        assert info["penalty"] == pytest.approx(found, rel=1e-12)
+        np.testing.assert_allclose(memory, state.memory, rtol=1e-12, atol=1e-18)
+
+
+def test_memory_of_other_domains_or_an_impossible_decay_is_refused():
+    model, theta, domains = toy()
+    memory = discounted(model, theta, domains)
+    assert penalty(model, theta, domains) == penalty(model, theta, domains, ema=0.9)  # the first step
+    for wrong in (memory[:1], memory[:, :-1], discounted(model, theta, domains, scope="all")):
+        with pytest.raises(
+            ValueError, match=r"^fishr: memory \(.*\) of other domains or parameters, expected \(2, 5\)$"
+        ):
+            penalty(model, theta, domains, ema=0.9, memory=wrong)
+    with pytest.raises(ValueError, match=r"^fishr: ema=1.5 is outside \[0, 1\]$"):
+        penalty(model, theta, domains, ema=1.5, memory=memory)

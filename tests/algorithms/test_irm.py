@@ -72,6 +72,27 @@ def test_domainbed_penalty_is_the_mean_over_domains_of_products_of_even_and_odd_
     assert penalty(model, theta, domains, convention="domainbed") == close(by_hand)
 
 
+@pytest.mark.parametrize("convention", ["paper", "domainbed"])
+@given(problem=problems())
+def test_sum_over_domains_is_each_domains_own_penalty_added_up(convention, problem):
+    model, theta, domains = problem
+    s = [slopes(model, theta, x, y) for _, x, y in domains]
+    twins = [(one[::2], one[1::2]) if convention == "domainbed" else (one, one) for one in s]
+    expected = close(sum(a.mean() * b.mean() for a, b in twins))
+    assert penalty(model, theta, domains, convention=convention, reduction="sum") == expected
+    algorithm = irm(model, convention=convention, reduction="sum")
+    assert algorithm.update(theta, algorithm.init(theta), domains)[2]["penalty"] == expected
+
+
+def test_another_reduction_is_refused_in_one_sentence():
+    for refuses in (
+        lambda: irm(MLP((2, 1)), reduction="max"),
+        lambda: penalty(MLP((2, 1)), np.ones(3), [], reduction="max"),
+    ):
+        with pytest.raises(ValueError, match=r"^irm: reduction='max' is none of mean, sum$"):
+            refuses()
+
+
 def test_distances_by_hand():
     assert square(np.array([1.0, -3.0, 2.0])) == pytest.approx(14 / 3, rel=1e-15)
     assert product(np.array([[1.0, -3.0], [2.0, 5.0]])) == 3.5

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from strategies import problems
 
 from minifishr.algorithms import DEFAULTS
+from minifishr.algorithms.masks import masked
 from minifishr.algorithms.protocol import (
     DOMAINBED,
     PAPER,
@@ -15,7 +16,6 @@ from minifishr.algorithms.protocol import (
     classifier_problem,
     descent,
     deviations,
-    masked,
     mean_risk,
     penalized,
     statistics,
@@ -52,12 +52,12 @@ ADAM = {"lr": 1e-3, "weight_decay": 0.0}
 VARIANT = {"scope": "classifier", "centered": True, "ddof": 0, "covariance": "diagonal", "chunk": None}
 DOCUMENTED = {
     ("erm", "paper"): PAPER_ADAM,
-    ("irm", "paper"): PAPER_PENALTY,
-    ("vrex", "paper"): PAPER_PENALTY,
+    ("irm", "paper"): {**PAPER_PENALTY, "reduction": "mean"},
+    ("vrex", "paper"): {**PAPER_PENALTY, "ddof": 0},
     ("fishr", "paper"): {**PAPER_PENALTY, **VARIANT, "ema": 0.0},
     ("erm", "domainbed"): ADAM,
-    ("irm", "domainbed"): {**ADAM, "penalty_weight": 100, "warm_up": 500},
-    ("vrex", "domainbed"): {**ADAM, "penalty_weight": 10, "warm_up": 500},
+    ("irm", "domainbed"): {**ADAM, "penalty_weight": 100, "warm_up": 500, "reduction": "mean"},
+    ("vrex", "domainbed"): {**ADAM, "penalty_weight": 10, "warm_up": 500, "ddof": 0},
     ("fishr", "domainbed"): {**ADAM, **VARIANT, "penalty_weight": 1000, "warm_up": 1500, "ema": 0.95},
     ("fish", "paper"): {**PAPER_ADAM, "meta_lr": 0.5, "seed": 0},
     ("fish", "domainbed"): {**ADAM, "meta_lr": 0.5},

@@ -1,3 +1,5 @@
+from itertools import combinations
+
 import numpy as np
 import pytest
 from algorithms.test_erm import LINEAR, by_hand
@@ -6,6 +8,8 @@ from strategies import problems
 
 from minifishr.algorithms import ALGORITHMS
 from minifishr.algorithms.vrex import distance, penalty, statistic
+from minifishr.data import Domain
+from minifishr.mlp import MLP
 
 vrex = ALGORITHMS["vrex"]
 
@@ -42,6 +46,35 @@ def test_penalty_is_the_sum_over_pairs_of_domains(problem):
     pairs = sum((a - b) ** 2 for a in R for b in R) / (2 * m**2)
     assert penalty(model, theta, domains, convention="domainbed") == close(pairs)
     assert penalty(model, theta, domains) == close(4 * pairs)
+
+
+@pytest.mark.parametrize(("convention", "factor"), [("paper", 4), ("domainbed", 1)])
+@given(problem=problems(LINEAR, m=(2, 5)))
+def test_unbiased_variance_is_half_the_mean_squared_difference_of_two_domains(convention, factor, problem):
+    model, theta, domains = problem
+    R = risks_by_hand(model, theta, domains)
+    expected = close(factor * np.mean([(a - b) ** 2 / 2 for a, b in combinations(R, 2)]))
+    assert penalty(model, theta, domains, convention=convention, ddof=1) == expected
+    algorithm = vrex(model, convention=convention, ddof=1)
+    assert algorithm.update(theta, algorithm.init(theta), domains)[2]["penalty"] == expected
+
+
+@pytest.mark.parametrize(
+    ("ddof", "words"),
+    [
+        (2, "ddof=2 needs more than 2 domains, got 2"),
+        (-1, r"ddof=-1 is outside \[0, inf\]"),
+        (True, "ddof=True is not a number"),
+        (0.5, "ddof=0.5 is not a whole number"),
+    ],
+)
+def test_impossible_divisors_are_refused_in_one_sentence(ddof, words):
+    model, theta, domains = MLP((2, 1)), np.ones(3), [Domain("", np.ones((2, 2)), np.array([0, 1]))] * 2
+    with pytest.raises(ValueError, match=f"^vrex: {words}"):
+        penalty(model, theta, domains, ddof=ddof)
+    with pytest.raises(ValueError, match=f"^vrex: {words}"):
+        algorithm = vrex(model, ddof=ddof)
+        algorithm.update(theta, algorithm.init(theta), domains)
 
 
 @pytest.mark.parametrize("convention", ["paper", "domainbed"])

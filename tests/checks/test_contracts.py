@@ -7,8 +7,8 @@ from minifishr.algorithms.fishr import penalty as fishr_penalty
 from minifishr.algorithms.protocol import RECIPES, deviations, mean_risk, penalized
 from minifishr.algorithms.vrex import penalty as vrex_penalty
 from minifishr.algorithms.vrex import statistic
-from minifishr.checkpoints import load_checkpoint, save_checkpoint
 from minifishr.checks import check_algorithm, check_penalty, example
+from minifishr.data import load_checkpoint, save_checkpoint
 
 
 def own(change=lambda **parts: parts, lr=0.1):

@@ -122,7 +122,49 @@ def test_factor_that_some_cases_cannot_tell_is_said_to_be_open():
         return np.sum((own.risks(model, theta, domains) - own.mean(own.risks(model, theta, domains))) ** 2)
 
     assert "too few cases to be sure" in str(check("vrex", lambda *a: own.vrex_summed(*a), domains=3, logits="many"))
-    assert str(check("vrex", own.vrex_summed, domains=2)).startswith("the paper convention times 1/2 (")
+    threefold = check("vrex", lambda *a: 3 * own.vrex_by_pairs(*a), domains=2)
+    assert str(threefold).startswith("the paper convention times 3/4 (")
+    # of two domains the sum of squares is the unbiased variance
+    assert str(check("vrex", own.vrex_summed, domains=2)).startswith("follows the domainbed convention with ddof=1 (")
+
+
+def vrex_unbiased(model, theta, domains):
+    return own.mean((a - b) ** 2 / 2 for a, b in combinations(own.risks(model, theta, domains), 2))
+
+
+def coral_with(means, covariances):
+    def penalty(model, theta, domains):
+        pairs = combinations([own.moments(model, theta, d) for d in domains], 2)
+        return own.mean(means * np.mean((p - q) ** 2) + covariances * np.mean((C - D) ** 2) for (p, C), (q, D) in pairs)
+
+    return penalty
+
+
+@pytest.mark.parametrize(
+    ("method", "penalty", "sentence", "variant"),
+    [
+        ("vrex", vrex_unbiased, "the domainbed convention with ddof=1", {"ddof": 1}),
+        ("vrex", lambda *a: 4 * vrex_unbiased(*a), "the paper convention with ddof=1", {"ddof": 1}),
+        (
+            "irm",
+            lambda *a: sum(np.mean(own.slopes(*a[:2], d)) ** 2 for d in a[2]),
+            "the paper convention with reduction=sum",
+            {"reduction": "sum"},
+        ),
+        (
+            "irm",
+            lambda *a: len(a[2]) * own.irm_of_halves(*a),
+            "the domainbed convention with reduction=sum",
+            {"reduction": "sum"},
+        ),
+        ("coral", coral_with(1, 1 / 4), "the paper convention with means=True", {"means": True}),
+        ("coral", coral_with(0, 1), "the domainbed convention with means=False", {"means": False}),
+        ("coral", coral_with(0, 1 / 4), "the paper convention (", {}),
+    ],
+)
+def test_switches_of_authors_are_named(method, penalty, sentence, variant):
+    found = check(method, penalty)
+    assert str(found).startswith(f"follows {sentence}") and found.follows and found.variant == variant
 
 
 def test_constant_of_a_fit_is_free_and_its_powers_are_whole():

@@ -6,6 +6,7 @@ from conformance import twenty as own
 from minifishr import ALGORITHMS
 from minifishr.algorithms import DEFAULTS
 from minifishr.conformance import check_steps
+from minifishr.conformance.forms import SWITCHES, switches, worded
 from minifishr.conformance.vectors import SETTINGS, presented
 
 
@@ -62,14 +63,15 @@ def fish(model, theta, s, *, share=1.0, amsgrad=False, decay=1.0):
     return update
 
 
-def and_mask(model, theta, s, *, rescaled=True):
+def and_mask(model, theta, s, *, rescaled=True, geometric=False, decay=1.0):
     """AND-mask, with its division by the mean of the mask in each of W and b."""
-    state = {"theta": theta, "adam": Adam(s["lr"], s["weight_decay"])}
+    state = {"theta": theta, "adam": Adam(s["lr"], decay * s["weight_decay"])}
 
     def update(domains):
         g = np.stack([np.array(one) for one in own.mean_gradients(model, state["theta"], domains)])
         mask = (np.abs(np.sign(g).sum(axis=0)) >= s["tau"] * len(g)).astype(float)
-        step, start = mask * g.mean(axis=0), 0
+        sizes = np.prod(np.abs(g) + 1e-10, axis=0) ** (1 / len(g)) if geometric else np.abs(g.mean(axis=0))
+        step, start = mask * np.sign(g.mean(axis=0)) * sizes, 0
         for i, o in zip(model.sizes[:-1], model.sizes[1:], strict=True):
             for size in (i * o, o):
                 step[start : start + size] /= 1e-10 + mask[start : start + size].mean() if rescaled else 1.0
@@ -103,7 +105,22 @@ FEW = {"domains": 3, "logits": "many"}
             "follows the paper convention for six steps (",
         ),
         ("and_mask", and_mask, "follows the domainbed convention for six steps ("),
-        ("and_mask", lambda *a: and_mask(*a, rescaled=False), "no published convention; nearest: the "),
+        (
+            "and_mask",
+            lambda *a: and_mask(*a, rescaled=False),
+            "follows the domainbed convention with rescale=False for six steps (",
+        ),
+        (
+            "and_mask",
+            lambda *a: and_mask(*a, geometric=True, decay=2.0),
+            "follows the paper convention with average=geometric for six steps (",
+        ),
+        (
+            "and_mask",
+            lambda *a: and_mask(*a, rescaled=False, geometric=True),
+            "follows the domainbed convention with rescale=False, average=geometric for six steps (",
+        ),
+        ("and_mask", lambda *a: and_mask(*a, decay=3.0), "no published convention; nearest: the "),
     ],
 )
 def test_update_by_hand_is_named(method, make, sentence):
@@ -140,6 +157,15 @@ def ours(method, convention):
         return update
 
     return make
+
+
+@pytest.mark.parametrize(("method", "convention"), [(n, c) for n in SWITCHES for c in DEFAULTS[n]])
+def test_every_switch_is_named_in_a_whole_update(method, convention):
+    for turned in switches(method, convention):
+        make = lambda model, theta, s, critic, w, t=turned: ours(method, convention)(model, theta, s | t, critic, w)  # noqa: E731
+        found = check_steps(method, make, **FEW)
+        assert found.follows and (found.convention, found.variant) == (convention, turned)
+        assert f"follows the {convention} convention with {worded(turned)} for six steps (" in str(found)
 
 
 @pytest.mark.parametrize("method", ALGORITHMS)

@@ -8,9 +8,9 @@ from autograd import grad, jacobian
 
 from minifishr import Algorithm, domain_gradients, per_sample_gradients
 from minifishr.algorithms import coral, fishr, irm, sand_mask, vrex
-from minifishr.checkpoints import Row
 from minifishr.course.lesson_2 import norms
 from minifishr.curvature import gauss_newton, hvp, true_fisher
+from minifishr.data import Row
 from minifishr.evaluate import predictions, validation_step
 from minifishr.gradients import inputs_and_deltas, mean_gradient
 from minifishr.losses import losses, risk

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from minifishr.data import Domain
-from minifishr.data.own import load_npz, recoded
+from minifishr.data.own import load_npz, own_npz, recoded
 
 X, Y = np.arange(12.0).reshape(4, 3), np.array([0, 1, 1, 0])
 
@@ -24,12 +24,31 @@ def test_pairs_become_domains_with_flat_rows(tmp_path):
     assert a.y.tolist() == b.y.tolist() == Y.tolist() and b.y.dtype == int
 
 
+def test_images_keep_their_shape_channels_come_first_and_bytes_become_shares(tmp_path):
+    color = np.arange(2 * 3 * 4 * 2, dtype=np.uint8).reshape(2, 3, 4, 2) + 200
+    own = own_npz(saved(tmp_path, x_a=color, y_a=Y[:2]))
+    assert own.shape == (2, 3, 4) and own.pixels and own.domains[0].x.dtype == np.float64
+    for i, channel, row, column in np.ndindex(2, 2, 3, 4):
+        assert own.domains[0].x[i, 12 * channel + 4 * row + column] == color[i, row, column, channel] / 255
+    grey = own_npz(saved(tmp_path, x_a=np.ones((4, 5, 2), np.float32), y_a=Y))
+    assert grey.shape == (1, 5, 2) and not grey.pixels and grey.domains[0].x.dtype == np.float32
+    for plain in (X, np.ones((4, 3, 3, 4)), np.ones((4, 2, 2, 2, 2))):  # a table, 4 channels, one axis too many
+        assert own_npz(saved(tmp_path, x_a=plain, y_a=Y)).shape == ()
+    assert own_npz(saved(tmp_path, x_a=X.astype(int), y_a=Y.astype(np.uint64))).domains[0].x.dtype == np.float64
+
+
+def test_the_largest_label_that_an_int_holds_is_one(tmp_path):
+    y = np.array([0, 2**63 - 1, 0, 0], np.uint64)
+    assert load_npz(saved(tmp_path, x_a=X, y_a=y))[0].y.tolist() == [0, 2**63 - 1, 0, 0]
+
+
 BAD = {
     "missing partner": ({"x_a": X, "y_a": Y, "x_b": X}, r"without a partner: \['x_b', 'y_b'\]|without a partner: "),
     "stray array": ({"x_a": X, "y_a": Y, "weights": X}, r"without a partner: \['weights'\]"),
     "no arrays": ({}, "no arrays"),
     "object array": ({"x_a": X, "y_a": np.array([0, None, 1, "a"], object)}, r"\(y_a\): it holds Python objects$"),
     "text": ({"x_a": np.array([["a", "b"]]), "y_a": Y[:1]}, "x_a must be numbers"),
+    "complex": ({"x_a": X + 1j, "y_a": Y}, "x_a must be numbers"),
     "one column": ({"x_a": X[:, 0], "y_a": Y}, r"x_a must be numbers \(n, ...\), got float64 \(4,\)"),
     "no rows": ({"x_a": X[:0], "y_a": Y[:0]}, "x_a must be numbers"),
     "float labels": ({"x_a": X, "y_a": Y / 2}, "y_a must be integers"),

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from minifishr.data.table import names_of, read_columns, read_table
+from minifishr.data.table import is_table, names_of, ordered, read_columns, read_table
 
 GOOD = "age,weight,site,outcome\n1,2.5,north,yes\n3,-4e1,south,no\n 5 , 6 ,north ,no\n"
 
@@ -21,6 +21,13 @@ def written(folder, text, name="mine.csv"):
 
 def read(folder, text, name="mine.csv", **options):
     return read_table(written(folder, text, name), **{"label": "outcome", "domain": "site", **options})
+
+
+def test_tables_are_known_by_their_names_and_whole_numbers_have_their_order():
+    assert [is_table(name) for name in ("a.csv", "a.tsv.gz", "a.npz")] == [True, True, False]
+    order, codes = ordered(["10", "9", "-1"], np.array([0, 1, 2, 0]))
+    assert order == ["-1", "9", "10"] and codes.tolist() == [2, 1, 0, 2]
+    assert ordered(["b", "10", "9"], np.arange(3))[0] == ["10", "9", "b"]
 
 
 def test_columns_become_x_in_order_and_words_become_labels_and_domains(tmp_path):

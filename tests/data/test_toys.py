@@ -1,7 +1,9 @@
+import hashlib
+
 import numpy as np
 import pytest
 
-from minifishr.data.toys import cdsprites, linear_toy
+from minifishr.data.toys import cdsprites, linear_toy, sprites
 from minifishr.evaluate import accuracy
 from minifishr.mlp import MLP
 
@@ -26,7 +28,7 @@ def test_linear_toy_has_ten_hundred_rows_a_domain_unless_told_and_the_dtype_aske
     assert {d.x.dtype for d in [*small.train, *small.test]} == {np.dtype("float32")}
 
 
-@pytest.mark.parametrize("count", [0, -100, 50, 150, 1001])
+@pytest.mark.parametrize("count", [0, 1, -100, 50, 150, 1001])
 def test_linear_toy_refuses_counts_that_cannot_be_split(count):
     with pytest.raises(ValueError, match=f"count={count}"):
         linear_toy(count)
@@ -81,11 +83,68 @@ def test_squares_and_ellipses_cover_the_same_area_on_average():
     assert abs(area[domain.y == 1].mean() - expected) < 0.05 * expected
 
 
+def test_a_sprite_covers_the_points_inside_its_outline():
+    """Point by point, from the outlines' definitions: |x|, |y| <= h, and (x / 2b)^2 + (y / b)^2 <= 1 of area 4 h^2."""
+    y, size, fine = np.array([0, 1, 1, 0]), 9, 3
+    rng = np.random.default_rng(5)
+    half, angle = size * rng.uniform(0.16, 0.24, 4), rng.uniform(-np.pi / 2, np.pi / 2, 4)
+    reach = half * np.sqrt(8 / np.pi)
+    center = reach + (size - 2 * reach) * rng.random((2, 4))
+    expected = np.zeros((4, size, size))
+    for i in range(4):
+        for row, column in np.ndindex(size * fine, size * fine):
+            right, down = (column + 0.5) / fine - center[0, i], (row + 0.5) / fine - center[1, i]
+            u = np.cos(angle[i]) * right + np.sin(angle[i]) * down
+            v = np.cos(angle[i]) * down - np.sin(angle[i]) * right
+            b = half[i] * np.sqrt(2 / np.pi)
+            inside = (u / (2 * b)) ** 2 + (v / b) ** 2 <= 1 if y[i] else max(abs(u), abs(v)) <= half[i]
+            expected[i, row // fine, column // fine] += inside / fine**2
+    found = sprites(y, size, np.random.default_rng(5))
+    assert np.abs(found - expected).max() < 0.12 and np.mean(np.abs(found - expected) > 1e-6) < 0.02  # float32 there
+
+
+def test_cdsprites_are_the_same_for_ever():
+    task = cdsprites(2, count=4, size=8)
+    parts = [*task.train, *task.validation, *task.test]
+    assert [(d.name, len(d.y)) for d in parts] == [*[("domain 1", 4), ("domain 2", 4)] * 2, ("test", 20)]
+    data = b"".join(np.round(d.x, 6).tobytes() + d.y.astype(np.int64).tobytes() for d in parts)
+    assert hashlib.sha256(data).hexdigest()[:16] == "9b6132a31b7af2a4"
+    assert task.name == "CdSprites-like" and task.shape == (3, 8, 8)
+    whole = cdsprites()
+    assert [len(whole.train), len(whole.train[0].y), whole.shape] == [15, 200, (3, 16, 16)]
+
+
 @pytest.mark.parametrize("wrong", [{"n_domains": 1}, {"n_domains": 51}, {"count": 0}, {"count": 3}, {"size": 4}])
 def test_cdsprites_refuses_what_makes_no_sense(wrong):
     ((name, value),) = wrong.items()
-    with pytest.raises(ValueError, match=f"{name}={value}"):
+    with pytest.raises(ValueError, match=f"^cdsprites: {name}={value}"):
         cdsprites(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (
+            lambda: cdsprites(1),
+            "cdsprites: n_domains=1 is outside 2..50: one has no pair to compare, and more than the paper's 50 only "
+            "bring colors that are there already",
+        ),
+        (lambda: cdsprites(2, 3), "cdsprites: count=3 is odd, and half of the rows are squares"),
+        (lambda: cdsprites(2, 2, 7), "cdsprites: size=7 is below 8 pixels, where a square looks like an ellipse"),
+        (
+            lambda: linear_toy(150),
+            "linear_toy: count=150 is no positive multiple of 100, so 3 % of it are no whole rows",
+        ),
+    ],
+)
+def test_reasons_are_given(make, reason):
+    with pytest.raises(ValueError) as caught:
+        make()
+    assert str(caught.value) == reason
+
+
+def test_as_many_domains_as_the_paper_has_are_possible():
+    assert len(cdsprites(50, count=2, size=8).train) == 50
 
 
 def test_dtype_is_kept_and_values_are_in_the_unit_interval():

@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import permutation_test
 
-from minifishr.checkpoints import Row
-from minifishr.data import Domain, Problem
+from minifishr.data import Domain, Problem, Row
 from minifishr.experiments import Result, each_table, plan
 from minifishr.experiments.each import better_than_erm, each_figure
 from minifishr.experiments.paired import difference, sign_p

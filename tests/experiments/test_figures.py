@@ -3,14 +3,13 @@ import pytest
 from experiments.test_results import STEPS, results, task
 from matplotlib.image import imread
 
-from minifishr.checkpoints import Row
-from minifishr.data import cdsprites
+from minifishr.data import Row, cdsprites
 from minifishr.experiments import figures
 from minifishr.experiments.drawing import write_figures
 from minifishr.experiments.measures import AGREEMENT
 from minifishr.experiments.problems import network
-from minifishr.experiments.results import by_method, by_size
 from minifishr.experiments.runs import Result, plan
+from minifishr.experiments.tables import by_method, by_size
 from minifishr.losses import risk
 
 

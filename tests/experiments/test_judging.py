@@ -3,9 +3,9 @@ import pytest
 from samples import own_domains
 
 from minifishr import ALGORITHMS
-from minifishr.data import Own
+from minifishr.data import Domain, Own, Problem, Row
 from minifishr.evaluate import predictions
-from minifishr.experiments import caption, judged_table, network, plan, problem, run, table
+from minifishr.experiments import Result, caption, judged_table, network, plan, problem, run, table
 from minifishr.experiments.judging import judged, majority
 
 
@@ -28,10 +28,26 @@ def test_balanced_accuracy_and_worst_group_by_counting(options):
             groups.setdefault((domain.name, int(y)), []).append(found == y)
     shares = {key: 100 * np.mean(values) for key, values in groups.items()}
     balanced, (worst, name, c) = judged(result, task, "last")
-    assert balanced == [pytest.approx(np.mean([v for (n, _), v in shares.items() if n == "c"]))]
+    assert balanced == {"c": pytest.approx(np.mean([v for (n, _), v in shares.items() if n == "c"]))}
     assert worst == pytest.approx(min(shares.values())) == pytest.approx(shares[name, c])
-    row = [cell.strip() for cell in judged_table([result], task).splitlines()[2].strip("|").split("|")]
-    assert row == ["erm", f"{balanced[0]:.1f}", f"{worst:.1f}", f"{task.labels[c]} in {name}"]
+    row = [cell.strip() for cell in judged_table([result], {"c": task}).splitlines()[2].strip("|").split("|")]
+    assert row == ["erm", f"{balanced['c']:.1f}", f"{worst:.1f}", f"{task.labels[c]} in {name}"]
+
+
+def test_with_each_domain_left_out_a_seeds_worst_group_is_the_worst_of_its_runs():
+    tasks = {name: Problem("own data", [], [], [Domain(name, None, None)], labels=["no", "yes"]) for name in "ab"}
+    groups = {("a", 0): ([1.0, 0.5], [0.2, 0.9]), ("b", 0): ([0.6, 0.8], [1, 1]), ("a", 1): ([0.1, 0.3], [1, 1])}
+    results = []
+    for (left, seed), (there, elsewhere) in groups.items():
+        other = "ab".replace(left, "")
+        history = [Row(300, left, "accuracy", 0.0)]
+        history += [Row(300, left, f"accuracy of class {c}", value) for c, value in enumerate(there)]
+        history += [Row(300, other, f"accuracy of class {c}", value) for c, value in enumerate(elsewhere)]
+        results.append(Result(plan("quick", ["erm"], (seed,), "own", left)[0], None, history, None, 1.0, None))
+    row = [cell.strip() for cell in judged_table(results, tasks).splitlines()[2].strip("|").split("|")]
+    # a: (75, 20) over seeds; b: 70 of seed 0 alone; worst: 20 (seed 0, no in b) and 10 (seed 1, no in a)
+    assert row == ["erm", f"47.5 +- {np.std([75, 20], ddof=1):.1f}", "70.0", f"15.0 +- {np.std([20, 10], ddof=1):.1f}",
+                   "no in b"]  # fmt: skip
 
 
 def test_majority_is_the_class_of_most_training_rows_and_a_row_of_the_table():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from samples import own_domains
 
-from minifishr.algorithms import ALGORITHMS, fishr, vrex
+from minifishr.algorithms import ALGORITHMS, PENALTIES, fishr, vrex
 from minifishr.data import minibatches, stream
 from minifishr.experiments import PENALTY_WEIGHT, WEIGHTS, network, plan, problem, run
 from minifishr.experiments.matching import MATCHED, in_units
@@ -77,11 +77,35 @@ def test_matched_training_is_plain_training_with_the_lambda_that_it_says():
 def test_a_penalty_or_risk_of_zero_is_a_failed_run_with_the_reason():
     same = [d._replace(x=np.ones((30, 3), np.float32), y=np.arange(30) // 15) for d in own_domains()]
     result = run(configuration("vrex", warm_up=2), same, ALGORITHMS["vrex"])
-    assert "vrex: a matched penalty weight needs a penalty above 0 after 2 steps, got 0" in result.failure
-    with pytest.raises(ValueError, match="needs a risk above 0 after 9 steps, got 0"):
+    assert "vrex: a matched penalty weight needs a finite penalty above 0 after 2 steps, got 0" in result.failure
+    with pytest.raises(ValueError, match="needs a finite risk above 0 after 9 steps, got 0"):
         in_units("irm", 1.0, 9, risk=0.0, penalty=1.0)
-    with pytest.raises(ValueError, match="needs a penalty above 0 after 9 steps, got nan"):
+    with pytest.raises(ValueError, match="needs a finite penalty above 0 after 9 steps, got nan"):
         in_units("irm", 1.0, 9, risk=1.0, penalty=float("nan"))
+    with pytest.raises(ValueError, match="needs a finite risk above 0 after 9 steps, got inf"):
+        in_units("irm", 1.0, 9, risk=float("inf"), penalty=1.0)
+
+
+@pytest.mark.parametrize(("name", "second"), [("hutchinson", "gradient_weight"), ("cma", "gradient_weight")])
+def test_of_two_terms_the_first_is_matched_and_the_second_has_no_weight_before(name, second):
+    config = configuration(name, warm_up=5, penalty_weight=2.0, **{second: 7.0})
+    model, fitted, train, _ = end_of_warm_up(config, 5)
+    penalty = PENALTIES[name](model, fitted.theta, train, convention="domainbed", **{second: 0.0})
+    pooled = name == "cma"
+    values = np.concatenate([per_sample_losses(model, fitted.theta, d.x, d.y) for d in train])
+    risk = values.mean() if pooled else risks(model, fitted.theta, train).mean()
+    assert used(config) == pytest.approx(2.0 * risk / penalty, rel=1e-3)
+
+
+def test_every_method_that_can_be_matched_ends():
+    for name in MATCHED:
+        assert used(configuration(name)) > 0
+
+
+def test_a_start_that_diverges_is_a_failed_run_without_a_warning():
+    config = configuration("fishr", lr=1e12, warm_up=6)
+    result = run(config, own_domains(), ALGORITHMS["fishr"])
+    assert "needs a finite" in result.failure
 
 
 def test_one_range_for_all_methods_and_other_methods_keep_their_runs():
@@ -100,6 +124,8 @@ def test_one_range_for_all_methods_and_other_methods_keep_their_runs():
 
 
 def test_matched_is_refused_where_it_has_no_effect():
-    with pytest.raises(ValueError, match="matched has no effect on erm, fish, only on irm, vrex, fishr, iga, coral"):
+    with pytest.raises(
+        ValueError, match="matched has no effect on erm, fish, only on irm, vrex, fishr, iga, coral, hutch"
+    ):
         plan("domainbed", ["erm", "fish"], dataset="colored", matched=True)
     assert vrex.penalty  # matched methods have one

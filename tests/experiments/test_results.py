@@ -1,18 +1,19 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from minifishr.checkpoints import Row
-from minifishr.data import Domain, Problem, cdsprites
-from minifishr.experiments import compare
+from minifishr.data import Domain, Problem, Row, cdsprites
+from minifishr.experiments import compare, tables
 from minifishr.experiments import results as report
 from minifishr.experiments.captions import caption
 from minifishr.experiments.config import config_of
 from minifishr.experiments.presets import DISPERSION
-from minifishr.experiments.results import results_folder, spread, table, write_config
+from minifishr.experiments.results import results_folder, write_config
 from minifishr.experiments.runs import Result, plan
+from minifishr.experiments.tables import spread, table
 
 STEPS = (0, 10, 20)
 
@@ -88,7 +89,7 @@ def measured(method, seed, values):
 
 
 def test_invariance_matrix_is_the_mean_over_seeds_with_the_start_first():
-    matrix = report.invariance_matrix(
+    matrix = tables.invariance_matrix(
         [
             measured(m, s, {"risk": r, "mean of features": 0.0})
             for m, r in (("erm", 0.1), ("fishr", 0.2))
@@ -103,7 +104,7 @@ def test_invariance_matrix_is_the_mean_over_seeds_with_the_start_first():
 
 
 def test_invariance_table_has_a_row_a_method_and_says_what_it_is():
-    text = report.invariance_table([measured("fishr", 0, {"risk": 0.012345})])
+    text = tables.invariance_table([measured("fishr", 0, {"risk": 0.012345})])
     header, _, untrained, fishr = cells(text.split("\n\n")[0])
     assert header == ["trained with", "risk"] and untrained == ["untrained", "0.5"] and fishr == ["fishr", "0.012"]
     assert "Dispersion over the training domains" in text
@@ -131,11 +132,21 @@ def test_results_that_are_there_are_kept_unless_forced(tmp_path):
     folder = results_folder(tmp_path / "mine", "x")
     (folder / "table.md").write_text("precious")
     (folder / "notes.txt").write_text("mine")
-    with pytest.raises(FileExistsError, match=r"--out .*mine: .* is there already"):
+    (folder / "models" / "erm-0.npz").write_text("old")
+    (folder / "history.jsonl").unlink()
+    with pytest.raises(FileExistsError) as caught:
         results_folder(folder, "x")
-    assert (folder / "table.md").read_text() == "precious"
+    reason = "table.md is there already; choose another folder or say --force"
+    assert str(caught.value) == f"--out {folder}: {reason}" and (folder / "table.md").read_text() == "precious"
     results_folder(folder, "x", force=True)
     assert not (folder / "table.md").exists() and (folder / "notes.txt").read_text() == "mine"
+    assert [*(folder / "models").iterdir()] == [] and (folder / "history.jsonl").read_text() == ""
+
+
+def test_folders_above_are_made_and_a_history_is_sorted_where_nothing_was_interrupted(tmp_path):
+    folder = results_folder(tmp_path / "far" / "below", "x")
+    report.sort_history(folder, results())
+    assert sorted(path.name for path in folder.iterdir()) == ["history.jsonl", "models"]
 
 
 def test_half_sorted_history_of_an_interrupted_run_is_thrown_away(tmp_path):
@@ -149,6 +160,14 @@ def test_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match=r"--out .*file/below: cannot be written: Not a directory"):
         results_folder(tmp_path / "file" / "below", "x")
+
+
+def test_next_free_folder_that_cannot_be_made_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results").write_text("")
+    with pytest.raises(OSError) as caught:
+        results_folder(None, "x")
+    assert str(caught.value) == f"{Path('results', 'x-001')}: cannot be written: Not a directory"
 
 
 def test_configuration_has_every_run_and_the_versions(tmp_path):
@@ -189,7 +208,7 @@ def test_table_is_this_text():
 def test_columns_are_domains_up_to_six_of_them_and_their_mean_beyond():
     def names(n):
         part = [Domain(f"d{e}", np.zeros((2, 1)), np.arange(2)) for e in range(n)]
-        return [*report.shown(Problem("x", part, part, [part[0]._replace(name="t")]))]
+        return [*tables.shown(Problem("x", part, part, [part[0]._replace(name="t")]))]
 
     assert names(6) == ["d0", "d1", "d2", "d3", "d4", "d5", "t (test)"]
     assert names(7) == ["mean of 7 training domains", "t (test)"]

@@ -26,6 +26,10 @@ def vrex(featurizer, classifier, domains):
     return torch.stack([loss(classifier(featurizer(x)), y) for x, y in domains]).var(correction=0)
 
 
+def vrex_unbiased(featurizer, classifier, domains):
+    return torch.stack([loss(classifier(featurizer(x)), y) for x, y in domains]).var()
+
+
 def variances(featurizer, classifier, domains, detach=False):
     found = []
     for x, y in domains:
@@ -55,7 +59,10 @@ def fishr_that_needs_three(featurizer, classifier, domains):
 
 TORCH = [
     ("irm", irm, "follows the paper convention (largest"),
-    ("irm", lambda *a: irm(*a) * len(a[2]), "the paper convention times m ("),
+    ("irm", lambda *a: irm(*a) * len(a[2]), "follows the paper convention with reduction=sum (largest"),
+    ("irm", lambda *a: irm(*a) * len(a[2]) ** 2, "the paper convention with reduction=sum times m ("),
+    ("irm", lambda f, c, d: irm(f, c, d[-1:]), "a known mistake, the last domain only: "),
+    ("vrex", vrex_unbiased, "follows the domainbed convention with ddof=1 (largest"),
     ("vrex", vrex, "follows the domainbed convention (largest"),
     ("vrex", lambda *a: vrex(*a)[None], "follows the domainbed convention (largest"),
     ("fishr", fishr, "follows the domainbed convention (largest"),
@@ -95,9 +102,15 @@ def jax_iga(params, domains):
     return jnp.sum(jnp.var(jnp.stack(flat), axis=0))
 
 
+def jax_irm_of_the_last(params, domains):
+    return jax_irm(params, domains[-1:])
+
+
 JAX = [
     ("irm", jax_irm, "follows the paper convention (largest"),
     ("irm", jax.jit(jax_irm), "follows the paper convention (largest"),
+    ("irm", lambda p, d: len(d) * jax_irm(p, d), "follows the paper convention with reduction=sum (largest"),
+    ("irm", jax_irm_of_the_last, "a known mistake, the last domain only: "),
     ("iga", jax_iga, "follows the paper convention (largest"),
     (
         "iga",

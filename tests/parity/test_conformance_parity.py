@@ -40,6 +40,13 @@ def test_float32_has_its_own_tolerance_and_says_so(rules):
     assert "float32: 0.001 allowed" in str(check("fishr", lambda *a: rules.fishr(*a).float(), style="torch"))
 
 
+def test_what_is_wrong_in_float32_is_told_as_in_float64(rules):
+    found = check("fishr", rules.fishr_detached, style="torch", dtype="float32")
+    assert str(found).startswith("the value of the paper convention without its gradient: something is detached")
+    found = check("irm", rules.jax_irm_of_the_last, style="jax", dtype="float32", domains=3, logits="many")
+    assert str(found).startswith("a known mistake, the last domain only: ") and "float32: 0.001 allowed" in str(found)
+
+
 def test_updates(rules):
     found = check_steps("erm", rules.torch_erm, style="torch")
     assert str(found).startswith("follows the domainbed convention for six steps (")

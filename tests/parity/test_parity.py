@@ -7,18 +7,16 @@ import numpy as np
 import pytest
 from tabulate import tabulate
 
-from minifishr.algorithms import ALGORITHMS, PENALTIES
+from minifishr.algorithms import PENALTIES, and_mask, fishr, sand_mask
 from minifishr.data import Domain
 from minifishr.gradients import gradient_variance, per_sample_gradients
 from minifishr.losses import risk
 from minifishr.mlp import MLP
-from minifishr.optimizers import adam
 
 pytestmark = pytest.mark.parity
 TOLERANCE = 1e-9
 REASON = "pip install 'minifishr[parity]'"
 SIZES = [(3, 1), (3, 4, 1), (3, 4, 2, 1), (3, 4), (3, 2, 5, 4)]
-SHAPES = [(5, 7, 6, 3), (5, 4, 2)]
 on_every_network = pytest.mark.parametrize("sizes", SIZES, ids=str)
 
 
@@ -228,6 +226,11 @@ VARIANTS = {
         {"scope": s, "centered": c, "ddof": d} for s, c, d in product(("classifier", "all"), (True, False), (0, 1))
     ],
     "dann": [{"gradient_penalty": weight} for weight in (0.0, 0.7)],
+    "irm": [{}, {"reduction": "sum"}],
+    "vrex": [{}, {"ddof": 1}],
+    "coral": [{}, {"means": True}, {"means": False}],
+    **{name: [{"gradient_weight": weight} for weight in (0.0, 0.7)] for name in ("hutchinson", "hgp", "cma")},
+    "ib_irm": [{"ib_weight": weight} for weight in (0.0, 0.7)],
 }
 
 
@@ -239,113 +242,36 @@ def test_penalty_and_its_gradient_are_those_of_pytorch(rules, torch, agree, name
             check_penalty(rules, torch, agree, name, convention, sizes, rows, **variant)
 
 
-# Trajectories
+@pytest.mark.parametrize("convention", ["paper", "domainbed"])
+@pytest.mark.parametrize("scope", ["classifier", "all"])
+def test_fishr_with_a_memory_is_pytorchs_moving_average_without_its_factor(rules, torch, agree, convention, scope):
+    """The public code averages, (1 - ema) * v + ema * u, and divides by 1 - ema."""
+    for sizes, rows in product([(3, 4, 1), (3, 2, 5, 4)], [(8, 5), (8, 5, 11)]):
+        model, theta, domains = problem(sizes, rows)
+        ema, before = 0.95, [theta * 1.2, theta * 0.9]
+        u, memory = 0.0, 0.0
+        for point in before:
+            u = ema * u + (1 - ema) * rules.variances(sizes, torch.tensor(point), tensors(torch, domains), scope)
+            memory = fishr.discounted(model, point, domains, ema=ema, memory=memory, scope=scope)
+        agree("fishr memory", "PyTorch", memory, u / (1 - ema))
+        t = torch.tensor(theta, requires_grad=True)
+        now = (ema * u + (1 - ema) * rules.variances(sizes, t, tensors(torch, domains), scope)) / (1 - ema)
+        value = ((now - now.mean(0)) ** 2).sum() if convention == "paper" else rules.spread(now)
+        options = {"convention": convention, "ema": ema, "memory": memory, "scope": scope}
+        ours = autograd.value_and_grad(
+            lambda t, model=model, domains=domains, options=options: fishr.penalty(model, t, domains, **options)
+        )(theta)
+        agree(f"fishr penalty with a memory, {convention}", "PyTorch", ours[0], value.detach())
+        (gradient,) = torch.autograd.grad(value, t)
+        agree(f"fishr penalty's gradient with a memory, {convention}", "PyTorch", ours[1], gradient)
 
 
-def check_trajectory(torch, agree, convention, rule, run, algorithm, state, rows, steps=6):
-    """`steps` updates from run.theta on fresh data; the error of theta is relative to how far theta moved."""
-    start = theta = run.theta.detach().numpy().copy()
-    paths, reports = ([], []), ([], [])
-    for step in range(steps):
-        domains = batch(run.sizes, rows, step)
-        theirs = rule(run, tensors(torch, domains))
-        theta, state, info = algorithm.update(theta, state, domains)
-        paths[0].append(theta)
-        paths[1].append(run.theta.detach().numpy().copy())
-        reports[0].append([info[key] for key in ("risk", "penalty") if key in info])
-        reports[1].append([value.item() for value in theirs if value is not None])
-    agree(f"{run.name} trajectory, {convention}", "PyTorch", *paths, scale=paths[1] - start)
-    for ours, theirs in zip(np.transpose(reports[0]), np.transpose(reports[1]), strict=True):
-        agree(f"reported risks and penalties, {convention}", "PyTorch", ours, theirs)
-    return state
-
-
-def grid(**choices):
-    return [dict(zip(choices, values, strict=True)) for values in product(*choices.values())]
-
-
-PENALIZED = grid(penalty_weight=(0.5, 50.0), warm_up=(0, 3))
-HYPER_PARAMETERS = {
-    "erm": [{}],
-    "irm": PENALIZED,
-    "vrex": PENALIZED,
-    "fish": grid(meta_lr=(0.05, 0.5)),
-    "and_mask": grid(tau=(0.2, 0.5, 1.0)),
-    "sand_mask": [{"tau": tau, "k": k} for tau, k in ((0.5, 10.0), (0.2, 1e-3), (0.9, 1e-3), (0.0, 1e-4))],
-    "fishr": grid(penalty_weight=(10.0, 1000.0), warm_up=(0, 3), ema=(0.0, 0.95)),
-    "iga": PENALIZED,
-    "idgm": PENALIZED,
-    "coral": PENALIZED,
-}
-
-
-@pytest.mark.parametrize("weight_decay", [0.0, 0.05])
-@pytest.mark.parametrize("sizes", SHAPES, ids=str)
-@pytest.mark.parametrize("name", HYPER_PARAMETERS)
-def test_domainbed_trajectory_is_that_of_pytorch(rules, torch, agree, name, sizes, weight_decay):
-    for rows, hyper in product([(8, 8, 8), (8, 5, 11)], HYPER_PARAMETERS[name]):
-        model, theta, _ = problem(sizes)
-        hyper = {"lr": 1e-2, "weight_decay": weight_decay, **hyper}
-        algorithm = ALGORITHMS[name](model, convention="domainbed", **hyper)
-        run = rules.Run(name, sizes, theta, **hyper)
-        check_trajectory(torch, agree, "domainbed", rules.DOMAINBED[name], run, algorithm, algorithm.init(theta), rows)
-
-
-@pytest.mark.parametrize("discriminator_steps", [1, 2])
-@pytest.mark.parametrize("gradient_penalty", [0.0, 0.7])
-@pytest.mark.parametrize("sizes", SHAPES, ids=str)
-def test_domainbed_dann_trajectory_is_that_of_pytorch(
-    rules, torch, agree, sizes, gradient_penalty, discriminator_steps
-):
-    for rows, weight_decay, weight in product([(8, 8, 8), (8, 5, 11)], (0.0, 0.05), (0.5, 5.0)):
-        model, theta, _ = problem(sizes)
-        hyper = {
-            "lr": 1e-2,
-            "weight_decay": weight_decay,
-            "penalty_weight": weight,
-            "gradient_penalty": gradient_penalty,
-            "discriminator_steps": discriminator_steps,
-        }
-        critic = MLP((sizes[-2], 6, 6, len(rows)))
-        w = critic.init(np.random.default_rng(3))
-        opponent = {"discriminator_lr": 2e-2, "discriminator_weight_decay": 2 * weight_decay, "beta1": 0.4, "width": 6}
-        algorithm = ALGORITHMS["dann"](model, convention="domainbed", **hyper, **opponent)
-        state = algorithm.init(theta)._replace(discriminator=w, discriminator_optimizer=adam(2e-2).init(w))
-        leaf = torch.tensor(w, requires_grad=True)
-        betas = (0.4, 0.9)
-        other = torch.optim.Adam([leaf], lr=2e-2, betas=betas, weight_decay=2 * weight_decay)
-        run = rules.Run("dann", sizes, theta, betas=betas, critic=critic.sizes, w=leaf, opponent=other, **hyper)
-        state = check_trajectory(torch, agree, "domainbed", rules.domainbed_dann, run, algorithm, state, rows)
-        theirs = leaf.detach().numpy()
-        agree("dann discriminator, domainbed", "PyTorch", state.discriminator, theirs, scale=theirs - w)
-
-
-@pytest.mark.parametrize("weight_decay", [0.0, 0.0011, 0.05])
-@pytest.mark.parametrize("sizes", [(5, 7, 6, 1), (5, 4, 1)], ids=str)
-@pytest.mark.parametrize("name", ["erm", "irm", "vrex", "fishr"])
-def test_paper_trajectory_is_that_of_the_authors_script(rules, torch, agree, name, sizes, weight_decay):
-    schedules = [{}] if name == "erm" else grid(penalty_weight=(0.5, 50.0, 91257.0), warm_up=(0, 3))
-    for rows, hyper in product([(9, 9), (9, 6)], schedules):
-        model, theta, _ = problem(sizes)
-        algorithm = ALGORITHMS[name](model, convention="paper", lr=1e-2, weight_decay=weight_decay, **hyper)
-        run = rules.Run(name, sizes, theta, lr=1e-2, decay=weight_decay, **hyper)
-        check_trajectory(torch, agree, "paper", rules.paper, run, algorithm, algorithm.init(theta), rows)
-
-
-@pytest.mark.parametrize("amsgrad", [False, True])
-@pytest.mark.parametrize("weight_decay", [0.0, 0.05])
-@pytest.mark.parametrize("betas", [(0.9, 0.999), (0.5, 0.9)])
-def test_adam_is_that_of_pytorch(torch, agree, betas, weight_decay, amsgrad):
-    rng = np.random.default_rng(0)
-    start = theta = rng.normal(size=20)
-    chosen = {"betas": betas, "weight_decay": weight_decay, "amsgrad": amsgrad}
-    leaf, ours = torch.tensor(theta, requires_grad=True), adam(1e-2, **chosen)
-    theirs, state, paths = torch.optim.Adam([leaf], lr=1e-2, **chosen), ours.init(theta), ([], [])
-    for _ in range(50):
-        gradient = rng.normal(size=20) * 10.0 ** rng.uniform(-9, 3, size=20)
-        theta, state = ours.update(theta, gradient, state)
-        leaf.grad = torch.tensor(gradient)
-        theirs.step()
-        paths[0].append(theta)
-        paths[1].append(leaf.detach().numpy().copy())
-    agree(f"Adam, 50 steps{', amsgrad' if amsgrad else ''}", "torch.optim", *paths, scale=paths[1] - start)
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+def test_directions_of_the_masks_are_those_of_pytorch(rules, torch, agree, sizes):
+    model, g = MLP(sizes), np.random.default_rng(4).normal(0.5, 1, (3, MLP(sizes).d))
+    for tau, rescale, average in product((0.2, 1.0), (True, False), ("arithmetic", "geometric")):
+        switches = {"tau": tau, "rescale": rescale, "average": average}
+        theirs = rules.masked(sizes, torch.tensor(g), **switches)
+        agree("and_mask direction", "PyTorch", and_mask.direction(model, g, **switches), theirs)
+    theirs = rules.masked(sizes, torch.tensor(g), 0.2, k=1e-3)
+    agree("sand_mask direction", "PyTorch", sand_mask.direction(model, g, tau=0.2, k=1e-3), theirs)

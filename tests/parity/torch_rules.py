@@ -1,154 +1,16 @@
-"""The penalties and update rules in PyTorch, from their equations: what minifishr is compared with.
+"""The update rules in PyTorch, from their equations: what minifishr is compared with.
 
 theta is one flat tensor, batches are a list of (x (n,p), y (n,)). Only test_parity.py imports this file, once it knows
 that PyTorch is there.
 """
 
-from itertools import combinations, pairwise
-
 import torch
-import torch.nn.functional as F
-from torch.func import grad, vmap
+from parity.torch_network import blocks, domain_gradients, loss, network, pooled, risk, risks, sample_gradients
+from parity.torch_penalties import PENALTIES, TERMS, dann, spread, variances
 
+__all__ = ["loss", "network", "sample_gradients"]  # for the tests
 
-def blocks(sizes):
-    """The slice of theta and the shape of W1, b1, W2, b2, ..."""
-    shapes = [shape for i, o in pairwise(sizes) for shape in ((i, o), (o,))]
-    ends = torch.tensor([torch.Size(shape).numel() for shape in shapes]).cumsum(0).tolist()
-    return list(zip(map(slice, [0, *ends], ends), shapes, strict=False))
-
-
-def network(sizes, theta, x):
-    """Features (n,h) and logits (n,k)."""
-    *hidden, last = [theta[block].view(shape) for block, shape in blocks(sizes)][::2]
-    *biases, bias = [theta[block] for block, _ in blocks(sizes)][1::2]
-    for W, b in zip(hidden, biases, strict=True):
-        x = F.relu(x @ W + b)
-    return x, x @ last + bias
-
-
-def loss(z, y, reduction="mean"):
-    if z.shape[1] == 1:
-        return F.binary_cross_entropy_with_logits(z[:, 0], y.to(z.dtype), reduction=reduction)
-    return F.cross_entropy(z, y, reduction=reduction)
-
-
-def risk(sizes, theta, x, y):
-    return loss(network(sizes, theta, x)[1], y)
-
-
-def risks(sizes, theta, batches):
-    return torch.stack([risk(sizes, theta, x, y) for x, y in batches])
-
-
-def pooled(batches):
-    """All rows of all domains, and the number of each row's domain."""
-    x, y = map(torch.cat, zip(*batches, strict=True))
-    return x, y, torch.cat([torch.full_like(y, e) for e, (_, y) in enumerate(batches)])
-
-
-def sample_gradients(sizes, theta, x, y):
-    """(n,d), by torch.func."""
-    return vmap(grad(lambda t, xi, yi: risk(sizes, t, xi[None], yi[None])), (None, 0, 0))(theta, x, y)
-
-
-def domain_gradients(sizes, theta, batches):
-    return torch.stack([torch.autograd.grad(R, theta, create_graph=True)[0] for R in risks(sizes, theta, batches)])
-
-
-# Penalties: (sizes, theta, batches) -> ()
-
-
-def slope(z, y):
-    s = torch.ones((), dtype=z.dtype, requires_grad=True)
-    return torch.autograd.grad(loss(s * z, y), s, create_graph=True)[0]
-
-
-def irm_paper(sizes, theta, batches):
-    return torch.stack([slope(network(sizes, theta, x)[1], y) ** 2 for x, y in batches]).mean()
-
-
-def irm_domainbed(sizes, theta, batches):
-    logits = [(network(sizes, theta, x)[1], y) for x, y in batches]
-    return torch.stack([slope(z[::2], y[::2]) * slope(z[1::2], y[1::2]) for z, y in logits]).mean()
-
-
-def vrex_paper(sizes, theta, batches):
-    """(R_1 - R_2)^2; for more domains the mean over ordered pairs, with e = f among them, times 2."""
-    R = risks(sizes, theta, batches)
-    return 2 * ((R[:, None] - R) ** 2).mean()
-
-
-def vrex_domainbed(sizes, theta, batches):
-    return risks(sizes, theta, batches).var(correction=0)
-
-
-def variances(sizes, theta, batches, scope="classifier", ddof=0, centered=True):
-    start = blocks(sizes)[-2][0].start if scope == "classifier" else 0
-    G = [sample_gradients(sizes, theta, x, y)[:, start:] for x, y in batches]
-    return torch.stack([g.var(0, correction=ddof) if centered else g.square().mean(0) for g in G])
-
-
-def fishr_paper(sizes, theta, batches, **variant):
-    v = variances(sizes, theta, batches, **variant)
-    return sum((v_e - v.mean(0)).norm() ** 2 for v_e in v)
-
-
-def spread(v):
-    """Mean over domains and coordinates."""
-    return sum((v_e - v.mean(0)).square().mean() for v_e in v) / len(v)
-
-
-def fishr_domainbed(sizes, theta, batches, **variant):
-    return spread(variances(sizes, theta, batches, **variant))
-
-
-def iga_domainbed(sizes, theta, batches):
-    g = domain_gradients(sizes, theta, batches)
-    return (g - g.mean(0).detach()).square().sum()
-
-
-def iga_paper(sizes, theta, batches):
-    return torch.trace(domain_gradients(sizes, theta, batches).T.cov(correction=0))
-
-
-def idgm(sizes, theta, batches):
-    return -torch.stack([g @ h for g, h in combinations(domain_gradients(sizes, theta, batches), 2)]).mean()
-
-
-def moments(sizes, theta, batches):
-    features = [network(sizes, theta, x)[0] for x, _ in batches]
-    return [(a.mean(0), a.T.cov().reshape(a.shape[1], a.shape[1])) for a in features]
-
-
-def coral_paper(sizes, theta, batches):
-    pairs = combinations(moments(sizes, theta, batches), 2)
-    return torch.stack([torch.linalg.matrix_norm(C - D) ** 2 / (4 * len(C) ** 2) for (_, C), (_, D) in pairs]).mean()
-
-
-def coral_domainbed(sizes, theta, batches):
-    pairs = combinations(moments(sizes, theta, batches), 2)
-    return torch.stack([(p - q).square().mean() + (C - D).square().mean() for (p, C), (q, D) in pairs]).mean()
-
-
-def dann(sizes, theta, batches, critic, w, gradient_penalty):
-    """Minus the discriminator's loss."""
-    x, _, labels = pooled(batches)
-    a, _ = network(sizes, theta, x)
-    z = network(critic, w, a)[1]
-    (slopes,) = torch.autograd.grad(loss(z, labels, "sum"), a, create_graph=True)
-    return -loss(z, labels) - gradient_penalty * slopes.square().sum(1).mean()
-
-
-PENALTIES = {
-    "irm": {"paper": irm_paper, "domainbed": irm_domainbed},
-    "vrex": {"paper": vrex_paper, "domainbed": vrex_domainbed},
-    "fishr": {"paper": fishr_paper, "domainbed": fishr_domainbed},
-    "iga": {"paper": iga_paper, "domainbed": iga_domainbed},
-    "idgm": {"paper": idgm, "domainbed": idgm},
-    "coral": {"paper": coral_paper, "domainbed": coral_domainbed},
-    "dann": {"paper": dann, "domainbed": dann},
-}
+SWITCHES = ("reduction", "ddof", "means")  # of penalties
 
 
 # Update rules: (run, batches) -> risk, penalty (or None); they move run.theta
@@ -170,6 +32,11 @@ class Run:
         self.optimizer.step()
         self.step += 1
 
+    def penalty(self, convention, batches):
+        """With the switches among the hyper-parameters."""
+        turned = {key: self.hyper[key] for key in SWITCHES if key in self.hyper}
+        return PENALTIES[self.name][convention](self.sizes, self.theta, batches, **turned)
+
 
 def domainbed_erm(run, batches):
     x, y, _ = pooled(batches)
@@ -179,13 +46,39 @@ def domainbed_erm(run, batches):
 
 
 def domainbed_penalized(run, batches):
-    """IRM, V-REx, IGA, IDGM, CORAL: mean of the risks; weight 1 in the warm-up, then Adam is made anew."""
+    """IRM, V-REx, IGA, IDGM, CORAL, MMD: mean of the risks; weight 1 in the warm-up, then Adam is made anew."""
     R = risks(run.sizes, run.theta, batches).mean()
-    P = PENALTIES[run.name]["domainbed"](run.sizes, run.theta, batches)
-    if run.step == run.hyper["warm_up"]:
+    P, warm_up = run.penalty("domainbed", batches), run.hyper.get("warm_up", 0)
+    if run.step == warm_up:
         run.optimizer = run.adam(run.theta)
-    run.descend(R + (run.hyper["penalty_weight"] if run.step >= run.hyper["warm_up"] else 1.0) * P)
+    run.descend(R + (run.hyper["penalty_weight"] if run.step >= warm_up else 1.0) * P)
     return R, P
+
+
+def domainbed_late(run, batches):
+    """IB-ERM, SD, and two terms: weights 0 (IRM's 1) before the end of the warm-up, at which Adam is made anew."""
+    x, y, _ = pooled(batches)
+    one_risk = run.name in ("cma", "sd")
+    R = risk(run.sizes, run.theta, x, y) if one_risk else risks(run.sizes, run.theta, batches).mean()
+    two = run.name in TERMS
+    found = (TERMS if two else PENALTIES)[run.name]["domainbed"](run.sizes, run.theta, batches)
+    terms, first = found if two else (found,), run.hyper.get("warm_up", 0)
+    second = run.hyper.get("ib_warm_up", first)
+    weights = [run.hyper["penalty_weight"] if run.step >= first else 1.0 if run.name == "ib_irm" else 0.0]
+    other = run.hyper["gradient_weight" if "gradient_weight" in run.hyper else "ib_weight"] if two else 0.0
+    weights += [other if run.step >= second else 0.0] * two
+    if run.step in (first, second):
+        run.optimizer = run.adam(run.theta)
+    run.descend(R + sum(weight * term for weight, term in zip(weights, terms, strict=True)))
+    return R, terms[0] + other * terms[1] if two else terms[0]
+
+
+def domainbed_group_dro(run, batches):
+    R = risks(run.sizes, run.theta, batches)
+    q = (torch.ones(len(R), dtype=R.dtype) if run.step == 0 else run.memory) * torch.exp(run.hyper["eta"] * R.detach())
+    run.memory = q / q.sum()
+    run.descend(run.memory @ R)
+    return R.mean(), None
 
 
 def domainbed_fishr(run, batches):
@@ -212,21 +105,26 @@ def domainbed_fish(run, batches):
     return torch.stack(met).mean(), None
 
 
-def domainbed_masked(run, batches):
-    """AND-mask and SAND-mask, one tensor after the other."""
-    R, tau = risks(run.sizes, run.theta, batches).mean(), run.hyper["tau"]
-    g = domain_gradients(run.sizes, run.theta, batches).detach()
+def masked(sizes, g, tau, k=None, rescale=True, average="arithmetic"):
+    """AND-mask's direction, or SAND-mask's with k, one tensor after the other, (m,d) -> (d,)."""
     pieces = []
-    for block, _ in blocks(run.sizes):
+    for block, _ in blocks(sizes):
         part = g[:, block]
-        agreement = part.sign().mean(0).abs()
-        if run.name == "and_mask":
+        agreement, mean = part.sign().mean(0).abs(), part.mean(0)
+        if average == "geometric":
+            mean = mean.sign() * (part.abs() + 1e-10).log().mean(0).exp()
+        if k is None:
             mask = (agreement >= tau).to(g.dtype)
         else:
-            variance = part.var(0)
-            mask = torch.tanh(run.hyper["k"] / variance * (agreement - tau)).clamp(min=0).nan_to_num(1e-17)
-        pieces.append(mask * part.mean(0) / (1e-10 + mask.sum() / mask.numel()))
-    run.theta.grad = torch.cat(pieces)
+            mask = torch.tanh(k / part.var(0) * (agreement - tau)).clamp(min=0).nan_to_num(1e-17)
+        pieces.append(mask * mean / (1e-10 + mask.sum() / mask.numel() if rescale else 1.0))
+    return torch.cat(pieces)
+
+
+def domainbed_masked(run, batches):
+    R, chosen = risks(run.sizes, run.theta, batches).mean(), ("tau", "k", "rescale", "average")
+    g = domain_gradients(run.sizes, run.theta, batches).detach()
+    run.theta.grad = masked(run.sizes, g, **{key: run.hyper[key] for key in chosen if key in run.hyper})
     run.optimizer.step()
     return R, None
 
@@ -253,7 +151,7 @@ def paper(run, batches):
     objective = R + run.hyper["decay"] * run.theta.norm() ** 2
     if run.name != "erm":
         weight = run.hyper["penalty_weight"] if run.step >= run.hyper["warm_up"] else 1.0
-        P = PENALTIES[run.name]["paper"](run.sizes, run.theta, batches)
+        P = run.penalty("paper", batches)
         objective = objective + weight * P
     run.descend(objective / weight if weight > 1 else objective)
     return R, P
@@ -271,4 +169,7 @@ DOMAINBED = {
     "idgm": domainbed_penalized,
     "coral": domainbed_penalized,
     "dann": domainbed_dann,
+    "mmd": domainbed_penalized,
+    "group_dro": domainbed_group_dro,
+    **dict.fromkeys(("hutchinson", "hgp", "cma", "ib_erm", "ib_irm", "sd"), domainbed_late),
 }

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sweeps.test_selection import NAMES, pairs, record
 
 from minifishr import cli, plots
-from minifishr.checkpoints import Row
+from minifishr.data import Row
 from minifishr.experiments import DISPERSION, MOST_PREDICTED
 from minifishr.sweeps.figures import best_in_orders, best_so_far, last_accuracies, sweep_figures
 from minifishr.sweeps.records import records, runs_folder, write_record

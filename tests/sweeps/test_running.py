@@ -14,11 +14,10 @@ import numpy as np
 import pytest
 from samples import MNIST_LIKE, own_domains
 
-from minifishr import checkpoints, cli
+from minifishr import cli
 from minifishr.algorithms import ALGORITHMS, DEFAULTS, RANGES
-from minifishr.checkpoints import Checkpoint, leaves
 from minifishr.commands import sweep as command
-from minifishr.data import minibatches
+from minifishr.data import Checkpoint, leaves, minibatches, write_whole
 from minifishr.experiments import config_of, plan, run, said
 from minifishr.experiments.judging import OF_CLASS
 from minifishr.mlp import MLP
@@ -410,9 +409,9 @@ def full_disk():
 
 def test_full_disk_leaves_what_was_there_and_nothing_else(tmp_path):
     path = tmp_path / "file"
-    checkpoints.write_whole(path, b"before")
+    write_whole(path, b"before")
     with full_disk(), pytest.raises(OSError, match=r"file: cannot be written: File too large$"):
-        checkpoints.write_whole(path, bytes(1000))
+        write_whole(path, bytes(1000))
     assert [p.name for p in tmp_path.iterdir()] == ["file"] and path.read_bytes() == b"before"
 
 
@@ -565,7 +564,7 @@ def test_command_sweeps_and_says_what_there_is(here, capsys):
     assert cli.main(SMALL) == 0
     out, err = capsys.readouterr()
     assert out == "2 runs: 2 done, 0 failed; records in results/sweep/runs\n"
-    assert "2/2 runs" in err and "8/8" in err and "warm-up" not in err
+    assert "2/2 runs, 0 failed, 0 running" in err and "8/8" in err and "warm-up" not in err
     assert cli.main([*SMALL, "--draws", "2", "--jobs", "1"]) == 0
     assert capsys.readouterr().out == "4 runs: 4 done, 0 failed; records in results/sweep/runs\n"
     assert {r.config.draw for r in records.records("results/sweep")} == {0, 1}

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minifishr.checkpoints import Row
+from minifishr.data import Row
 from minifishr.evaluate import measured
 from minifishr.experiments import Config
 from minifishr.sweeps.records import Record

@@ -46,7 +46,7 @@ class Foreign(ValueError):
     """A checkpoint of another training."""
 
 
-def identity(algorithm, theta, batches, model):
+def training_identity(algorithm, theta, batches, model):
     """What tells one training from another, as JSON: method, settings, hashes of start and of the first batch."""
     if algorithm.settings is None:
         raise ValueError(f"fit: {algorithm.name} has no settings, so nobody could tell whose checkpoint it is")
