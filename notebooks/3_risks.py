@@ -198,8 +198,10 @@ assert on_line.mean(axis=1).argmin() == abs(a - np.log(3)).argmin()
 # %%
 paper = vrex.penalty(model, erm, train, convention="paper")
 domainbed = vrex.penalty(model, erm, train, convention="domainbed")
+unbiased = vrex.penalty(model, erm, train, convention="domainbed", ddof=1)
 R = risks(model, erm, train)
-assert np.allclose([paper, domainbed], [(R[0] - R[1]) ** 2, R.var()])
+theirs = [(R[0] - R[1]) ** 2, R.var(), R.var(ddof=1)]
+assert np.allclose([paper, domainbed, unbiased], theirs)
 assert np.isclose(paper, 4 * domainbed)
 
 # %% [markdown]
@@ -209,7 +211,7 @@ assert np.isclose(paper, 4 * domainbed)
 # |---|---|---|
 # | variance over domains, divided by $m$ | $(R_1 - R_2)^2 / 4$ | `convention="domainbed"` |
 # | half the mean of $(R_e - R_f)^2$ over all $m^2$ pairs | $(R_1 - R_2)^2 / 4$ | the same number |
-# | variance over domains, divided by $m - 1$ | $(R_1 - R_2)^2 / 2$ | nowhere here |
+# | variance over domains, divided by $m - 1$ | $(R_1 - R_2)^2 / 2$ | `convention="domainbed", ddof=1` |
 # | four times the first | $(R_1 - R_2)^2$ | `convention="paper"` |
 #
 # The paper convention is what scripts for two domains penalize. So $\lambda$ means four times as much there: a weight without its
