@@ -35,6 +35,7 @@ lab: .venv/notebooks
 
 .venv/notebooks: .venv/bin/pip pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[notebooks]'
+	$(BIN)/pip install --quiet --no-deps palmerpenguins  # lesson 9's table alone: pandas is not needed
 	touch $@ .venv/demo
 
 # The site, into build/site, to be opened as it is; needs node and npm for the formulas.

@@ -121,10 +121,12 @@ fig, axes = plt.subplots(3, 2, figsize=(5, 5.4), layout="constrained", sharex=Tr
 looks = ({"color": "#0072B2"}, {"color": "#D55E00", "linestyle": "--"})
 for row, name in zip(axes, SHIFTS, strict=True):
     for e, look in enumerate(looks):
-        row[0].plot(grid, x_of[name][e], **look)
+        row[0].plot(grid, x_of[name][e], label=("one domain", "another")[e], **look)
         row[1].plot(grid, y_of[name][e], **look)
     row[0].set_title(f"{name} shift: P(x)")
     row[1].set_title("P(y = 1 | x)")
+    row[0].set_ylim(0, 0.55)
+    row[0].legend(fontsize=7, ncols=2)
 alt = "Covariate shift: P(x) moves. Label shift: P(y | x) moves to the left"
 figure(fig, f"{alt}. Concept shift: P(y | x) is mirrored, P(x) stays.", guess=True)
 
@@ -564,6 +566,7 @@ for ax, metric in zip(axes, ("shape", "color"), strict=True):
     plots.lines(ax, times, named, ylabel=f"vote of the {metric}", title=task.name)
 axes[0].axhline(np.log(3), color="#777777", linestyle=":")
 axes[1].set_xlabel("step")
+axes[1].get_legend().remove()  # the same as above
 said = ", ".join(f"{name}: {value:.2f}" for name, value in last.items())
 figure(fig, f"The shape's vote after {steps} steps, for each r: {said}.", guess=True)
 

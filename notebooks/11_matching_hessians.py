@@ -547,7 +547,20 @@ reveal(f"the values are equal, the gradients are {apart:.0%} apart")
 #    be negative. Using the same signs for all domains also helps: what is common to $H_e$ and $\bar H$ then drops out of the difference.
 #
 # </details>
-#
+
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# The second answer in numbers: the same images, other labels, a network at random.
+other, rng = MLP((3, 4, 1)), np.random.default_rng(0)
+images, somewhere = rng.normal(size=(40, 3)), other.init(rng)
+same = [pair[0]._replace(x=images, y=rng.integers(0, 2, 40)) for _ in pair]
+alone = {
+    name: partial(PENALTIES[name], **none) for name in ("hutchinson", "cma", "hgp")
+}
+found = {n: float(term(other, somewhere, same)) for n, term in alone.items()}
+assert found["hutchinson"] < 1e-20 and found["cma"] < 1e-20 and found["hgp"] > 1e-6
+assert PENALTIES["fishr"](other, somewhere, same) > 1e-6
+
+# %% [markdown]
 # ## Read on
 #
 # - Hutchinson and HGP: Hemati, Zhang, Estiri and Chen 2023, *Understanding Hessian Alignment for Domain Generalization*, [arXiv:2308.11778](https://arxiv.org/abs/2308.11778).

@@ -519,7 +519,19 @@ figure(fig, alt + f"the risk falls from {path[0]:.2f} to {path[-1]:.2g}.")
 #    again on the way back, for about one more forward pass.
 #
 # </details>
-#
+
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# The second answer in numbers: twins, with equal weights and equal biases.
+twins = MLP((2, 2, 1))
+start = twins.init(onp.random.default_rng(0))
+start[twins.blocks["W1"]], start[twins.blocks["W2"]] = [0.3, 0.3, -0.7, -0.7], 0.5
+apart = mean_gradient(twins, twins.init(onp.random.default_rng(0)), x, y)
+g = mean_gradient(twins, start, x, y)[twins.blocks["W1"]].reshape(2, 2)
+assert onp.array_equal(g[:, 0], g[:, 1]) and onp.all(g != 0)
+own = apart[twins.blocks["W1"]].reshape(2, 2)
+assert not onp.allclose(own[:, 0], own[:, 1])  # random weights
+
+# %% [markdown]
 # ## Read on
 #
 # - Reverse mode, tapes and their cost: Baydin, Pearlmutter, Radul and Siskind 2018, *Automatic Differentiation in Machine Learning: a Survey*, [arXiv:1502.05767](https://arxiv.org/abs/1502.05767).

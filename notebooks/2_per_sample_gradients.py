@@ -107,6 +107,7 @@ for ax, (name, G) in zip(axes, clouds.items(), strict=True):
         ax, {"one sample": G, "mean": [G.mean(axis=0)]}, title=f"{name} inputs"
     )
     ax.set(xlabel="gradient in w", ylabel="gradient in b")
+axes[1].get_legend().remove()  # the same as above
 shape = ", ".join(f"{name}: {s[0]:.2f} and {s[1]:.2f}" for name, s in spread.items())
 alt = f"Two clouds of arrows' tips, both around zero; spreads in w and b: {shape}."
 figure(fig, alt, guess=True)

@@ -48,6 +48,7 @@ from minifishr import (
     fit,
     full_batch,
     load_digits,
+    per_sample_losses,
     plots,
     risks,
 )
@@ -197,8 +198,10 @@ assert on_line.mean(axis=1).argmin() == abs(a - np.log(3)).argmin()
 # %%
 paper = vrex.penalty(model, erm, train, convention="paper")
 domainbed = vrex.penalty(model, erm, train, convention="domainbed")
+unbiased = vrex.penalty(model, erm, train, convention="domainbed", ddof=1)
 R = risks(model, erm, train)
-assert np.allclose([paper, domainbed], [(R[0] - R[1]) ** 2, R.var()])
+theirs = [(R[0] - R[1]) ** 2, R.var(), R.var(ddof=1)]
+assert np.allclose([paper, domainbed, unbiased], theirs)
 assert np.isclose(paper, 4 * domainbed)
 
 # %% [markdown]
@@ -208,7 +211,7 @@ assert np.isclose(paper, 4 * domainbed)
 # |---|---|---|
 # | variance over domains, divided by $m$ | $(R_1 - R_2)^2 / 4$ | `convention="domainbed"` |
 # | half the mean of $(R_e - R_f)^2$ over all $m^2$ pairs | $(R_1 - R_2)^2 / 4$ | the same number |
-# | variance over domains, divided by $m - 1$ | $(R_1 - R_2)^2 / 2$ | nowhere here |
+# | variance over domains, divided by $m - 1$ | $(R_1 - R_2)^2 / 2$ | `convention="domainbed", ddof=1` |
 # | four times the first | $(R_1 - R_2)^2$ | `convention="paper"` |
 #
 # The paper convention is what scripts for two domains penalize. So $\lambda$ means four times as much there: a weight without its
@@ -370,9 +373,11 @@ assert np.linalg.norm(ends["IRM"]) < 0.1  # trapped at the origin
 # %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
 fig, axes = panels(3, height=3, sharex=True)
 for ax, (title, walked) in zip(axes, walks.items(), strict=True):
-    plots.contours(ax, a, a, logs[title[:5].split(" ")[0]], levels, title=title)
+    values = logs[title[:5].split(" ")[0]]
+    plots.contours(ax, a, a, values, levels, title=title, ylabel="weight of the color")
     for w, (color, marker) in weights.items():
         plots.path(ax, walked[w][::5, :2], f"lambda = {w:g}", color, marker)
+axes[2].set_xlabel("weight of the shape")
 fig.legend(*axes[0].get_legend_handles_labels(), ncols=3, loc="outside lower center")
 said = "; ".join(f"{title} at {np.round(end[:2], 2)}" for title, end in ends.items())
 figure(
@@ -590,14 +595,45 @@ figure(fig, f"Accuracy over steps. At the end: {said}.", guess=True)
 # 1. By the linear formula above $R_1 - R_2 = (p_1 - p_2)(h(A) - h(B))$: with $p_1 - p_2 = 0.01$ in the place of $0.1$ at (nearly) the same
 #    predictor the penalty is about 100 times smaller. With $n$ rows each risk has an error of about $\sigma / \sqrt n$, and a larger $\lambda$
 #    multiplies the squared error of the difference, $2 \sigma^2 / n$, too: below a difference of that size it matches noise.
-# 2. Without the color the risks are $\ell$ with 75 % and with 85 % right, which are equal only at special weights such as 0: V-REx pays for the
-#    noise by pushing towards these. That is not what one wants. IRM asks each domain for its own best scale, $\log 3$ and $\log(17/3)$: not both at
+# 2. Without the color the risks are $\ell$ with 75 % and with 85 % right, and differ by $0.1\, w_{\text{shape}}$: they are equal at weight 0 alone, and
+#    V-REx pushes there. That is not what one wants. IRM asks each domain for its own best scale, $\log 3$ and $\log(17/3)$: not both at
 #    once, either. Both methods take equal label noise for granted.
 # 3. Two conditions for 391 parameters leave 389 free directions, also ones with a spurious feature: the penalty alone pins down nothing. Rosenfeld
 #    and others make this precise (lesson 10).
 #
 # </details>
-#
+
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# The first answer in numbers: a risk is linear in the share of the right color.
+alike = np.array([np.log(3), np.log(0.855 / 0.145), 0])  # ERM for 85 % and 86 %
+slope = [np.ptp(risks(model, t, [counted("", 0), *always])) for t in (erm, alike)]
+assert 90 < (0.1 * slope[0] / (0.01 * slope[1])) ** 2 < 110
+rows, n = per_sample_losses(model, erm, x, y), 100  # the same domain, drawn twice
+drawn = rows[rng.integers(0, len(rows), (2, repeats, n))].mean(axis=2)
+square = (drawn[0] - drawn[1]) ** 2
+error = square.std() / repeats**0.5
+assert abs(square.mean() - 2 * rows.var() / n) < 4 * error
+
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# The second: the risks differ by w / 10, and each domain has a best scale of its own.
+right = {q: np.where(np.arange(20) < 20 * q, 1.0, -1.0) for q in (0.75, 0.85)}
+ones = np.ones(20, int)
+pair = [Domain("", np.stack([s, 0 * s], axis=1), ones) for s in right.values()]
+lone = [np.array([w, 0, 0]) for w in (-2.0, 0.0, 1.0, np.log(3), np.log(17 / 3))]
+apart = [-np.diff(risks(model, t, pair))[0] for t in lone]
+assert np.allclose(apart, [t[0] / 10 for t in lone])
+slopes = [[irm.statistic(model, t, d.x, d.y) for d in pair] for t in lone[3:]]
+assert np.allclose(np.diag(slopes), 0) and slopes[1][0] > 0.01 > -0.01 > slopes[0][1]
+
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# The third: two conditions in 391 parameters.
+wide, both = MLP((390, 1)), [rng.normal(size=(64, 390)) for _ in train]
+bits, somewhere = rng.integers(0, 2, 64), wide.init(rng)
+conditions = [grad(lambda t, x=x: irm.statistic(wide, t, x, bits)) for x in both]
+rank = np.linalg.matrix_rank([condition(somewhere) for condition in conditions])
+assert (wide.d, wide.d - rank) == (391, 389)
+
+# %% [markdown]
 # ## Read on
 #
 # - IRM, and the step from its principle to the penalty with a dummy scale: Arjovsky et al. 2019, [arXiv:1907.02893](https://arxiv.org/abs/1907.02893).

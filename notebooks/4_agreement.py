@@ -407,7 +407,7 @@ for ax, (where, title) in zip(axes, titles.items(), strict=True):
     found = {n: [r for r in f.history if r[1:3] == where] for n, f in fits.items()}
     curves = {n: [row.value for row in rows] for n, rows in found.items()}
     plots.lines(ax, range(0, steps + 1, 20), curves, looks, title=title)
-axes[2].axhline(0, color="#999999", linewidth=0.8, linestyle=":")
+axes[2].axhline(0, color="#777777", linewidth=0.8, linestyle=":")
 axes[2].set_xlabel("step")
 ends = {n: [*accuracies(model, f.theta, domains).values()] for n, f in fits.items()}
 said = "; ".join(f"{n} {np.round(v, 2).tolist()}" for n, v in ends.items())
@@ -573,15 +573,12 @@ _, h = domain_gradients(model, np.append(Q.T @ start[:4], start[4]), turned)
 assert np.allclose(h[:, :4] @ Q.T, g[:, :4])  # plain gradients turn with the inputs
 
 # %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
-fig, ax = panels(height=3.6)
-names = {n: (n, f"{n},\nrotated") for n in learned}
-pairs = {two[k]: learned[n][k] for n, two in names.items() for k in (0, 1)}
-bars = {
-    n: {f"w{j + 1}": round(v, 1) + 0.0 for j, v in enumerate(w)}
-    for n, w in pairs.items()
-}
-plots.bars(ax, bars, ylabel="weight")
-ax.tick_params(axis="x", labelsize=7)
+fig, axes = panels(2, height=2.7)
+for k, title in enumerate(("inputs as given", "inputs rotated")):
+    weights = {n: np.round(two[k], 1) + 0.0 for n, two in learned.items()}
+    shown = {n: {f"w{j + 1}": v for j, v in enumerate(w)} for n, w in weights.items()}
+    plots.bars(axes[k], shown, ylabel="weight", title=title, ylim=(0, 5.8))
+    axes[k].legend(ncols=4, fontsize=8)
 alt = "Weights after 300 steps: ERM's and IDGM's are the same in both; AND-mask's "
 figure(
     fig,
@@ -619,7 +616,30 @@ figure(
 #    $(1/2, 1]$.
 #
 # </details>
-#
+
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# The first answer in numbers: three domains with quadratic risks, in all six orders.
+from itertools import permutations, product
+
+H, c = np.array([*H, [[1.0, -0.3], [-0.3, 0.6]]]), np.array([*c, [0.2, 0.7]])
+t = np.array([0.9, -1.6])
+g = np.einsum("eij,ej->ei", H, t - c)
+pairs = sum(H[e] @ g[f] for e in range(3) for f in range(3) if e != f)
+for a in (1e-4, 1e-3):  # the step of `walk`; what is left over is of third order
+    ends = [walk(t, *order)[-1] for order in permutations(range(3))]
+    bend = np.mean(ends, axis=0) - t + a * g.sum(axis=0)
+    assert np.allclose(bend / a**2, pairs / 2, atol=5 * a)
+
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# The third answer: all signs of four gradients, three thresholds.
+signs = np.array(list(product((-1.0, 1.0), repeat=4))).T  # a coordinate each
+assert sorted({*np.abs(signs.mean(axis=0))}) == [0, 0.5, 1]
+masks = {tau: and_mask.mask(signs, tau=tau) for tau in (0.01, 0.5, 0.51, 1)}
+assert np.array_equal(masks[0.01], masks[0.5])
+assert np.array_equal(masks[0.51], masks[1])
+assert masks[0.5].sum() == 10 and masks[1].sum() == 2  # of 16
+
+# %% [markdown]
 # ## Read on
 #
 # - IDGM, Fish, the theorem on its expected direction and the linear toy: Shi et al. 2022, *Gradient Matching for Domain Generalization*,

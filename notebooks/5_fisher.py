@@ -584,7 +584,24 @@ solution("hessian_times")
 #    labels that were sampled, it subtracts the noise of that mean, which is of the order $1 / n$.
 #
 # </details>
-#
+
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# The first answer in numbers: rows that the network is sure of, and right about.
+sure = 20 * theta
+logit = model.logits(sure, data.x)[:, 0]
+rows = data.x[np.abs(logit) > 30], (logit > 0).astype(int)[np.abs(logit) > 30]
+assert len(rows[0]) > 0.9 * len(logit)
+largest = [np.abs(matrix(model, sure, *rows)).max() for matrix in MATRICES.values()]
+assert max(largest) < 1e-8
+
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# The third: under the labels of the model the mean gradient of each row is zero.
+by_label = [per_sample_gradients(model, theta, data.x, 0 * data.y + c) for c in (0, 1)]
+q = 1 / (1 + np.exp(-model.logits(theta, data.x)))
+assert np.allclose((1 - q) * by_label[0] + q * by_label[1], 0)
+assert np.abs(by_label[0]).max() > 0.1
+
+# %% [markdown]
 # ## Read on
 #
 # - When the empirical Fisher misleads: Kunstner, Balles and Hennig 2019, *Limitations of the Empirical Fisher Approximation for Natural Gradient Descent*,

@@ -629,8 +629,9 @@ for ax, (label, (theta, where, amounts)) in zip(axes, lines.items(), strict=True
     values = risks_along(model, theta, where, amounts, domains)
     plots.risk_curves(ax, amounts, values, styles)
     ax.set(title=f"{label}, seed 0", ylabel="risk", ylim=(0, None))
-axes[0].legend(fontsize=8)
-axes[1].set_xlabel("distance / length of theta")
+    ax.set_xlabel("distance / length of theta")
+axes[0].set_ylim(0, 1.4 * axes[0].get_ylim()[1])
+axes[0].legend(fontsize=8, ncols=4)
 axes[2].set(xlabel="position", title=f"{task.name}: {label}")
 said = ", ".join(f"{name} {gap:.2g}" for name, gap in gaps.items())
 figure(

@@ -7,7 +7,7 @@ smallest input on which it does not, and the answer is compared with known wrong
 
 from collections.abc import Callable
 from contextlib import suppress
-from time import monotonic
+from time import monotonic, process_time
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from .calls import UNFINISHED, TooLong, called, within, wrapped
 from .judging import EXAMPLES, broken, drawn, forbidden, judged, reference, search, shown
 
 SECONDS = 10  # for an answer
-SHRINKING = 2  # and for a smaller input
+SHRINKING = 2  # and of processor time for a smaller input, so that a busy machine finds it too
 
 
 class Exercise(NamedTuple):
@@ -69,14 +69,22 @@ def tried(name, answer, exercise, earlier=0):
         return Feedback(True, f"{name}: right, on {EXAMPLES} inputs.")
     lines = [f"{name}: not yet.", wrapped(f"Wanted: {exercise.wanted}")]
     if found == UNFINISHED:
-        return Feedback(False, "\n".join([*lines, found, "A hint comes after your first attempt."]), attempt=False)
+        known = hinted(exercise.hints[:earlier]) or ["A hint comes after your first attempt."]
+        return Feedback(False, "\n".join([*lines, found, *known]), attempt=False)
     if where:
         values, found = smallest(answer, exercise) or (where, found)
-        lines += ["On the smallest input found", *(f"    {key} = {shown(value)}" for key, value in values.items())]
-        known = diagnosis(answer, exercise)
+        known = None
+        given = [f"    {key} = {shown(value, indent=7 + len(key))}" for key, value in values.items()]
+        lines += ["On the smallest input found", *given]
+        with suppress(TooLong), within(SECONDS):  # on other inputs than `where`
+            known = diagnosis(answer, exercise)
         found = f"{found}\n{wrapped(f'Looks like this: {known}.')}" if known else found
-    hints = exercise.hints[: 1 + earlier]
-    return Feedback(False, "\n".join([*lines, found, *(wrapped(f"Hint: {hint}") for hint in hints)]))
+    return Feedback(False, "\n".join([*lines, found, *hinted(exercise.hints[: 1 + earlier])]))
+
+
+def hinted(hints):
+    """Some hints, each as a paragraph."""
+    return [wrapped(f"Hint: {hint}") for hint in hints]
 
 
 def trouble(answer, exercise):
@@ -96,10 +104,10 @@ def smallest(answer, exercise):
     """(arguments, what is wrong there) for the smallest input found in a while; None where none is found again."""
     from hypothesis import errors
 
-    failing, end = [], monotonic() + SHRINKING
+    failing, end, latest = [], process_time() + SHRINKING, monotonic() + SECONDS
 
     def fails(values):
-        if monotonic() > end:
+        if process_time() > end or monotonic() > latest:
             raise TooLong
         with within(SECONDS):
             found = judged(answer, exercise, values)
@@ -112,19 +120,36 @@ def smallest(answer, exercise):
 
 
 def diagnosis(answer, exercise):
-    """The known wrong answer that an answer equals on all inputs, or by what factor it is off; None if neither."""
+    """The known wrong answer that an answer equals on all inputs, or how its shape or a factor is off; else None."""
     cases = drawn(exercise.inputs)
     ours = [called(exercise.adapt(answer), values)[0] for values in cases]
-    for words, wrong in exercise.wrong.items():
-        theirs = (called(exercise.adapt(wrong), values)[0] for values in cases)
-        if all(alike(one, other) for one, other in zip(ours, theirs, strict=True)):
-            return words
     right = [reference(exercise, values) for values in cases]
-    if any(came is None or came.shape != one.shape for came, one in zip(ours, right, strict=True)):
+    known = {w: [called(exercise.adapt(one), values)[0] for values in cases] for w, one in exercise.wrong.items()}
+    for same in (everywhere, where_finite):
+        for words, theirs in known.items():
+            if same(ours, theirs, right):
+                return words
+    if any(came is None or came.size != one.size for came, one in zip(ours, right, strict=True)):
         return None
+    if any(came.shape != one.shape for came, one in zip(ours, right, strict=True)):
+        same = all(alike(came.reshape(one.shape), one) for came, one in zip(ours, right, strict=True))
+        return "the right numbers in another shape" if same else None
     one, other = (np.concatenate([np.ravel(array) for array in arrays]) for arrays in (ours, right))
     factor = one @ other / (other @ other)
     return f"{factor:.6g} times what was expected, on every input" if alike(one, factor * other) else None
+
+
+def everywhere(ours, theirs, right):
+    """Whether an answer equals a known wrong one on all inputs."""
+    return all(alike(one, other) for one, other in zip(ours, theirs, strict=True))
+
+
+def where_finite(ours, theirs, right):
+    """Whether it does where that one gives finite numbers, and these are not all right: who divides by n - 1 may have
+    thought of n = 1."""
+    told = [k for k, one in enumerate(theirs) if one is not None and np.isfinite(one).all()]
+    wrong = not all(alike(theirs[k], right[k]) for k in told)
+    return wrong and all(alike(ours[k], theirs[k]) for k in told)
 
 
 def alike(one, other):

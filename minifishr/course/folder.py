@@ -8,17 +8,17 @@ from pathlib import Path
 
 PICTURES = {  # the figures that carry the course, by lesson and number there
     "the_shortcut_pays": ("0_shortcut", 1),
-    "where_the_accuracy_jumps": ("0_shortcut", 5),
-    "a_v_of_two_errors": ("1_network", 2),
     "equal_means_unequal_spreads": ("2_per_sample_gradients", 0),
     "two_demands": ("3_risks", 1),
-    "walks_to_the_traps": ("3_risks", 3),
     "the_walk_bends": ("4_agreement", 2),
     "five_matrices": ("5_fisher", 0),
     "variances_off_the_diagonal": ("6_fishr", 0),
     "where_centered_fishr_is_not_zero": ("6_fishr", 1),
     "equal_features_unequal_labels": ("7_features", 4),
     "several_seeds": ("8_comparing", 0),
+    "three_shifts": ("10_when_invariance_fails", 0),
+    "a_zero_that_is_not_invariant": ("10_when_invariance_fails", 2),
+    "equal_hessians_of_the_color": ("11_matching_hessians", 0),
 }
 
 
@@ -61,6 +61,6 @@ def pictures(folder):
         alt, image = figures(lesson)[place]
         file = f"{number:02}_{name}.png"
         (folder / file).write_bytes(image)
-        lines += [f"## {name.replace('_', ' ')} (lesson {lesson[0]})", "", f"![{alt}]({file})", "", alt, ""]
+        lines += [f"## {name.replace('_', ' ')} (lesson {lesson.split('_')[0]})", "", f"![{alt}]({file})", "", alt, ""]
     (folder / "README.md").write_text("\n".join(lines), encoding="utf-8")
     return sorted(path.name for path in folder.glob("*.png"))

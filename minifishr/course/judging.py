@@ -88,9 +88,22 @@ def broken(answer, exercise):
     return None
 
 
-def shown(value, digits=6):
-    """A value on as few lines as it needs, rows below rows."""
+def shown(value, digits=6, indent=13):
+    """A value on as few lines as it needs, rows below rows, which begin after `indent` characters."""
     if isinstance(value, np.ndarray):
         kinds = {"float_kind": lambda number: f"{number:.{digits}g}"}
-        return np.array2string(value, separator=", ", formatter=kinds).replace("\n", "\n" + 13 * " ")
-    return repr(value)
+        return np.array2string(value, separator=", ", formatter=kinds).replace("\n", "\n" + indent * " ")
+    if not has_arrays(value):
+        return value.__name__ if callable(value) else repr(value)
+    names = [f"{name}=" for name in getattr(value, "_fields", ())] or [""] * len(value)
+    begin, end = "[]" if isinstance(value, list) else "()"
+    begin = f"{type(value).__name__}(" if names[0] else begin
+    indent += len(begin)
+    parts = [name + shown(one, digits, indent + len(name)) for name, one in zip(names, value, strict=True)]
+    return begin + (",\n" + indent * " ").join(parts) + end
+
+
+def has_arrays(value):
+    """Whether a value is a list or a tuple with an array in it, or in one of its parts."""
+    inside = value if isinstance(value, list | tuple) else ()
+    return any(isinstance(one, np.ndarray) or has_arrays(one) for one in inside)

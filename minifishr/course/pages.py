@@ -43,6 +43,10 @@ def figure(fig, alt, guess=False):
     """A matplotlib figure with a description of what it shows; folded where a guess comes first."""
     import matplotlib.pyplot as plt  # 0.2 s
 
+    for ax in fig.axes:  # where panels share an axis, its name stands where its numbers are
+        shared = len(ax.get_shared_x_axes().get_siblings(ax)) > 1 and ax.get_subplotspec() is not None
+        if shared and not ax.get_subplotspec().is_last_row():
+            ax.set_xlabel("")
     file = io.BytesIO()
     fig.savefig(file, format="png", dpi=100, bbox_inches="tight")
     plt.close(fig)  # else a notebook shows it once more

@@ -7,6 +7,7 @@ from types import CodeType
 from typing import NamedTuple
 
 from ..data import write_whole
+from .calls import wrapped
 
 FILE = "course_progress.json"
 
@@ -23,7 +24,7 @@ class Progress(NamedTuple):
             left = [name for name, passed in names.items() if not passed]
             rows.append(f"lesson {lesson:>2}: {len(names) - len(left)} of {len(names)} done")
             rows[-1] += f", open: {', '.join(left)}" if left else ""
-        return "\n".join(rows)
+        return "\n".join(map(wrapped, rows))
 
 
 def kept():

@@ -37,7 +37,7 @@ def accuracy_curves(ax, steps, by_domain, styles, level=None):
     for name, values in by_domain.items():
         band(ax, steps, 100 * np.asarray(values), name, **styles[name])
     if level is not None:
-        ax.axhline(level, color="#999999", linewidth=0.8, linestyle=":")
+        ax.axhline(level, color="#777777", linewidth=0.8, linestyle=":")
     ax.set(ylim=(0, 100), xlabel="step")
     return ax
 

@@ -10,7 +10,7 @@ def strips(ax, values, styles):
     for place, (label, numbers) in enumerate(values.items()):
         aside = 0.5 * (0.618 * np.arange(len(numbers)) % 1 - 0.5)  # spreads any number of points, and always the same
         color = styles[label]["color"]
-        ax.plot(place + aside, numbers, "o", color=color, markersize=4, alpha=0.7, markeredgewidth=0)
+        ax.plot(place + aside, numbers, "o", color=color, markersize=4, markeredgewidth=0)
         ax.hlines(np.median(numbers), place - 0.38, place + 0.38, color=BLACK, linewidth=1.2)
     ax.set_xticks(range(len(values)), list(values), rotation=45, ha="right", rotation_mode="anchor", fontsize=8)
     ax.set(xlim=(-0.6, len(values) - 0.4))

@@ -1,15 +1,13 @@
 """Colors and lines: a method has the same ones in every figure; so has a domain's role.
 
 Colors are the eight of Okabe and Ito, which color-blind readers can tell apart; line styles keep them apart in grey.
-Thin lines are darker where the color is too light for white paper: all have a contrast of 3 : 1 or more.
+Lines and points are darker where the color is too light for white paper: all have a contrast of 3 : 1 or more.
 """
 
 import warnings
 from contextlib import contextmanager
 
-BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, RED, PURPLE = (
-    "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
-)  # fmt: skip
+BLACK, GREEN, BLUE, RED, PURPLE = "#000000", "#009E73", "#0072B2", "#D55E00", "#CC79A7"
 DARK_ORANGE, DARK_SKY, DARK_YELLOW, DARK_BLUE = "#C07C00", "#3D9AD1", "#8F8500", "#004B87"
 METHODS = {
     "erm": (BLACK, "-"),
@@ -36,7 +34,7 @@ TRAINING = [(DARK_BLUE, "--"), (DARK_SKY, "-."), (GREEN, (0, (1, 1))), (PURPLE, 
 TEST = [(RED, "-"), ("#777777", ":")]
 MARKERS = "os^XDv*P<>h"
 HATCHES = ("", "//", "..", "xx", "\\\\", "--", "oo", "++")
-POINTS = list(zip((BLUE, ORANGE, GREEN, RED, SKY, PURPLE, BLACK, YELLOW), MARKERS, strict=False))
+POINTS = list(zip((BLUE, DARK_ORANGE, GREEN, RED, DARK_SKY, PURPLE, BLACK, DARK_YELLOW), MARKERS, strict=False))
 
 
 @contextmanager

@@ -1,4 +1,5 @@
 import json
+import re
 import sys
 
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 from right_answers import FORBIDDEN, RIGHT
 from right_answers_late import LATE
 
-from minifishr import course
+from minifishr import Domain, course
 from minifishr.course import EXERCISES, exercise
 from minifishr.course.draws import networks, numbers, whole
 from minifishr.course.exercise import Exercise, diagnosis, tried, trouble
@@ -72,15 +73,19 @@ def test_untouched_stub_is_told_what_is_wanted_and_no_hint(name):
     assert not (course.kept() or course.progress().lessons[0]["coloring"])
 
 
-def test_hint_comes_after_an_attempt_and_the_second_one_after_another():
+def test_hint_comes_after_an_attempt_and_the_second_one_after_another(monkeypatch):
+    monkeypatch.setattr(sys.modules["minifishr.course.exercise"], "SHRINKING", 0.1)
     first, second = EXERCISES["variance"].hints
     one, other = ((lambda a, delta: a), (lambda a, delta: 2 * a))
     for answer, hints in ((one, 1), (one, 1), (other, 2), (one, 2)):
         assert exercise("variance", answer).message.count("Hint: ") == hints
     assert first[:40] in exercise("variance", one).message and second[:40] in exercise("variance", one).message
+    nothing = exercise("variance", lambda a, delta: None).message  # printed, say, and not returned
+    assert "Nothing came back" in nothing and nothing.count("Hint: ") == 2 and "first attempt" not in nothing
 
 
-def test_the_function_that_passed_is_used_below_and_the_solution_otherwise():
+def test_the_function_that_passed_is_used_below_and_the_solution_otherwise(monkeypatch):
+    monkeypatch.setattr(sys.modules["minifishr.course.exercise"], "SHRINKING", 0.1)
     solution = EXERCISES["norms"].expected
     assert course.passed("norms") is solution
     exercise("norms", off(solution))
@@ -98,6 +103,7 @@ def test_progress_is_kept_and_a_damaged_file_is_refused(tmp_path):
     lesson = course.progress().lessons[2]
     assert lesson["norms"] and lesson["recall 2"] and sum(lesson.values()) == 2
     assert "lesson  2: 2 of 6 done, open: outer_products, " in repr(course.progress())
+    assert all(len(line) <= 88 for line in repr(course.progress()).splitlines())  # else names are broken in a browser
     (file,) = tmp_path.glob("*.json")
     assert json.loads(file.read_text())["norms"]["passed"]
     file.write_text("[1]")
@@ -148,6 +154,12 @@ def test_a_constant_factor_is_named():
     assert "Looks like this: -2 times what was expected" in tried("mean", lambda x: -2 * x.mean(0), MEAN).message
 
 
+def test_right_numbers_in_another_shape_are_told_to_be_that():
+    message = tried("mean", lambda x: x.mean(axis=0)[:, None], MEAN).message
+    assert "Looks like this: the right numbers in another shape." in message
+    assert "Looks like" not in tried("mean", lambda x: x.sum(axis=0)[:, None], MEAN).message
+
+
 def test_shapes_and_kinds_are_named():
     assert "Expected the shape (2,), came the shape (1, 2)" in tried("mean", lambda x: x[:1], MEAN).message
     for text in ("mean", "0.5", ["0", "0"], [[0], [0, 1]], 1j, {}):
@@ -183,6 +195,19 @@ def test_endless_loop_comes_back_as_a_sentence(monkeypatch):
             pass
 
     assert "longer than 0.2 seconds" in tried("mean", loop, MEAN).message
+
+
+def test_loop_that_is_endless_on_some_inputs_alone_ends_too(monkeypatch):
+    monkeypatch.setattr(sys.modules["minifishr.course.exercise"], "SECONDS", 0.2)
+    cases = drawn(MEAN.inputs)
+    first = next(len(values["x"]) for values in cases if values["x"].any() and len(values["x"]) > 1)
+
+    def loop(x):
+        while len(x) > 1 and len(x) != first:
+            pass
+        return x.sum(axis=0)
+
+    assert "came  " in tried("mean", loop, MEAN).message
 
 
 def test_end_of_the_program_comes_back_as_a_sentence():
@@ -230,3 +255,33 @@ def test_solution_is_folded_code_without_a_verdict():
     page = course.solution("norms")
     assert page._repr_html_().startswith("<details><summary>Solution of norms</summary><pre>def norms(")
     assert "right" not in page._repr_html_() + repr(page) and "def " not in repr(page)
+
+
+def test_rows_of_an_input_stand_below_each_other():
+    message = tried("mean", lambda x: x.sum(axis=0), MEAN).message
+    first, second = re.search(r"^( +x = \[)\[.*\n( +)\[", message, re.MULTILINE).groups()
+    assert len(first) == len(second)
+
+
+@pytest.mark.parametrize("guarded", [lambda n: max(n - 1, 1), lambda n: 1 / (1 / (n - 1))])
+def test_known_wrong_answer_is_recognized_when_its_special_case_was_thought_of(guarded):
+    def answer(a, delta):  # one row alone: 0, or an error, where the known wrong answer is not a number
+        n, G = len(a), np.einsum("ni,nj->nij", a, delta).reshape(len(a), -1)
+        return G.var(axis=0) * n / guarded(n)
+
+    assert "divided by n - 1" in diagnosis(answer, EXERCISES["variance"])
+
+
+def test_lists_and_domains_are_shown_with_rows_below_each_other():
+    several = [np.zeros((1, 1)), Domain("a", np.eye(2), np.array([0, 1])), (), 3]
+    assert shown(several, indent=4).splitlines() == [
+        "[[[0]],",
+        "     Domain(name='a',",
+        "            x=[[1, 0],",
+        "               [0, 1]],",
+        "            y=[0, 1]),",
+        "     (),",
+        "     3]",
+    ]
+    assert shown([None, (0, 1), {}]) == "[None, (0, 1), {}]" and shown([]) == "[]"
+    assert shown((np.roll, np.ones(1)), indent=0) == "(roll,\n [1])"

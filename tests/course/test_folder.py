@@ -7,7 +7,7 @@ import pytest
 
 from minifishr.cli import main
 from minifishr.course import copied
-from minifishr.course.folder import lessons
+from minifishr.course.folder import PICTURES, lessons
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = sorted(path.name for path in lessons().iterdir() if path.suffix in (".ipynb", ".md"))
@@ -36,6 +36,13 @@ def test_twelve_pictures_have_descriptions(tmp_path, capsys):
     assert len(images) == 12 and all(path.read_bytes().startswith(b"\x89PNG") for path in images)
     page = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert sorted(re.findall(r"\]\((\S+\.png)\)", page)) == [path.name for path in images]
+    numbers = [int(number) for number in re.findall(r"^## .* \(lesson (\d+)\)$", page, re.MULTILINE)]
+    assert numbers == [int(lesson.split("_")[0]) for lesson, _ in PICTURES.values()] == sorted(numbers)
+    assert {10, 11} < set(numbers)
+    told = dict(zip(PICTURES, re.findall(r"^!\[(.*?)\]", page, re.MULTILINE), strict=True))
+    words = ["Color alone", "clouds", "V-REx", "Both orders", "matrices", "variances", "centered", "all three methods"]
+    words += ["all seeds", "Covariate shift", "IRM's end", "Hessian's diagonal"]
+    assert all(word in text for word, text in zip(words, told.values(), strict=True)), told  # places may move
 
 
 def test_wheel_has_what_the_command_copies():

@@ -148,6 +148,14 @@ def test_every_exercise_is_in_one_lesson_and_every_lesson_in_the_course():
     assert re.findall(r"^\| \[\d+\]\((\w+)\.ipynb\)", page, re.MULTILINE) == LESSONS
 
 
+def test_page_for_teachers_has_every_lesson_with_the_minutes_that_it_says_itself():
+    pages = [(FOLDER / name).read_text(encoding="utf-8") for name in ("README.md", "TEACHERS.md")]
+    listed = re.findall(r"^\| \[(\d+)\].*\| (\d+) \|$", pages[0], re.MULTILINE)
+    assert re.findall(r"^\| (\d+) .*? \| \d+ \| (\d+) \|", pages[1], re.MULTILINE) == listed
+    for lesson, (number, minutes) in zip(LESSONS, listed, strict=True):
+        assert lesson.startswith(f"{number}_") and f"About {minutes} minutes." in script(lesson).cells[0].source
+
+
 @pytest.mark.parametrize("lesson", RECALL)
 def test_recall_points_to_headings_that_there_are(lesson):
     for question in RECALL[lesson]:

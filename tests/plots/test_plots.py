@@ -117,5 +117,5 @@ def luminance(color):
 
 
 def test_every_line_has_a_contrast_of_three_to_one_on_white():
-    colors = {color for color, _ in [*plots.METHODS.values(), *plots.TRAINING, *plots.TEST]}
+    colors = {color for color, _ in [*plots.METHODS.values(), *plots.TRAINING, *plots.TEST, *plots.POINTS]}
     assert {color: 1.05 / (luminance(color) + 0.05) >= 3 for color in colors} == dict.fromkeys(colors, True)
