@@ -16,7 +16,13 @@ from minifishr.algorithms import ALGORITHMS
 
 ROOT = Path(__file__).parent.parent
 LITE = ROOT / "build" / "extra" / "lite"  # of `make lite`; without it no page has a button
-GENERATED = ("course", "methods", "identities", "api", "explore")
+ADDRESSES = {  # what the README links to -> what a page of the site does
+    "docs/results/README.md": "results/index.md",
+    "docs/": "",
+    "notebooks/README.md": "course/index.md",
+    "minifishr/algorithms/__init__.py": "methods/index.md",
+    "CONTRIBUTING.md": "contributing.md",
+}
 
 
 def lessons():
@@ -38,20 +44,17 @@ def shown(name, notebook):
     return json.dumps(notebook)
 
 
-def home(text, out):
-    """The home page: table rows about pages that are not there go, pages that it does not know join its last list."""
-    known = [link for link in re.findall(r"\]\(([\w/]+)\.\w+\)", text) if link.partition("/")[0] not in GENERATED]
-    for link in known:
-        if not (out / f"{link}.md").exists():
-            text = "".join(line for line in text.splitlines(True) if f"]({link}." not in line)
-    listed = re.findall(r"^[\w/]+$", text, re.MULTILINE)
-    found = [path.relative_to(out).with_suffix("").as_posix() for path in [*out.glob("*.md"), *out.glob("*/README.md")]]
+def home(readme, contents, found):
+    """The home page: the README with the site's addresses, and a table of contents whose last list has the rest."""
+    for here, there in ADDRESSES.items():
+        readme = readme.replace(f"]({here}", f"]({there}")
+    listed = re.findall(r"^[\w/]+$", contents, re.MULTILINE)
     others = sorted({*found} - {*listed, "index"})
-    return text.replace("changelog\n", "".join(f"{name}\n" for name in [*others, "changelog"]))
+    return readme + "\n" + contents.replace("changelog\n", "".join(f"{name}\n" for name in [*others, "changelog"]))
 
 
 def copied(out):
-    """Copy the pages of docs/ and the project's own, and list the reports and the pages that the home page forgets."""
+    """Copy the pages of docs/ and the project's own, list the reports, and write the home page."""
     skipped = shutil.ignore_patterns("*.py", "static", "tests", "__pycache__", "explore.html", "*.csv", "*.tex", "lite")
     shutil.copytree(ROOT / "docs", out, ignore=skipped)
     results = (out / "results" / "README.md").rename(out / "results" / "index.md")
@@ -59,7 +62,10 @@ def copied(out):
     results.write_text(results.read_text("utf-8") + "\n" + toctree(reports), "utf-8")
     for name in ("CHANGELOG", "CONTRIBUTING"):
         shutil.copy(ROOT / f"{name}.md", out / f"{name.lower()}.md")
-    (out / "index.md").write_text(home((out / "index.md").read_text("utf-8"), out), "utf-8")
+    pages = [*out.glob("*.md"), *out.glob("*/README.md")]
+    found = [path.relative_to(out).with_suffix("").as_posix() for path in pages]
+    texts = [path.read_text("utf-8") for path in (ROOT / "README.md", out / "index.md")]
+    (out / "index.md").write_text(home(*texts, found), "utf-8")
 
 
 def course(out, books):
