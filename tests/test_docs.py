@@ -1,5 +1,6 @@
 import re
 import shlex
+import sys
 from pathlib import Path
 
 import address
@@ -85,3 +86,12 @@ def test_links_are_absolute_where_the_projects_address_is_known():
 
 def test_links_stay_as_they_are_where_it_is_not():
     assert address.home({}) is None and address.readme(README, None, "1.2.3") == README and address.urls(None) == {}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("[0-9]*.py")), ids=lambda path: path.stem)
+def test_lesson_without_the_package_says_what_to_do_and_installs_nothing(path, monkeypatch):
+    text = path.read_text(encoding="utf-8")
+    assert "subprocess" not in text and "%pip" not in text
+    monkeypatch.setitem(sys.modules, "minifishr", None)  # as if it were missing
+    with pytest.raises(ImportError, match=r"this Python has no minifishr: run pip install '\.\[notebooks\]'"):
+        exec(text.split("# %%\n")[1], {})
