@@ -34,10 +34,12 @@ def lessons():
 
 
 def shown(name, notebook):
-    """A notebook as the site shows it: solutions folded, and a button where it can run in the browser."""
+    """A notebook as the site shows it: the button of a solution says so, and one more button where it can run in the browser."""
     for cell in notebook["cells"]:
         if "solution" in cell["metadata"].get("tags", []):
-            cell["metadata"]["tags"].append("hide-input")
+            cell["metadata"]["mystnb"] = {
+                f"code_prompt_{word}": f"{word.title()} the solution" for word in ("show", "hide")
+            }
     if LITE.exists():
         link = f'<a class="run-here" href="../lite/notebooks/index.html?path={name}.ipynb">Run in your browser</a>'
         notebook["cells"].insert(1, {"cell_type": "markdown", "id": "run", "metadata": {}, "source": [link]})
