@@ -34,7 +34,7 @@ def lessons():
 
 
 def shown(name, notebook):
-    """A notebook as the site shows it: the button of a solution says so, and one more button where it can run in the browser."""
+    """A notebook as the site shows it: folded solutions are called so, and a button leads to where it runs."""
     for cell in notebook["cells"]:
         if "solution" in cell["metadata"].get("tags", []):
             cell["metadata"]["mystnb"] = {
