@@ -60,7 +60,8 @@ def copied(out):
     skipped = shutil.ignore_patterns("*.py", "static", "tests", "__pycache__", "explore.html", "*.csv", "*.tex", "lite")
     shutil.copytree(ROOT / "docs", out, ignore=skipped)
     results = (out / "results" / "README.md").rename(out / "results" / "index.md")
-    reports = sorted(path.relative_to(results.parent).as_posix() for path in results.parent.glob("*/*.md"))
+    reports = sorted(path.relative_to(results.parent) for path in results.parent.glob("*/*.md"))
+    reports = [f"Report: {path.parent.name} <{path.as_posix()}>" for path in reports]
     results.write_text(results.read_text("utf-8") + "\n" + toctree(reports), "utf-8")
     for name in ("CHANGELOG", "CONTRIBUTING"):
         shutil.copy(ROOT / f"{name}.md", out / f"{name.lower()}.md")
