@@ -1,3 +1,5 @@
+import importlib.util
+import json
 import re
 import shlex
 import sys
@@ -82,6 +84,18 @@ def test_links_are_absolute_where_the_projects_address_is_known():
     assert "](https://git.example/us/minifishr/blob/v1.2.3/docs/use.md)" in found
     assert "](https://git.example/us/minifishr/raw/v1.2.3/docs/fishr.png)" in found
     assert set(address.urls(address.home(place))) == {"Homepage", "Documentation", "Changelog", "Issues"}
+
+
+def test_smaller_sizes_of_the_browser_stand_in_the_lessons_and_one_that_does_not_is_named():
+    spec = importlib.util.spec_from_file_location("lite", ROOT / "docs" / "lite.py")
+    lite = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(lite)
+    for lesson, sizes in lite.SMALLER.items():
+        text = lite.smaller(lesson, (ROOT / "notebooks" / f"{lesson}.ipynb").read_text(encoding="utf-8"))
+        code = "\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"])
+        assert all(old not in code and new in code for old, new in sizes.items())
+        with pytest.raises(ValueError, match=rf"{lesson} says .* 0 times, not once"):
+            lite.smaller(lesson, text)
 
 
 def test_links_stay_as_they_are_where_it_is_not():
