@@ -19,7 +19,6 @@ smartquotes = False  # code in docstrings has straight ones
 nb_execution_mode = "off"  # notebooks are shown as they were committed
 nb_code_prompt_show = "Show how it is drawn"  # figures; pages.py has other words for solutions
 nb_code_prompt_hide = "Hide how it is drawn"
-nb_mime_priority_overrides = [("html", "text/plain", 10)]
 myst_enable_extensions = ["dollarmath", "attrs_inline", "deflist", "colon_fence"]
 myst_heading_anchors = 3
 suppress_warnings = ["mystnb.unknown_mime_type"]

@@ -90,6 +90,12 @@ def test_pages_are_as_many_as_there_should_be():
     assert len([name for name in PAGES if name.startswith("course/")]) > 10
 
 
+def test_lessons_show_the_figures_of_their_notebooks():
+    for path in sorted((SITE.parents[1] / "notebooks").glob("[0-9]*.ipynb")):
+        shown = (SITE / "course" / f"{path.stem}.html").read_text("utf-8").count('src="data:image/png;base64,')
+        assert shown == path.read_text("utf-8").count("data:image/png;base64,") > 0, path.stem
+
+
 def test_links_within_the_site_lead_somewhere():
     parts = {name: Parts(SITE / name) for name in PAGES}
     broken = []
