@@ -65,6 +65,11 @@ site-test: lite
 	$(BIN)/pip install --quiet --editable '.[site-test]'
 	$(BIN)/pytest docs/tests
 
+# For developers: every lesson in Chromium to its end, with a Pyodide of this machine: make lite-lessons PYODIDE=FOLDER
+lite-lessons: lite
+	$(BIN)/pip install --quiet --editable '.[site-test,notebooks]'
+	$(BIN)/python tools/lessons_in_browser.py $(PYODIDE)
+
 # For developers: the files for a package index.
 dist: .venv/test
 	$(BIN)/pip install --quiet 'build>=1.2'
@@ -136,5 +141,5 @@ soak: .venv/test
 clean:
 	rm -rf .venv build dist mutants .pytest_cache .ruff_cache .hypothesis .coverage
 
-.PHONY: demo test coverage lab lite site site-test dist notebooks parity benchmark sweep-seconds transfer mutation fuzz soak conformance \
+.PHONY: demo test coverage lab lite lite-lessons site site-test dist notebooks parity benchmark sweep-seconds transfer mutation fuzz soak conformance \
 	vectors glyphs clean

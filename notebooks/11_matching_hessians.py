@@ -24,14 +24,9 @@
 # %%
 try:
     import minifishr
-except ImportError:  # on Colab, say
-    import subprocess
-    import sys
-    from pathlib import Path
-
-    here = Path("../minifishr/course").exists()
-    what = (".." if here else "minifishr") + "[notebooks]"
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", what], check=True)
+except ImportError:
+    how = "run pip install '.[notebooks]' in its folder and restart the kernel"
+    raise ImportError(f"this Python has no minifishr: {how}") from None
 
 # %%
 import os

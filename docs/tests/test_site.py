@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import threading
+from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin, urlparse
@@ -77,7 +78,7 @@ def page(browser, address):
         one.trouble.append(f"outside: {route.request.url}")
         return route.abort()
 
-    one.route("**/*", answer)
+    context.route("**/*", answer)  # also what its workers ask for
     yield one
     context.close()
 
@@ -87,6 +88,12 @@ def test_pages_are_as_many_as_there_should_be():
         *PAGES
     }
     assert len([name for name in PAGES if name.startswith("course/")]) > 10
+
+
+def test_lessons_show_the_figures_of_their_notebooks():
+    for path in sorted((SITE.parents[1] / "notebooks").glob("[0-9]*.ipynb")):
+        shown = (SITE / "course" / f"{path.stem}.html").read_text("utf-8").count('src="data:image/png;base64,')
+        assert shown == path.read_text("utf-8").count("data:image/png;base64,") > 0, path.stem
 
 
 def test_links_within_the_site_lead_somewhere():
@@ -124,14 +131,14 @@ def test_every_page_opens_without_errors_and_outside_requests_and_fits_a_phone(p
 
 def test_solutions_fold_and_unfold(page, address):
     folds = {
-        name: len(re.findall('<details class="hide above-input', (SITE / name).read_text("utf-8")))
-        for name in PAGES
-        if "course/" in name
+        name: re.findall(r'<details class="[^"]*above-input">.*?">(Show [\w ]+)<', text, re.DOTALL)
+        for name, text in ((name, (SITE / name).read_text("utf-8")) for name in PAGES if "course/" in name)
     }
-    print("folds:", sum(folds.values()))
-    assert sum(folds.values()) >= 44
+    counts = Counter(word for words in folds.values() for word in words)
+    print("folds:", dict(counts))
+    assert counts["Show the solution"] >= 44 and set(counts) == {"Show the solution", "Show how it is drawn"}
     page.goto(address + "course/3_risks.html")
-    fold = page.locator(".bd-article details").first
+    fold = page.locator(".bd-article details.above-input", has_text="Show the solution").first
     code = fold.locator("pre").first
     assert not code.is_visible()
     fold.locator("summary").click()
