@@ -124,7 +124,7 @@ sweep-seconds: .venv/test
 transfer: .venv/demo
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/transfer.py
 
-# For developers, an hour or more: does a test fail for every small change of the mathematics?
+# For developers, some hours: does a test fail for every small change of the mathematics and of the edges?
 mutation: .venv/test
 	$(BIN)/pip install --quiet --editable '.[mutation]'
 	HYPOTHESIS_PROFILE=mutation $(BIN)/mutmut run
