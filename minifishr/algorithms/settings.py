@@ -93,7 +93,7 @@ def settings(name, defaults, convention, given):
             raise ValueError(f"{name}: unknown hyper-parameter {key!r}, expected one of {', '.join(known)}")
         if key in LIMITS and not (value is None is known[key]):
             check_number(name, key, value, *LIMITS[key])
-        if key in CHOICES and not any(value is choice or value == choice == str(value) for choice in CHOICES[key]):
+        if key in CHOICES and not any(same(value, choice) for choice in CHOICES[key]):
             raise ValueError(f"{name}: {key}={value!r} is none of {', '.join(map(str, CHOICES[key]))}")
     # a NumPy float64 would turn a float32 theta into float64
     return {key: getattr(value, "item", lambda v=value: v)() for key, value in {**known, **given}.items()}
