@@ -29,12 +29,15 @@ SMALLER = {
         "(1, 120, 6)": "(1, 100, 4)",
     },
     "7_features": {"10.0, 100.0], 200 if SHORT": "10.0, 100.0], 120 if SHORT"},
-    "8_comparing": {'"size": 14, "count": 1_500': '"size": 14, "count": 500'},
+    "8_comparing": {
+        '"hidden": [16], "steps": 100}': '"hidden": [16], "steps": 100, "every": 50}',
+        '"size": 14, "count": 1_500': '"size": 14, "count": 500',
+    },
     "9_your_own": {
         "(1_000, 100) if SHORT": "(600, 100) if SHORT",
         "(count=count, hidden=[64])": "(count=count, hidden=[64], every=50)",
     },
-    "11_matching_hessians": {"90 if SHORT": "150 if SHORT"},  # rendered digits are learned by heart later
+    "11_matching_hessians": {"90 if SHORT": "140 if SHORT"},  # rendered digits are learned by heart later
 }
 FIRST = """# In the browser: the package comes from this site, and the lesson runs in its short form.
 import os
