@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 # Pure Python, without which the course does not run, and which Pyodide does not have or has too late (comm).
 WHEELS = ["autograd", "hypothesis", "attrs", "sortedcontainers", "tabulate", "tqdm", "joblib", "comm"]
 COUNT, TESTS = 70_000, 10_000
-# Where the short form takes more than two minutes there: lesson -> {what a cell says: what it says there}.
+# Where the short form takes too long there, or wants MNIST: lesson -> {what a cell says: what it says there}.
 SMALLER = {
     "3_risks": {"(1_500, 48, 160, 60) if SHORT": "(800, 32, 100, 35) if SHORT", "0.001 if SHORT": "0.002 if SHORT"},
     "6_fishr": {
@@ -29,6 +29,15 @@ SMALLER = {
         "(1, 120, 6)": "(1, 100, 4)",
     },
     "7_features": {"10.0, 100.0], 200 if SHORT": "10.0, 100.0], 120 if SHORT"},
+    "8_comparing": {
+        '"hidden": [16], "steps": 100}': '"hidden": [16], "steps": 100, "every": 50}',
+        '"size": 14, "count": 1_500': '"size": 14, "count": 500',
+    },
+    "9_your_own": {
+        "(1_000, 100) if SHORT": "(600, 100) if SHORT",
+        "(count=count, hidden=[64])": "(count=count, hidden=[64], every=50)",
+    },
+    "11_matching_hessians": {"90 if SHORT": "140 if SHORT"},  # rendered digits are learned by heart later
 }
 FIRST = """# In the browser: the package comes from this site, and the lesson runs in its short form.
 import os

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
 from playwright.sync_api import Error, sync_playwright
 
 SITE = Path(__file__).parent.parent / "build" / "site"
@@ -143,7 +144,11 @@ def main(folder, *lessons):
     for name in names:
         ready, spent, times, error = in_new_browser(address, name)
         cell, slowest = max(times, key=lambda one: one[1])
-        row = [name, *(f"{s:.0f}" for s in (ready, spent, on_this_python(name))), f"{slowest:.0f} s, cell {cell}"]
+        try:
+            here = f"{on_this_python(name):.0f}"
+        except CellExecutionError as problem:
+            here = problem.ename
+        row = [name, f"{ready:.0f}", f"{spent:.0f}", here, f"{slowest:.0f} s, cell {cell}"]
         print("| " + " | ".join([*row, error or "at its end"]) + " |", flush=True)
 
 
