@@ -8,7 +8,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from ..algorithms import ALGORITHMS, DEFAULTS, with_shortened_warm_ups
+from ..algorithms import ALGORITHMS, DEFAULTS, identifying, with_shortened_warm_ups
 from ..data import Domain, Row, balanced, full_batch, held_out, minibatches, standardization, stream, unscaled
 from ..evaluate import accuracy
 from ..experiments import Model, check_known
@@ -95,12 +95,12 @@ class DomainClassifier(ClassifierMixin, BaseEstimator):
         return theta, model.sizes
 
     def hyper_parameters(self):
-        """The convention's, DomainBed's warm-ups shortened with the run, and those that are given."""
-        chosen = dict(DEFAULTS[self.method].get(self.convention, {}))
-        if self.convention == "domainbed":
-            chosen = with_shortened_warm_ups(chosen, self.steps)
+        """As in a comparison: the convention's, DomainBed's warm-ups shortened with the run, and those given."""
+        defaults = DEFAULTS[self.method].get(self.convention, {})
+        chosen = with_shortened_warm_ups(defaults, self.steps) if self.convention == "domainbed" else defaults
         given = {name: getattr(self, name) for name in NAMED} | (self.more or {})
-        return chosen | {name: value for name, value in given.items() if value is not None}
+        given = {name: value for name, value in given.items() if value is not None}
+        return identifying(self.method, defaults, {**chosen, **given})
 
     def check_arguments(self):
         """ValueError, which repeats the argument, for an unknown method and numbers that are not possible."""
