@@ -57,12 +57,12 @@ def ordered(names, codes, whole=False):
 def names_of(path):
     """The names of all columns; ValueError unless they are there and different."""
     with reading(path), opened(path) as file:
-        header = next(csv.reader(file, delimiter=delimiter(path), strict=True), [])
-    header = [" ".join(name.split()) for name in header]
+        found = next(csv.reader(file, delimiter=delimiter(path), strict=True), [])
+    header = [" ".join(name.split()) for name in found]
     if not header:
         raise ValueError(f"{path}: the file is empty")
     if len(header) == 1:
-        other = next((mark for mark in (";", "\t", "|", ",") if mark in header[0]), None)
+        other = next((mark for mark in (";", "\t", "|", ",") if mark in found[0]), None)
         why = f"they seem to be separated by {other!r}" if other else f"it is {header[0]!r}"[:80]
         wanted = "a comma (.csv) or a tab (.tsv) and decimals by a point"
         raise ValueError(f"{path}: one column only; {why}, expected values separated by {wanted}")

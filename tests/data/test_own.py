@@ -37,6 +37,39 @@ def test_images_keep_their_shape_channels_come_first_and_bytes_become_shares(tmp
     assert own_npz(saved(tmp_path, x_a=X.astype(int), y_a=Y.astype(np.uint64))).domains[0].x.dtype == np.float64
 
 
+def test_images_of_different_shapes_have_none(tmp_path):
+    found = own_npz(saved(tmp_path, x_a=np.ones((4, 2, 3)), y_a=Y, x_b=np.ones((4, 3, 2)), y_b=Y))
+    assert found.shape == () and [d.x.shape for d in found.domains] == [(4, 6)] * 2
+
+
+def test_labels_may_be_missing_where_none_are_asked_for(tmp_path):
+    path = saved(tmp_path, x_a=X, x_b=X + 1, y_b=Y)
+    a, b = own_npz(path, labelled=False).domains
+    assert a.y.tolist() == [0] * 4 and a.y.dtype == int and b.y.tolist() == Y.tolist() and a.x.tolist() == X.tolist()
+
+
+def test_what_is_no_pair_or_no_npz_is_told(tmp_path):
+    for count, shown in ((5, "['x0', 'x1', 'x2', 'x3', 'x4']"), (6, "['x0', 'x1', 'x2', 'x3', 'x4'] ...")):
+        path = saved(tmp_path, **{f"x{i}": X for i in range(count)})
+        with pytest.raises(ValueError) as caught:
+            load_npz(path)
+        assert str(caught.value) == f"{path}: arrays must come in pairs x_NAME, y_NAME; without a partner: {shown}"
+    path.write_bytes(bytes(range(40)))
+    with pytest.raises(ValueError) as caught:
+        load_npz(path)
+    begins = bytes(range(16))
+    assert str(caught.value) == f"{path}: no .npz file as numpy.savez writes it, it begins with {begins!r}"
+    path.write_bytes(b"PK\3\4" + bytes(40))
+    with pytest.raises(ValueError) as caught:
+        load_npz(path)
+    start = f"{path}: no .npz file of plain arrays as numpy.savez writes it (no array): "
+    assert str(caught.value) == f"{start}File is not a zip file"
+    with pytest.raises(ValueError) as caught:
+        load_npz(saved(tmp_path))
+    reason = "arrays must come in pairs x_NAME, y_NAME; without a partner: no arrays"
+    assert str(caught.value) == f"{path}: {reason}"
+
+
 def test_the_largest_label_that_an_int_holds_is_one(tmp_path):
     y = np.array([0, 2**63 - 1, 0, 0], np.uint64)
     assert load_npz(saved(tmp_path, x_a=X, y_a=y))[0].y.tolist() == [0, 2**63 - 1, 0, 0]

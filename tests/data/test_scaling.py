@@ -38,8 +38,26 @@ def test_images_have_one_mean_and_deviation_a_channel_and_keep_all_pixels():
 
 
 def test_channel_that_never_changes_is_only_centered():
-    x = np.concatenate([np.full((3, 2), 5.0), np.arange(6.0).reshape(3, 2)], axis=1)
-    assert standardization([Domain("a", x, None)], channels=2).applied(x)[:, :2].tolist() == [[0, 0]] * 3
+    x = np.concatenate([np.full((3, 2), 5.0), np.arange(6.0).reshape(3, 2) / 9], axis=1)
+    found = standardization([Domain("a", x, None)], channels=2)
+    assert found.applied(x)[:, :2].tolist() == [[0, 0]] * 3 and found.scale[:2].tolist() == [1, 1] and found.width == 4
+    assert found.scale[2:].tolist() == [(np.arange(6.0) / 9).std()] * 2  # below 1, and above 0
+
+
+def test_means_of_float32_are_sums_of_float64():
+    x = np.full((3_000, 1), 16_777_217 / 3, np.float32)
+    x[::2] += 1
+    assert standardization([Domain("a", x, None)]).center[0] == x.astype(np.float64).mean()
+
+
+def test_what_cannot_be_standardized_is_told():
+    for x, reason in (
+        (np.ones((3, 2)), "every column is constant in the training domains, so there is nothing to learn"),
+        (np.array([[1e200], [-1e200]]), "x has numbers whose squares are not finite"),
+    ):
+        with np.errstate(over="ignore"), pytest.raises(ValueError) as caught:
+            standardization([Domain("a", x, None)])
+        assert str(caught.value) == f"own data: {reason}"
 
 
 def test_only_constant_columns_are_refused():

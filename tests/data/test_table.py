@@ -135,6 +135,57 @@ def test_missing_values_are_counted_by_column_and_domain(tmp_path):
     ]
 
 
+def test_missing_values_are_a_table_that_lines_up(tmp_path):
+    long = "a very long name of a column"
+    with pytest.raises(ValueError) as error:
+        read(tmp_path, f"{long},site,outcome\n,{'s' * 30},0\n,t,0\n")
+    assert error.value.__notes__ == [
+        "missing values            " + "s" * 24 + "  t  all",
+        "a very long name of a co  " + "1".rjust(24) + "  1    2",
+    ]
+    with pytest.raises(ValueError) as error:
+        read_columns(written(tmp_path, "a,b\n1,\n"), ["a", "b"], ["a", "b"])
+    assert error.value.__notes__ == ["missing values  (none)  all", "b                    1    1"]
+
+
+MANY = ",".join(f"c{i:02}" for i in range(22))
+ONE = "one column only; they seem to be separated by {}, expected values separated by a comma (.csv) or a tab (.tsv) "
+TOLD = {
+    "tabs": ("a\tb\n", "t.csv", ONE.format(r"'\t'") + "and decimals by a point"),
+    "bars": ("a|b\n", "t.csv", ONE.format("'|'") + "and decimals by a point"),
+    "commas": ("a,b\n", "t.tsv", ONE.format("','") + "and decimals by a point"),
+    "long": ("a" * 99, "t.csv", "one column only; it is '" + "a" * 73 + ", expected values separated by a comma (.csv) "
+             "or a tab (.tsv) and decimals by a point"),
+    "odd": ("a,b\x07" + "c" * 60 + ",d\n", "t.csv", repr("b\x07" + "c" * 38) + " is no name of a column"),
+    "words": (f"{MANY},site,outcome\n" + "w," * 22 + "s,0\n", "t.csv", "not a number: c00 ('w' in line 2), c01 ('w' in "
+              "line 2), c02 ('w' in line 2) and 19 more; code them as numbers (one-hot), leave them out (--drop), or "
+              "use minifishr.estimator in a pipeline"),
+    "long word": ("a,site,outcome\n" + "w" * 30 + ",s,0\n", "t.csv", f"not a number: a ('{'w' * 20}' in line 2); code "
+                  "them as numbers (one-hot), leave them out (--drop), or use minifishr.estimator in a pipeline"),
+    "infinite": (f"{MANY},site,outcome\n" + "1e999,inf,-inf,inf," + "1," * 18 + "s,0\n", "t.csv", "not finite: c00 "
+                 "('1e999' in line 2), c01 ('inf' in line 2), c02 ('-inf' in line 2) and 1 more"),
+    "open quote": ('a,site,outcome\n1,"s,0\n1,"t,1\n', "t.csv", None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", TOLD)
+def test_sentence_about_a_table_is_this_one(case, tmp_path):
+    text, name, told = TOLD[case]
+    with pytest.raises(ValueError) as caught:
+        read(tmp_path, text, name)
+    assert str(caught.value).startswith(f"{tmp_path / name}: ")
+    if told:
+        assert str(caught.value) == f"{tmp_path / name}: {told}"
+
+
+def test_missing_values_of_many_columns_are_told_of_twenty(tmp_path):
+    with pytest.raises(ValueError) as error:
+        read(tmp_path, f"{MANY},site,outcome\n" + "," * 22 + "s,0\n")
+    assert len(error.value.__notes__) == 21 and "22 values are missing, in c00, c01, c02 and 19 more" in str(
+        error.value
+    )
+
+
 @pytest.mark.parametrize("kept", [0, 9, 30])
 def test_damaged_gzip_file_is_a_sentence(kept, tmp_path):
     data = gzip.compress(GOOD.encode())

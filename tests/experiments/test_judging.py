@@ -50,6 +50,33 @@ def test_with_each_domain_left_out_a_seeds_worst_group_is_the_worst_of_its_runs(
                    "no in b"]  # fmt: skip
 
 
+def test_table_of_classes_is_this_text():
+    tasks = {"t": Problem("own data", [], [], [Domain("t", None, None)], labels=["no", "yes"])}
+    results = []
+    for method, failure in (("erm", None), ("vrex", "lost")):
+        history = [Row(300, "t", metric, 0.5) for metric in ("accuracy", "accuracy of class 1")]
+        results.append(Result(plan("quick", [method], (0,), "own", "t")[0], None, history, None, 1.0, failure))
+    assert judged_table(results, tasks).splitlines() == [
+        "| method   |   t, balanced |   worst group | which    |",
+        "|----------|---------------|---------------|----------|",
+        "| erm      |          50.0 |          50.0 | yes in t |",
+        "| vrex     |        failed |        failed | failed   |",
+        "",
+        "Balanced: the mean over classes of the accuracy on each. Worst group: the class and domain with the lowest "
+        "accuracy, on held-out rows of the training domains and on the domains left out.",
+    ]
+
+
+def test_the_group_that_most_seeds_name_is_told():
+    tasks = {"t": Problem("own data", [], [], [Domain("t", None, None)], labels=["no", "yes"])}
+    results = []
+    for seed, (no, yes) in enumerate([(0.1, 0.9), (0.9, 0.2), (0.8, 0.3)]):
+        values = {"accuracy": 0.5, "accuracy of class 0": no, "accuracy of class 1": yes}
+        history = [Row(300, "t", metric, value) for metric, value in values.items()]
+        results.append(Result(plan("quick", ["erm"], (seed,), "own", "t")[0], None, history, None, 1.0, None))
+    assert judged_table(results, tasks).splitlines()[2].endswith("| yes in t |")
+
+
 def test_majority_is_the_class_of_most_training_rows_and_a_row_of_the_table():
     result, task = ran()
     y = np.concatenate([domain.y for domain in task.train])
