@@ -1,6 +1,9 @@
 """Sphinx: how the pages that pages.py has put together become a site that asks no other host for anything."""
 
+import socket
+import subprocess
 import sys
+import time
 from importlib import metadata
 from pathlib import Path
 
@@ -10,6 +13,25 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 KATEX = HERE.parent / "build" / "npm" / "node_modules" / "katex" / "dist"
 katex.KATEX_DEFAULT_OPTIONS["throwOnError"] = True  # a formula with a mistake ends the build
+
+
+def formulas(rundir, timeout):
+    """KaTeX's server, asked again until it answers: the extension itself asks once, now and then too early."""
+    path, deadline = str(rundir / "katex.sock"), time.monotonic() + timeout
+    process = subprocess.Popen(
+        katex.KaTeXServer.build_command(socket=path), stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=rundir
+    )
+    line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    while line.connect_ex(path):
+        if time.monotonic() > deadline:
+            process.kill()
+            raise katex.KaTeXServer.timeout_error(timeout)
+        time.sleep(0.01)
+    return process, line
+
+
+katex.KaTeXServer.start_server_process = formulas
+katex.STARTUP_TIMEOUT = 60.0  # seconds, on a busy machine
 
 project, author, release = "minifishr", "the minifishr developers", metadata.version("minifishr")
 project_copyright = "MIT license, the minifishr developers"
