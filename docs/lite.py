@@ -38,7 +38,7 @@ SMALLER = {
         "(count=count, hidden=[64])": "(count=count, hidden=[64], every=50)",
     },
     # rendered digits are learned by heart later
-    "11_matching_hessians": {"90 if SHORT": "130 if SHORT", '"count": 1_000 if SHORT': '"count": 600 if SHORT'},
+    "11_matching_hessians": {"140 if SHORT": "130 if SHORT", '"count": 1_000 if SHORT': '"count": 600 if SHORT'},
 }
 FIRST = """# In the browser: the package comes from this site, and the lesson runs in its short form.
 import os
