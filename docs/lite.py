@@ -37,8 +37,7 @@ SMALLER = {
         "(1_000, 100) if SHORT": "(600, 100) if SHORT",
         "(count=count, hidden=[64])": "(count=count, hidden=[64], every=50)",
     },
-    # rendered digits are learned by heart later
-    "11_matching_hessians": {"140 if SHORT": "130 if SHORT", '"count": 1_000 if SHORT': '"count": 600 if SHORT'},
+    "11_matching_hessians": {'"count": 1_000 if SHORT': '"count": 600 if SHORT'},
 }
 FIRST = """# In the browser: the package comes from this site, and the lesson runs in its short form.
 import os

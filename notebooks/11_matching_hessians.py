@@ -308,7 +308,7 @@ def ratios(theta):  # variances over the Hessian's diagonal, summed, in each dom
 
 
 # %%
-digits, net, steps = load_digits(), MLP((392, 64, 64, 1)), 140 if SHORT else 160
+digits, net, steps = load_digits(), MLP((392, 64, 64, 1)), 130 if SHORT else 160
 sizes = {"count": 1_000 if SHORT else 2_000, "test_count": 2_000, "dtype": np.float32}
 task = colored_mnist(digits, **sizes)
 start = net.init(np.random.default_rng(0), np.float32)
