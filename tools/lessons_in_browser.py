@@ -25,6 +25,7 @@ from playwright.sync_api import Error, sync_playwright
 
 SITE = Path(__file__).parent.parent / "build" / "site"
 LESSONS = SITE.parent / "lite" / "files"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 KERNEL = "@jupyterlite/pyodide-kernel-extension:kernel"
 MOST = 600_000  # milliseconds
 RUN = """async cells => {
@@ -111,7 +112,7 @@ def in_new_browser(address, lesson):
     """The same in a browser of its own: none inherits the memory of another."""
     arguments = ["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
     with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=arguments)
         try:
             return in_chromium(browser, address, lesson)
         except Error as problem:  # of playwright: too long, or the page has crashed

@@ -43,14 +43,19 @@ def halves(model, theta, x, y):
     return np.stack([statistic(model, theta, x[half::2], y[half::2]) for half in (0, 1)])
 
 
+def reduced(values, reduction):
+    """The mean over domains, or their sum, (m,) -> ()."""
+    return np.sum(values) / (len(values) if reduction == "mean" else 1)
+
+
 def square(phi, reduction="mean"):
     """Mean, or sum, of squares over domains, (m,) -> ()."""
-    return np.sum(phi**2) / (len(phi) if reduction == "mean" else 1)
+    return reduced(phi**2, reduction)
 
 
 def product(phi, reduction="mean"):
     """Mean, or sum, over domains of the product of both halves, (m,2) -> ()."""
-    return np.sum(phi[:, 0] * phi[:, 1]) / (len(phi) if reduction == "mean" else 1)
+    return reduced(phi[:, 0] * phi[:, 1], reduction)
 
 
 CONVENTIONS = {"paper": (statistic, square), "domainbed": (halves, product)}

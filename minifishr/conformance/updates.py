@@ -119,8 +119,11 @@ def told(method, walks, settings):
     total = len(vectors.cases())
     notes = f"; {len(walks)} of {total} cases" if len(walks) < total else ""
     for turned in ({}, *SWITCHES.get(method, ())):
-        tried = {c: errors(method, c, walks, settings, turned=turned) for c in found if turned in switches(method, c)}
-        right = {c: worst.max() for c, worst in (tried if turned else found).items() if worst.max() <= ALLOWED}
+        tried = found
+        if turned:
+            names = [convention for convention in found if turned in switches(method, convention)]
+            tried = {name: errors(method, name, walks, settings, turned=turned) for name in names}
+        right = {convention: worst.max() for convention, worst in tried.items() if worst.max() <= ALLOWED}
         if right:
             return followed(method, right, turned, notes)
     for convention in DEFAULTS[method]:

@@ -80,9 +80,10 @@ def lacking_classes(problem):
     """A sentence for each of a few training domains that lack a class, with its share of the other training rows."""
     lacking = []
     for domain in problem.train if len(problem.labels) else []:
-        others = [c for other in problem.train if other is not domain for c in other.y.tolist()]  # of one alone none
-        absent = sorted({*others} - {*domain.y.tolist()})
-        shares = [f"{label_of(problem, c)} ({100 * others.count(c) / len(others):.3g} %)" for c in absent]
+        # a domain alone has no others, and lacks nothing that it has
+        others = np.concatenate([other.y for other in problem.train if other is not domain] or [domain.y])
+        absent = sorted({*others.tolist()} - {*domain.y.tolist()})
+        shares = [f"{label_of(problem, c)} ({100 * np.mean(others == c):.3g} %)" for c in absent]
         if absent:
             lacking.append(f"Training domain {domain.name} lacks {shown(shares, FEW)}, in brackets the share elsewhere")
     yield from lacking[:FEW]

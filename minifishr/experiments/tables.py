@@ -75,11 +75,13 @@ def judged_table(results, tasks, selection="last"):
     for method, group in by_method(results).items():
         found = [judged(result, tasks[result.config.test_domain], selection) for result in group]
         balanced = [spread([by_domain[name] for by_domain, _ in found if name in by_domain]) for name in names]
-        seeds = dict.fromkeys(result.config.seed for result in group)
-        worst = [min(w for r, (_, w) in zip(group, found, strict=True) if r.config.seed == seed) for seed in seeds]
-        which = [f"{labels[c]} in {domain}" for _, domain, c in worst]
+        worst = {}  # seed -> its worst group
+        for result, (_, group_of_run) in zip(group, found, strict=True):
+            seed = result.config.seed
+            worst[seed] = min(worst.get(seed, group_of_run), group_of_run)
+        which = [f"{labels[c]} in {domain}" for _, domain, c in worst.values()]
         most = max(which, key=which.count) if which else "failed"
-        rows.append([method, *balanced, spread([value for value, _, _ in worst]), most])
+        rows.append([method, *balanced, spread([value for value, _, _ in worst.values()]), most])
     headers = ["method", *(f"{name}, balanced" for name in names), "worst group", "which"]
     text = markdown(headers, rows, [*aligned(headers[:-1]), "left"])
     return (
