@@ -32,6 +32,18 @@ def classifier_hessian(model, theta, x, y):
     return true_fisher(head, w, a, y)
 
 
+def classifier_gradient(model, theta, x, y):
+    """The mean gradient in the last W and b, (d_classifier,)."""
+    head, w, (a,) = model.head(theta, [x])
+    return mean_gradient(head, w, a, y)
+
+
+def classifier_product(model, theta, x, y):
+    """The classifier's Hessian times its mean gradient, (d_classifier,)."""
+    head, w, (a,) = model.head(theta, [x])
+    return hvp(head, w, a, y, mean_gradient(head, w, a, y))
+
+
 def hessian_products(model, theta, x, y, probes=PROBES, seed=0):
     """The Hessian of all layers times the same random vectors in every domain, (probes,d)."""
     vectors = stream(seed, "probes").normal(size=(probes, model.d))
@@ -48,11 +60,15 @@ def feature_covariance(model, theta, x, y):
 STATISTICS = {
     "risk": risk,
     "mean gradient": mean_gradient,
+    "mean gradient, classifier": classifier_gradient,
     "gradient variance, classifier": gradient_variance,
     "gradient variance, all layers": lambda *where: gradient_variance(*where, scope="all"),
     "Hessian, classifier": classifier_hessian,
+    "Hessian's diagonal, classifier": lambda *where: np.diag(classifier_hessian(*where)),
+    "Hessian times gradient, classifier": classifier_product,
     "Hessian, all layers": hessian_products,
     "mean of features": lambda model, theta, x, y: model.features(theta, x).mean(axis=0),
+    "variance of features": lambda *where: np.diag(feature_covariance(*where)),
     "covariance of features": feature_covariance,
 }
 

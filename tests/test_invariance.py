@@ -4,6 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import problems
 
+from minifishr.algorithms.cma import statistic as cma
+from minifishr.algorithms.hgp import statistic as hgp
+from minifishr.algorithms.hutchinson import statistic as hutchinson
+from minifishr.algorithms.ib_erm import statistic as ib_erm
 from minifishr.curvature import hessian
 from minifishr.data import stream
 from minifishr.invariance import (
@@ -47,6 +51,33 @@ def test_classifier_hessian_is_the_block_of_the_hessian(problem):
     block = H[model.classifier, model.classifier]
     found = classifier_hessian(model, theta, domain.x, domain.y)
     np.testing.assert_allclose(found, block, atol=1e-12 * max(1, np.abs(block).max()))  # rounding
+
+
+# what the methods of the Hessians compare is written without this file, from probabilities and features
+OF_METHODS = {
+    "mean gradient, classifier": lambda *where: hutchinson(*where)[1],
+    "Hessian's diagonal, classifier": lambda *where: hutchinson(*where)[0],
+    "Hessian times gradient, classifier": lambda *where: hgp(*where)[0],
+    "Hessian, classifier": lambda *where: cma(*where)[:-1],
+}
+
+
+@pytest.mark.parametrize("name", OF_METHODS)
+@pytest.mark.untraced
+@given(problem=problems())
+def test_the_matrix_has_the_statistics_that_the_later_methods_compare(name, problem):
+    model, theta, (domain, *_) = problem
+    found, expected = (f[name](model, theta, domain.x, domain.y) for f in (STATISTICS, OF_METHODS))
+    scale = max(1, np.abs(expected).max())
+    np.testing.assert_allclose(found, expected, atol=1e-12 * scale)  # rounding
+
+
+@pytest.mark.untraced
+@given(problems())
+def test_the_mean_variance_of_features_is_the_information_bottleneck(problem):
+    model, theta, (domain, *_) = problem
+    found = np.mean(STATISTICS["variance of features"](model, theta, domain.x, domain.y))
+    assert np.isclose(found, ib_erm(model, theta, domain.x, domain.y), rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.untraced

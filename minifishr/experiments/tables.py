@@ -91,26 +91,30 @@ def judged_table(results, tasks, selection="last"):
 
 
 def invariance_matrix(results):
-    """Method ("untrained" first) -> statistic -> its dispersion over training domains, the mean over seeds."""
+    """Method ("untrained" first) -> statistic -> its dispersion over training domains, the mean over seeds; NaN where
+    no run of the method has measured it, as in records older than the statistic."""
     last = {"untrained": (results, 0)}
     last |= {name: (group, None) for name, group in by_method(results).items() if group}
     found = {}
     for name, (group, step) in last.items():
         rows = [row for r in group for row in r.history if row.metric.startswith(DISPERSION)]
         rows = [row for row in rows if (row.step == 0) == (step == 0)]
-        statistics = dict.fromkeys(row.metric.removeprefix(DISPERSION).strip() for row in rows)
-        found[name] = {
-            s: float(np.mean([row.value for row in rows if row.metric.endswith(f"{DISPERSION} {s}")]))
-            for s in statistics
-        }
-    return {name: values for name, values in found.items() if values}
+        values = {}
+        for row in rows:
+            values.setdefault(row.metric.removeprefix(DISPERSION).strip(), []).append(row.value)
+        found[name] = {statistic: float(np.mean(each)) for statistic, each in values.items()}
+    statistics = dict.fromkeys(statistic for values in found.values() for statistic in values)
+    return {name: {s: values.get(s, np.nan) for s in statistics} for name, values in found.items() if values}
 
 
 def invariance_table(results, which="mean over seeds"):
     """The invariance matrix as a Markdown table with the sentence that says what it shows, and of which runs."""
     matrix = invariance_matrix(results)
     statistics = list(next(iter(matrix.values())))
-    rows = [[name, *(f"{values[s]:.2g}" for s in statistics)] for name, values in matrix.items()]
+    rows = [
+        [name, *("" if np.isnan(values[s]) else f"{values[s]:.2g}" for s in statistics)]
+        for name, values in matrix.items()
+    ]
     text = markdown(["trained with", *statistics], rows)
     return (
         f"{text}\n\nDispersion over the training domains, sum_e ||phi_e - mean phi||^2 / sum_e ||phi_e||^2 of each "

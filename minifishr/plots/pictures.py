@@ -8,11 +8,13 @@ CHANNELS = {1: np.ones((1, 3)), 2: np.array([[1, 0.5, 0], [0, 0.5, 1]]), 3: np.e
 
 
 def heat_map(ax, values, rows, columns):
-    """Numbers in [0, 1] as a table (r,c) with a shade each, logarithmic from 0.0001: the darker, the smaller."""
+    """Numbers in [0, 1] as a table (r,c) with a shade each, logarithmic from 0.0001: the darker, the smaller; NaN is
+    an empty cell."""
     values = np.asarray(values)
     ax.imshow(np.log10(np.clip(values, 1e-4, 1)), cmap="cividis", vmin=-4, vmax=0, aspect="auto")
     for (i, j), value in np.ndenumerate(values):
-        ax.text(j, i, f"{value:.2g}", ha="center", va="center", fontsize=8, color="black" if value > 0.01 else "white")
+        text = "" if np.isnan(value) else f"{value:.2g}"
+        ax.text(j, i, text, ha="center", va="center", fontsize=8, color="black" if value > 0.01 else "white")
     ax.set_xticks(range(len(columns)), [textwrap.fill(c, 12) for c in columns], fontsize=8)
     ax.set_yticks(range(len(rows)), rows, fontsize=9)
     return ax
@@ -60,7 +62,8 @@ def matrix(ax, values, title=None):
     ax.imshow(values, cmap="PuOr", vmin=-top, vmax=top)
     for (i, j), value in np.ndenumerate(values) if values.size <= 64 else []:
         color = "white" if abs(value) > 0.6 * top else "black"
-        ax.text(j, i, f"{value:.2g}", ha="center", va="center", fontsize=7, color=color)
+        text = "" if np.isnan(value) else f"{value:.2g}"
+        ax.text(j, i, text, ha="center", va="center", fontsize=7, color=color)
     ax.set(xticks=[], yticks=[])
     ax.set_title(title, fontsize=9)
     return ax

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
+from minifishr import plots
 from minifishr.data import Domain, Problem, Row, cdsprites
 from minifishr.experiments import compare, tables
 from minifishr.experiments import results as report
@@ -101,6 +103,19 @@ def test_invariance_matrix_is_the_mean_over_seeds_with_the_start_first():
         "erm": {"risk": pytest.approx(0.6), "mean of features": 0.5},
         "fishr": {"risk": pytest.approx(0.7), "mean of features": 0.5},
     }
+
+
+def test_statistics_that_a_methods_records_are_older_than_are_empty_cells():
+    text = tables.invariance_table(
+        [measured("erm", 0, {"risk": 0.1}), measured("fishr", 0, {"mean": 0.2, "risk": 0.3})]
+    )
+    header, _, _, erm, fishr = cells(text.split("\n\n")[0])
+    assert header == ["trained with", "risk", "mean"] and erm == ["erm", "0.1", ""] and fishr == ["fishr", "0.3", "0.2"]
+
+
+def test_an_empty_cell_of_a_heat_map_says_nothing():
+    ax = plots.heat_map(Figure().subplots(), [[0.5, np.nan]], ["erm"], ["risk", "mean"])
+    assert [text.get_text() for text in ax.texts] == ["0.5", ""]
 
 
 def test_invariance_table_has_a_row_a_method_and_says_what_it_is():
