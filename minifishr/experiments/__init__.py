@@ -16,7 +16,7 @@ from .matching import PENALTY_WEIGHT, WEIGHTS, matching
 from .measures import MOST_PREDICTED, accuracy_rows
 from .models import Model, check_arrays, check_columns, file_of, load_model, model_of, save_model
 from .paired import Cell, cell, difference, plus_minus
-from .parallel import compare, counted, watched
+from .parallel import compare, counted, in_processes, watched
 from .presets import DATASETS, DISPERSION, NAMED, PRESETS, TOYS
 from .problems import network, problem
 from .results import append_history, results_folder, sort_history, versions, write_config
@@ -64,6 +64,7 @@ __all__ = [
     "each_table",
     "failed",
     "file_of",
+    "in_processes",
     "invariance_figure",
     "invariance_matrix",
     "invariance_table",

@@ -2,6 +2,7 @@
 
 import tempfile
 import threading
+import warnings
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,15 +24,30 @@ def compare(configs, source, factories=ALGORITHMS, jobs=1, bar=None) -> Iterable
         tally = Path(folder, "steps")
         tally.touch()
         work = [(c, source, factories[c.algorithm], counted(tally)) for c in configs]
+        jobs = min(jobs, len(configs))
         with watched(tally, bar):
-            yield from (run(*one) for one in work) if in_browser() else in_processes(work, min(jobs, len(configs)))
+            yield from (run(*one) for one in work) if jobs == 1 else in_processes([(run, one) for one in work], jobs)
 
 
-def in_processes(work, jobs):
-    """The Result of run(*one) for each of the work as it finishes, `jobs` at a time."""
-    from joblib import Parallel, delayed  # 0.1 s to import
+def in_processes(work, jobs, threads=None):
+    """Yield function(*arguments) for each (function, arguments) as it finishes, `jobs` at a time, each with so many
+    threads for its matrix products, or its share of the cores; in a web page in turn."""
+    if in_browser():
+        yield from (function(*arguments) for function, arguments in work)
+        return
+    from joblib import Parallel, delayed, parallel_config  # 0.1 s to import
 
-    return Parallel(n_jobs=jobs, return_as="generator_unordered")(delayed(run)(*one) for one in work)
+    # with one process joblib would work in this one, which has all threads: then a second one stands by
+    with parallel_config("loky", inner_max_num_threads=threads):
+        pool = Parallel(max(2, jobs), pre_dispatch=jobs, batch_size=1, return_as="generator_unordered")
+    results = pool(delayed(function)(*arguments) for function, arguments in work)
+    try:
+        for result in results:  # noqa: UP028, `yield from` would close them before the warning is caught
+            yield result
+    finally:
+        with warnings.catch_warnings():  # joblib warns that runs were cancelled; who stops here has a reason
+            warnings.simplefilter("ignore")
+            results.close()
 
 
 def counted(tally) -> Callable:

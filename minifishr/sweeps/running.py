@@ -11,13 +11,12 @@ import pickle
 import sys
 import tempfile
 import threading
-import warnings
 from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 from ..algorithms import ALGORITHMS
-from ..data import Checkpoint, Foreign, in_browser
-from ..experiments import counted, run, versions, watched
+from ..data import Checkpoint, Foreign
+from ..experiments import counted, in_processes, run, versions, watched
 from .records import Record, checkpoint_path, prepare, record_path, unfinished, write_record
 
 CHECKPOINT_EVERY = 500  # steps
@@ -90,33 +89,13 @@ def whatever_happens_to_processes(work, jobs):
     while idle < 3:
         before = len(work)
         try:
-            yield from in_processes(work.values(), jobs)
+            yield from in_processes(work.values(), jobs, threads=1)
             return
         except BrokenExecutor:
             work = {path: one for path, one in work.items() if not path.exists()}
             print(f"minifishr: a process was killed; going on with the {len(work)} runs left", file=sys.stderr)
         idle = 0 if len(work) < before else idle + 1
     raise OSError(f"processes were killed {idle} times without a finished run (memory?); {len(work)} runs are left")
-
-
-def in_processes(work, jobs):
-    """Yield function(*arguments) for each (function, arguments) as it finishes, `jobs` at a time, or in turn."""
-    if in_browser():
-        yield from (function(*arguments) for function, arguments in work)
-        return
-    from joblib import Parallel, delayed, parallel_config  # 0.1 s to import
-
-    # With one process joblib would train in this one, which has all threads: then a second one stands by.
-    with parallel_config("loky", inner_max_num_threads=1):
-        pool = Parallel(max(2, jobs), pre_dispatch=jobs, batch_size=1, return_as="generator_unordered")
-    results = pool(delayed(function)(*arguments) for function, arguments in work)
-    try:
-        for result in results:  # noqa: UP028, `yield from` would close them before the warning is caught
-            yield result
-    finally:
-        with warnings.catch_warnings():  # joblib warns that runs were cancelled; who stops here has a reason
-            warnings.simplefilter("ignore")
-            results.close()
 
 
 def trained_unless_recorded(config, source, factory, folder, every, tally, driver):
