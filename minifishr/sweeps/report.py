@@ -4,7 +4,7 @@ from ..evaluate import last_step
 from ..experiments import TOYS, invariance_table, markdown, matching
 from .comparison import ABOVE, ONE_SIDED, ORDER, above_block, one_sided_block, order_block
 from .sections import progress
-from .selection import RULES, at, choices, searches
+from .selection import EARLY, RULES, at, choices, searches
 from .tables import PUBLISHED, comma_separated, latex, lines, rows
 
 HALF = (
@@ -73,6 +73,9 @@ def judgement(part, rule, table):
         without = table_of(part, rule, constant=False)
         text = "Nothing is left." if isinstance(without, str) else markdown(*rows(without, len(part.seeds)))
         blocks += ["The same where constant predictors cannot be chosen:", text]
+    if rule == "oracle":
+        early = rows(table_of(part, EARLY), len(part.seeds))
+        blocks += ["The same where the oracle also chooses the step:", markdown(*early)]
     if len(part.methods) > 1:
         blocks += ["How sure the order is:", order_block({key: c.accuracy for key, c in found.items()}, table)]
     best = {key[1:]: choice.accuracy for key, choice in found.items() if key[0] == "erm"}

@@ -362,6 +362,13 @@ def test_constant_predictors_are_said_and_a_second_table_leaves_them_out():
     assert "cannot be chosen" not in report(runs[1:])["report.md"]
 
 
+def test_what_the_last_step_costs_is_a_table_below_the_oracles():
+    early = {0: 0.1, 10: 0.7, 20: 0.3}
+    page = report([record(method="erm", left_out=["d"], accuracy=early, oracle=early)])["report.md"]
+    assert cells(page, "Own data, oracle")[1][1] == "30.0"
+    assert table_below(page, "The same where the oracle also chooses the step:")[1][1] == "70.0"
+
+
 def table_below(markdown, words):
     """The table after some words."""
     return cells(f"### x\n\n{markdown.split(words)[1].strip()}", "x")

@@ -9,7 +9,7 @@ from minifishr.data import Row
 from minifishr.evaluate import measured
 from minifishr.experiments import Config
 from minifishr.sweeps.records import Record
-from minifishr.sweeps.selection import RULES, Choice, best_in_order, choices, expected_best, searches
+from minifishr.sweeps.selection import EARLY, RULES, Choice, best_in_order, choices, expected_best, searches
 
 NAMES = "abcd"
 TRAINING, LEAVE_ONE_OUT, ORACLE = RULES
@@ -60,6 +60,14 @@ def test_oracle_sees_the_last_step_alone_and_other_rows_than_the_tested_ones():
     assert only(records, ORACLE) == Choice(1, 20, 0.25, 0.3)
 
 
+def test_oracle_with_early_stopping_chooses_the_step_too():
+    records = [
+        record("d", {10: 0.6, 20: 0.4}, oracle={0: 0.1, 10: 0.7, 20: 0.2}, draw=0),
+        record("d", {10: 0.1, 20: 0.3}, oracle={0: 0.0, 10: 0.6, 20: 0.65}, draw=1),
+    ]
+    assert only(records, EARLY) == Choice(0, 10, 0.7, 0.6)
+
+
 def pairs(t, values, draw=0, **options):
     """The runs that leave out t and one more, accuracy of the latter {domain: {step: number}}."""
     return [
@@ -107,7 +115,7 @@ def test_draw_without_all_its_pairs_cannot_be_chosen_by_leave_one_domain_out(gon
     assert only([*records, record("d", draw=1), *worse], LEAVE_ONE_OUT).draw == 1
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", [*RULES, EARLY])
 def test_of_equals_the_first_draw_and_step_win_whatever_the_order_of_the_records(rule):
     # the same three numbers in another order have another floating-point sum
     held = [{"a": x, "b": y, "c": z} for x, y, z in itertools.permutations((0.1, 0.2, 0.3))]
@@ -119,7 +127,7 @@ def test_of_equals_the_first_draw_and_step_win_whatever_the_order_of_the_records
         assert (choice.draw, choice.step) == (0, 20 if rule == ORACLE else 0)
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", [*RULES, EARLY])
 def test_failed_runs_are_never_chosen(rule):
     best = [record("d", held=1.0, oracle=1.0)._replace(failure="went wrong")]
     assert choices(best, rule) == {} and searches(best) == {}
