@@ -175,6 +175,9 @@ BAD = {
     ("--dataset", "cdsprites", "--domains", "5", "1"): "cdsprites: n_domains=1 is outside 2..50",
     ("--dataset", "cdsprites", "--preset", "quick"): "preset 'quick' does not fit data set 'cdsprites'",
     ("--dataset", "linear", "--test-domain", "x"): "preset linear tests on 'test', got 'x'",
+    ("--dataset", "linear", "--size", "7"): "preset 'linear' has no size to replace, got size=7",
+    ("--size", "0"): "size must be at least 1, got 0",
+    ("--size", "13"): "image size must be 7, 14 or 28, got 13",
     ("--data", "nowhere.npz", "--test-domain", "b"): "nowhere.npz",
     ("--data", "nowhere.npz"): "--data nowhere.npz needs --test-domain",
 }
@@ -384,6 +387,7 @@ WITHOUT_EFFECT = {
         "rotated",
     ): "--dataset rotated has no effect beside --data",
     ("--data", "mine.npz", "--test-domain", "c", "--digits", "mnist"): "--digits mnist has no effect beside --data",
+    ("--data", "mine.npz", "--test-domain", "c", "--size", "7"): "--size 7 has no effect beside --data",
     ("--dataset", "linear", "--digits", "rendered"): "--digits rendered has no effect on data set 'linear'",
     ("--set", "fishr.centered=False"): "fishr: centered='False' is none of True, False",
     ("--set", "lr=true"): "erm: lr=True is not a number",

@@ -63,6 +63,7 @@ def add_problem_options(command):
     names = {"nargs": "+", "action": "extend", "metavar": "NAME"}
     command.add_argument("--test-domain", **names, help="the domain to leave out; several of your own")
     command.add_argument("--count", type=int, metavar="N", help="rows of each training domain")
+    command.add_argument("--size", type=int, metavar="N", help="of images: 7, 14 or 28 pixels; of sprites any")
     command.add_argument(
         "--digits", metavar="auto|mnist|rendered", help="default auto: rendered if MNIST is not to be had"
     )
@@ -129,7 +130,7 @@ def planned(args):
         check_known("method", name, list(ALGORITHMS))
     if args.jobs < 1:
         raise ValueError(f"--jobs must be at least 1, got {args.jobs}")
-    for option in ("dataset", "digits") if args.data else ():
+    for option in ("dataset", "digits", "size") if args.data else ():
         if getattr(args, option) is not None:
             raise ValueError(f"--{option} {getattr(args, option)} has no effect beside --data {args.data}")
     dataset = "own" if args.data else args.dataset or "colored"
@@ -138,8 +139,8 @@ def planned(args):
     if dataset in TOYS and args.digits is not None:
         raise ValueError(f"--digits {args.digits} has no effect on data set {dataset!r}, which is drawn without digits")
     seeds = range(args.seeds) if several else [args.seed]
-    options = {"steps": args.steps, "domains": args.domains, "invariances": args.invariances, "count": args.count}
-    options |= {"matched": args.matched, "changes": [change(text) for text in args.changes], **own_choices(args)}
+    options = {name: getattr(args, name) for name in ("steps", "domains", "invariances", "matched", "count", "size")}
+    options |= {"changes": [change(text) for text in args.changes], **own_choices(args)}
 
     def configurations(first=None, *others):
         return plan(args.preset, names, seeds, dataset, first, more_left_out=[*others] or None, **options)

@@ -84,7 +84,7 @@ def planned(args):
     names = ("algorithms", "test_domains", "leave_two_out", "draws", "seeds", "preset")
     names += ("invariances", "matched", "steps", "size", "count")
     options = {name: getattr(args, name) for name in names}
-    return grid.grid(source, datasets=datasets, choices=own_choices(args), **options), source
+    return grid.grid(source, datasets=datasets, **options, **own_choices(args)), source
 
 
 def dry_run(args, configs, todo, source):

@@ -10,12 +10,12 @@ from itertools import combinations
 
 from ..algorithms import ALGORITHMS, BATCH_RANGE, RANGES, with_shortened_warm_ups
 from ..data import as_own, colored_mnist_domains, digest, rotated_mnist, stream
-from ..experiments import DATASETS, PRESETS, TOYS, WEIGHTS, check_known, network, plan, problem
+from ..experiments import DATASETS, TOYS, WEIGHTS, check_known, network, plan, problem
 
 
 def grid(
     source, algorithms=None, datasets=("colored",), test_domains=None, draws=1, seeds=1, preset="domainbed", *,
-    leave_two_out=False, invariances=False, matched=False, choices=None, **changes,
+    leave_two_out=False, invariances=False, matched=False, **changes,
 ):  # fmt: skip
     """The configurations of a sweep over seeds 0..seeds-1 and draws 0..draws-1.
 
@@ -24,22 +24,22 @@ def grid(
     where fewer than two domains would remain, as in Colored MNIST, which has three). With `invariances` each run also
     measures what it has made equal. With `matched` penalty weights are drawn in units of the penalty's own size, from
     one range and the same for all methods that can be matched; other methods have the runs that they have without.
-    `changes` replace the preset's steps, size or count where they are not None, `choices` what `plan` takes besides.
+    `changes` are what else `plan` takes: what replaces the preset's steps, size, count and so on.
     ValueError for what is unknown or empty.
     """
     check_grid(algorithms, datasets, draws, seeds)
     algorithms, data, configs, known = list(dict.fromkeys(algorithms or [])), data_name(source), [], set()
     for dataset in dict.fromkeys(datasets):
-        options = {"steps": changes.get("steps"), "invariances": invariances, "matched": matched, **(choices or {})}
+        options = {"invariances": invariances, "matched": matched, **changes}
         planned = plan(preset, algorithms, range(seeds), dataset, **options)
-        replaced = {**overrides(preset, changes), "data": None if dataset in TOYS else data}
         names = domain_names(planned[0], source)
         chosen = [name for name in names if test_domains is None or name in test_domains]
         if not chosen:
             wanted = ", ".join(test_domains)
             raise ValueError(f"data set {dataset!r} has no domain {wanted} to leave out, only {', '.join(names)}")
         known |= set(names)
-        drawn_runs = [drawn(config._replace(**replaced), number) for number in range(draws) for config in planned]
+        of = None if dataset in TOYS else data
+        drawn_runs = [drawn(config._replace(data=of), number) for number in range(draws) for config in planned]
         left_out = domains_left_out(names, chosen, leave_two_out)
         configs += [config._replace(**out) for out in left_out for config in drawn_runs]
     for name in test_domains or []:
@@ -64,15 +64,6 @@ def check_grid(algorithms, datasets, draws, seeds):
         raise ValueError("a sweep needs at least one data set, got none")
     for name in algorithms or []:
         check_known("method", name, RANGES)
-
-
-def overrides(preset, changes):
-    """What of size and count replaces the preset's; ValueError where the preset has no such thing."""
-    chosen = {key: value for key, value in changes.items() if value is not None and key != "steps"}
-    for key in chosen:
-        if key not in PRESETS[preset]:
-            raise ValueError(f"preset {preset!r} has no {key} to replace, got {key}={chosen[key]!r}")
-    return chosen
 
 
 def domain_names(config, source):

@@ -2,7 +2,7 @@ import os
 
 import numpy as np
 import pytest
-from samples import own_domains
+from samples import MNIST_LIKE, own_domains
 
 from minifishr.algorithms import ALGORITHMS
 from minifishr.algorithms.erm import erm
@@ -157,6 +157,13 @@ def test_published_warm_ups_are_shortened_with_the_run_and_chosen_ones_are_not()
     assert [warm_up(preset="domainbed", steps=steps) for steps in (1_000, 5_000, 9_000)] == [300, 1_500, 1_500]
     assert warm_up(preset="domainbed", steps=10, changes=[(None, "warm_up", 1_500)]) == 1_500
     assert warm_up(preset="quick", steps=10) == 190 and warm_up(dataset="cdsprites", steps=10) == 100
+
+
+def test_images_of_another_size_than_the_presets_have_as_many_inputs():
+    (config,) = plan("domainbed", ["erm"], dataset="rotated", test_domain="0", count=20, size=7)
+    assert problem(config, MNIST_LIKE).train[0].x.shape[1] == 49
+    with pytest.raises(ValueError, match="preset 'domainbed' has no size to replace, got size=7"):
+        plan("domainbed", ["erm"], dataset="own", test_domain="a", size=7)
 
 
 def test_run_measures_what_it_has_made_equal_where_that_is_asked_for():
