@@ -167,3 +167,13 @@ def test_best_in_one_order_is_what_a_slow_search_finds(draws, random):
         seen = sorted(order[:k])  # of equals the first in the arrays wins
         slow.append(draws[max(seen, key=lambda n: draws[n][0])][1])
     assert best_in_order(*zip(*draws, strict=True), np.array(order)).tolist() == slow
+
+
+def test_of_many_equals_the_first_wins():
+    accuracies = np.arange(40.0)  # so many that a sort that is not stable would mix them
+    assert expected_best(np.zeros(40), accuracies)[-1] == 0
+    order = np.arange(40)[::-1]
+    assert best_in_order(np.zeros(40), accuracies, order).tolist() == order.tolist()
+    two = np.arange(40) % 2
+    assert expected_best(two, accuracies)[-1] == 1
+    assert best_in_order(two, accuracies, order).tolist()[-4:] == [3, 3, 1, 1]
