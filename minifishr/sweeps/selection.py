@@ -102,7 +102,7 @@ RULES = {
 }
 
 
-def chosen(rule, draws, constant=True):
+def chosen(rule, draws, constant):
     """The Choice of a rule in one search, the first of equals; None where no draw has a score. Without `constant` those
     that predict (nearly) one class cannot be chosen."""
     candidates = [

@@ -73,7 +73,10 @@ BAD = {
     "a line lost": (lambda p: altered(p, lambda lines: lines[:-1]), "says 3 runs and has 2"),
     "a run twice": (lambda p: altered(p, lambda lines: [*lines[:-1], lines[1]]), "a run is there twice"),
     "no record": (lambda p: altered(p, lambda lines: [*lines[:-1], "{}"]), "run 3 of .* is no whole record"),
-    "mixed": (lambda p: altered(p, lambda lines: [*lines[:-1], other_steps(lines[-1])]), r"kept\.gz holds a sweep with steps="),
+    "mixed": (
+        lambda p: altered(p, lambda lines: [*lines[:-1], other_steps(lines[-1])]),
+        r"kept\.gz holds a sweep with steps=",
+    ),
 }
 
 

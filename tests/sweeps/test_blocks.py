@@ -31,7 +31,7 @@ def test_ranks_are_told_apart_from_a_billionth_on():
 
 
 def test_comma_separated_table_is_this_text():
-    assert comma_separated(TABLE[1:3], "own", "oracle").splitlines() == [
+    assert comma_separated(TABLE[1:3], "own", "oracle").split("\n") == [
         "dataset,rule,method,left_out,accuracy,standard_error,seeds,rank,published",
         "own,oracle,erm,a,55.0000,5.0000,2,,",
         "own,oracle,erm,b,75.0000,5.0000,2,,",
@@ -39,11 +39,14 @@ def test_comma_separated_table_is_this_text():
         "own,oracle,irm,a,55.0000,,1,,",
         "own,oracle,irm,b,,,0,,",
         "own,oracle,irm,average,,,0,,",
+        "",
     ]
 
 
 def test_latex_table_is_this_text():
-    found = latex(["method", "+90%"], [["and_mask", "1.0 +- 0.5"]], r"50 % {x} #1 $ & ~ ^ \ of _", "own-oracle")
+    found = latex(
+        ["method", "+90%"], [["and_mask", "1.0 +- 0.5"], ["erm", "50.0"]], r"50 % {x} #1 $ & ~ ^ \ of _", "own-oracle"
+    )
     assert [" ".join(line.split()) for line in found.splitlines()] == [
         r"\begin{table}",
         r"\centering",
@@ -52,6 +55,7 @@ def test_latex_table_is_this_text():
         r"method & +90\% \\",
         r"\midrule",
         r"and\_mask & 1.0 $\pm$ 0.5 \\",
+        r"erm & 50.0 \\",
         r"\bottomrule",
         r"\end{tabular}",
         r"\caption{50 \% \{x\} \#1 \$ \& \textasciitilde{} \textasciicircum{} \textbackslash{} of \_}",
