@@ -1,4 +1,5 @@
 import json
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -176,6 +177,7 @@ def test_configuration_has_every_run_and_the_versions(tmp_path):
     text = json.loads((tmp_path / "config.json").read_text())
     assert [config_of(found) for found in text["runs"]] == configs and text["problem"] == "Colored test digits"
     assert text["versions"]["numpy"] == np.__version__
+    assert text["versions"]["python"] == ".".join(map(str, sys.version_info[:3]))
 
 
 def test_folders_have_any_number_of_digits_and_never_two_owners(tmp_path, monkeypatch):

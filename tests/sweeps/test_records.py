@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import time
 
 import pytest
@@ -122,7 +123,9 @@ def test_folders_records_are_in_the_order_of_identity_and_what_is_none_is_told(r
     assert records(runs.parent) == sorted(found, key=lambda each: each.identity)
     other = record("a", seed=7)
     configs = [found[1].config, other.config, found[0].config]
-    assert unfinished(runs.parent, configs) == [other.config]
+    assert unfinished(runs.parent, configs) == [other.config] and unfinished(runs.parent, []) == []
+    with pytest.raises(ValueError, match=f"^{re.escape(str(runs.parent))} holds a sweep with steps=20, not 30; "):
+        unfinished(runs.parent, [record("a", steps=30).config])
     (runs / f"{other.identity}.json").write_text(text_of(found[0]))
     with pytest.raises(Damaged) as caught:
         records(runs.parent)
