@@ -84,6 +84,12 @@ BAD_LABELS = {
 }
 
 
+def test_classes_are_as_many_as_logits_whatever_the_hidden_layers():
+    deep = MLP((1, 3, 2))
+    with pytest.raises(ValueError, match=r"2 logit\(s\) need labels in 0..1, got \[0, 2\]"):
+        accuracy(deep, np.zeros(deep.d), domain([1, 2], [0, 2]))
+
+
 @pytest.mark.parametrize("case", BAD_LABELS)
 def test_accuracy_has_the_checks_of_the_loss(case):
     y, message = BAD_LABELS[case]
