@@ -387,7 +387,7 @@ def test_folder_that_cannot_be_written_breaks_nothing(tmp_path):
     assert len(images) == len(labels) == 20
 
 
-def test_full_disk_leaves_no_part_of_a_file(tmp_path, monkeypatch):
+def test_disk_without_space_keeps_no_part_of_a_file(tmp_path, monkeypatch):
     parts = []
 
     def full(file, **arrays):
