@@ -23,7 +23,8 @@ def domain(x, y, name="here"):
 
 
 def test_one_logit_predicts_one_where_it_is_positive():
-    assert predictions(*LINE, np.array([[1.0], [2.0], [3.0]])).tolist() == [0, 0, 1]
+    found = predictions(*LINE, np.array([[1.0], [2.0], [3.0]]))
+    assert found.tolist() == [0, 0, 1] and found.dtype == int
 
 
 def test_several_logits_predict_the_largest():

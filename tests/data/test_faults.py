@@ -43,3 +43,11 @@ def test_damage_far_below_the_first_line_names_the_file(tmp_path):
 
 def test_first_line_with_letters_behind_a_quotation_mark_is_no_table(tmp_path):
     assert refusal(tmp_path, ROWS.replace("age", '"a"ge')).startswith("no table: ")
+
+
+def test_a_name_may_have_a_line_break_between_quotation_marks(tmp_path):
+    (tmp_path / "t.tsv").write_text('"age in\nyears"\tsite\toutcome\n1\ta\t0\n2\tb\t1\n')
+    assert read_table(tmp_path / "t.tsv", "outcome", "site").columns == ["age in years"]
+    (tmp_path / "u.tsv").write_text('site\t"age in\nyears"\toutcome\na\t1\t0\nb\t2\t1\n')
+    found = read_table(tmp_path / "u.tsv", "outcome", "site")
+    assert [domain.x.tolist() for domain in found.domains] == [[[1]], [[2]]]
