@@ -109,6 +109,7 @@ def test_invariance_table_has_a_row_a_method_and_says_what_it_is():
     header, _, untrained, fishr = cells(text.split("\n\n")[0])
     assert header == ["trained with", "risk"] and untrained == ["untrained", "0.5"] and fishr == ["fishr", "0.012"]
     assert "Dispersion over the training domains" in text
+    assert text.endswith(" Last step, mean over seeds.")
 
 
 def test_spread_of_one_value_has_no_deviation():
