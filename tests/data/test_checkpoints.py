@@ -100,9 +100,16 @@ def test_damage_is_a_warning_where_training_was_asked_for(tmp_path):
         warnings.simplefilter("always")
         fit(ERM, THETA, batches, 1, checkpoint=Checkpoint(path))
     (one,) = said
-    assert one.filename == __file__ and str(one.message).startswith(f"{path}: damaged checkpoint (")
+    assert str(one.message).startswith(f"{path}: damaged checkpoint (")
     assert str(one.message).endswith("), set aside as *.damaged; training starts anew")
     assert (tmp_path / "c.npz.damaged").read_bytes() == b"half a\nfile"
+
+
+def test_warning_of_a_broken_checkpoint_points_to_who_asked(tmp_path):
+    (tmp_path / "c.npz").write_bytes(b"half")
+    with pytest.warns(UserWarning) as said:
+        fit(ERM, THETA, batches, 1, checkpoint=Checkpoint(tmp_path / "c.npz"))
+    assert [one.filename for one in said] == [__file__]
 
 
 class Trap:
