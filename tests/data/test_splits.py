@@ -49,4 +49,4 @@ def test_of_many_domains_the_eight_nearest_are_named(count, told):
 
 def test_of_many_domains_also_distant_names_are_shown():
     with pytest.raises(ValueError, match=r"expected one of (\w, ){8}\.\.\.$"):
-        leave_out("own data", rows(*"abcdefghij"), "x")
+        leave_out("own data", rows(*"abcdefghi"), "x")

@@ -55,6 +55,8 @@ def test_caption_of_each_domain_left_out_names_the_rows_left_out():
 )
 def test_caption_of_many_or_of_several_numbers_of_domains(sizes, words):
     runs = [run for n in sizes for run in plan("cdsprites", ["erm"], (0,), "cdsprites", domains=[n])]
+    six = task({f"d{e}": [0] for e in range(6)}, {"test": [1]})
+    assert "Rows: d0 1, d1 1, d2 1, d3 1, d4 1, d5 1, test 1." in caption(runs[:1], six)
     many = task({f"d{e}": [0, 1, 0, 1] for e in range(sizes[0])}, {"test": [1, 1]})._replace(name="x")
     assert f"seed 0. {words}test 2." in caption(runs, many)
 

@@ -4,7 +4,7 @@ import pytest
 
 from minifishr.sweeps.comparison import above_block, one_sided_block, order_block
 from minifishr.sweeps.selection import CONSTANT, Choice
-from minifishr.sweeps.tables import comma_separated, latex, lines, ranks, rows, text
+from minifishr.sweeps.tables import Line, comma_separated, latex, lines, ranks, rows, text
 
 # erm: a 50 and 60, b 70 and 80; irm: a 55 alone; vrex: 2 points above erm and 2 below; coral: nothing
 FOUND = {("erm", "a", 0): 0.5, ("erm", "a", 1): 0.6, ("erm", "b", 0): 0.7, ("erm", "b", 1): 0.8, ("irm", "a", 0): 0.55}
@@ -64,6 +64,10 @@ def test_latex_table_is_this_text():
     ]
 
 
+def test_numbers_in_latex_keep_their_decimals():
+    assert "& 50.0 \\\\" in latex(["method", "a"], [["erm", "50.0"], ["irm", "7.5"]], "", "")
+
+
 def cells(markdown):
     """Header and rows of a Markdown table."""
     table = [[cell.strip() for cell in line.strip("|").split("|")] for line in markdown.splitlines()]
@@ -78,6 +82,11 @@ def test_order_is_by_rank_with_differences_to_erm_and_who_is_tied():
         ["coral", "-", "-", "-", "none"],
         ["irm", "+5.0", "1", "1", "vrex, erm"],
     ]
+
+
+def test_methods_without_a_rank_come_last():
+    table = [Line("coral", {}, None, None, None), Line("erm", {}, None, 1, None)]
+    assert [row[0] for row in cells(order_block({}, table))[1:]] == ["erm", "coral"]
 
 
 def choice(share, accuracy=0.5):

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import sys
 import time
 
 import pytest
@@ -131,6 +132,19 @@ def test_folders_records_are_in_the_order_of_identity_and_what_is_none_is_told(r
         records(runs.parent)
     place = runs / f"{other.identity}.json"
     assert str(caught.value) == f"{place} is damaged: its configuration does not belong to its name"
+
+
+def test_files_that_another_sweep_has_just_taken_away_are_passed_over(runs, monkeypatch):
+    one = record("a")
+    write_record(runs.parent, one)
+    (runs / f"{'0' * 64}.json").symlink_to(runs / "gone")  # it is listed, and there is nothing to read
+    (runs / "0.part").symlink_to(runs / "gone")
+    prepare(runs.parent, [])
+    assert records(runs.parent) == [one]
+    module = sys.modules["minifishr.sweeps.records"]
+    monkeypatch.setattr(module, "scanned", lambda folder: ({}, {runs / "taken.json": Damaged("taken")}))
+    prepare(runs.parent, [])
+    assert one.identity in {path.stem for path in runs.iterdir()}
 
 
 def test_what_a_kill_left_goes_and_what_is_damaged_is_set_aside_by_name(tmp_path, capsys):

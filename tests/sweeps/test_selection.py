@@ -174,6 +174,9 @@ def test_of_many_equals_the_first_wins():
     assert expected_best(np.zeros(40), accuracies)[-1] == 0
     order = np.arange(40)[::-1]
     assert best_in_order(np.zeros(40), accuracies, order).tolist() == order.tolist()
-    two = np.arange(40) % 2
-    assert expected_best(two, accuracies)[-1] == 1
-    assert best_in_order(two, accuracies, order).tolist()[-4:] == [3, 3, 1, 1]
+    scores = np.random.default_rng(0).integers(0, 4, 40)
+    ranked = sorted(range(40), key=lambda n: -scores[n])  # Python's sort is stable
+    # of two draws the better one counts: the one with rank r is it in 39 - r of the 780 pairs
+    assert expected_best(scores, accuracies)[1] == pytest.approx(sum((39 - r) * n for r, n in enumerate(ranked)) / 780)
+    best = [min(order[: k + 1], key=ranked.index) for k in range(40)]
+    assert best_in_order(scores, accuracies, order).tolist() == best
