@@ -44,6 +44,8 @@ def test_rows_at_a_step_describe_theta_after_as_many_updates():
     assert [(r.step, r.value) for r in fitted.history if r.metric == "first"] == [(0, 0), (3, 3), (6, 6), (7, 7)]
     assert [(r.step, r.value) for r in fitted.history if r.metric == "risk"] == [(t, t) for t in range(7)]
     assert {r.domain for r in fitted.history if r.metric == "penalty"} == {""}
+    rows = fit(counting(), np.zeros(2), full_batch([]), 12, measure=measure).history
+    assert [r.step for r in rows if r.metric == "first"] == [0, 10, 12]
 
 
 @pytest.mark.parametrize("broken", ["risk", "theta"])

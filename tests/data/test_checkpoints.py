@@ -93,6 +93,15 @@ def test_first_thing_that_differs_is_told(tmp_path):
         assert str(caught.value) == (f"{path}: the checkpoint of another training, whose {words}; choose another file")
 
 
+def test_model_is_a_part_of_the_identity_where_it_is_known(tmp_path):
+    for model in (MODEL, None):
+        fit(ERM, THETA, batches, 2, model=model, checkpoint=Checkpoint(tmp_path / f"{model and 1}.npz", 2))
+    with pytest.raises(Foreign, match=r"whose model is MLP.*, not None; choose another file$"):
+        fit(ERM, THETA, batches, 2, checkpoint=Checkpoint(tmp_path / "1.npz"))
+    with pytest.raises(Foreign, match=r"whose model is None, not MLP"):
+        fit(ERM, THETA, batches, 2, model=MODEL, checkpoint=Checkpoint(tmp_path / "None.npz"))
+
+
 def test_damage_is_a_warning_where_training_was_asked_for(tmp_path):
     path = tmp_path / "c.npz"
     path.write_bytes(b"half a\nfile")

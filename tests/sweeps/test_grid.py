@@ -9,7 +9,7 @@ from samples import MNIST_LIKE, own_domains
 
 from minifishr.algorithms import BATCH_RANGE, RANGES
 from minifishr.data import Own, stream
-from minifishr.experiments import plan
+from minifishr.experiments import WEIGHTS, plan
 from minifishr.sweeps.grid import (
     check,
     check_grid,
@@ -74,6 +74,21 @@ def test_domains_that_are_not_there_are_told_with_those_that_are():
     assert told(grid, own_domains(), ["erm"], ["own"], ["b", "x"]) == "unknown test domain 'x', expected one of a, b, c"
 
 
+def test_several_data_sets_are_one_grid_and_their_domains_are_known_together():
+    configs = grid(MNIST_LIKE, ["erm"], ["colored", "rotated"], ["-90%", "15", "0"])
+    assert [(c.dataset, c.test_domain) for c in configs] == [("colored", "-90%"), ("rotated", "0"), ("rotated", "15")]
+    known = "+80%, +90%, -90%, 0, 15, 30, 45, 60, 75"
+    said = told(grid, MNIST_LIKE, ["erm"], ["colored", "rotated"], ["-90%", "15", "x"])
+    assert said == f"unknown test domain 'x', expected one of {known}"
+
+
+def test_pairs_are_left_out_where_they_are_asked_for():
+    four = [*own_domains(), own_domains()[0]._replace(name="d")]
+    assert [c.also_left_out for c in grid(four, ["erm"], ["own"], ["d"])] == [None]
+    both = [(c.test_domain, c.also_left_out) for c in grid(four, ["erm"], ["own"], ["d"], leave_two_out=True)]
+    assert both == [("d", None), ("a", "d"), ("b", "d"), ("c", "d")]
+
+
 def test_pairs_have_one_of_the_chosen_and_are_in_the_order_of_the_data():
     assert domains_left_out("abcd", "db", False) == [{ONE: "d"}, {ONE: "b"}]
     pairs = [{ONE: one, OTHER: other} for one, other in ("ab", "ad", "bc", "bd", "cd")]
@@ -89,6 +104,7 @@ def test_a_grid_of_nothing_is_told():
     assert told(check_grid, None, [], 1, 1) == "a sweep needs at least one data set, got none"
     known = f"expected one of {', '.join(RANGES)}"
     assert told(check_grid, ["erm", "sgd"], ["own"], 1, 1) == f"unknown method 'sgd', {known}"
+    assert told(grid, own_domains(), ["sgd"], ["own"]) == f"unknown method 'sgd', {known}"
 
 
 def test_only_what_a_preset_has_is_replaced():
@@ -102,6 +118,8 @@ def test_domains_of_each_data_set_have_names():
     assert domain_names(plan("linear", dataset="linear")[0], None) == ["test"]
     assert domain_names(plan("domainbed")[0], MNIST_LIKE) == ["+90%", "+80%", "-90%"]
     assert domain_names(plan("quick")[0], None) == ["-90%"]
+    turned = ["0", "15", "30", "45", "60", "75"]
+    assert domain_names(plan("domainbed", dataset="rotated")[0], MNIST_LIKE) == turned
 
 
 def test_numbers_of_a_draw_come_from_streams_named_after_method_and_number():
@@ -111,6 +129,9 @@ def test_numbers_of_a_draw_come_from_streams_named_after_method_and_number():
     assert found.hyper_parameters == config.hyper_parameters | expected
     assert found.draw == 3 and found.batch == BATCH_RANGE(stream(0, "draw batch", 3))
     assert drawn(config._replace(batch=None), 3).batch is None
+    matched = drawn(config._replace(matched=True), 3)
+    weight = WEIGHTS(stream(0, "draw matched weight", 3))
+    assert matched.hyper_parameters == found.hyper_parameters | {"penalty_weight": weight}
     default = drawn(config, 0)
     assert default == config._replace(draw=0)
     assert told(drawn, plan("quick", ["erm"])[0], 2) == (
