@@ -56,7 +56,7 @@ def test_non_finite_numbers_stop_and_keep_what_was_recorded(broken):
         fit(counting(4, broken), np.zeros(MODEL.d), full_batch(domains()), 9, model=MODEL)
     told = f"counting: {broken} became non-finite at step 4 though each domain's risk is finite"
     assert str(caught.value) == told
-    assert error.value.fit.theta.tolist() == [4, 4]
+    assert error.value.fit.theta.tolist() == [4, 4] and error.value.fit.state == 4
     assert [r.step for r in error.value.fit.history if r.metric == "risk"] == [0, 1, 2, 3]
 
 

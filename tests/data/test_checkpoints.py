@@ -93,6 +93,12 @@ def test_first_thing_that_differs_is_told(tmp_path):
         assert str(caught.value) == (f"{path}: the checkpoint of another training, whose {words}; choose another file")
 
 
+def test_checkpoint_is_written_after_every_so_many_updates(tmp_path):
+    fit(ERM, THETA, batches, 8, checkpoint=Checkpoint(tmp_path / "c.npz", 3))
+    with pytest.raises(ValueError, match=r"c\.npz is 6 steps far, and steps=5 would go back$"):
+        fit(ERM, THETA, batches, 5, checkpoint=Checkpoint(tmp_path / "c.npz", 3))
+
+
 def test_model_is_a_part_of_the_identity_where_it_is_known(tmp_path):
     for model in (MODEL, None):
         fit(ERM, THETA, batches, 2, model=model, checkpoint=Checkpoint(tmp_path / f"{model and 1}.npz", 2))
