@@ -213,9 +213,10 @@ def test_names_that_repeat_are_refused():
     ("call", "message"),
     [
         ({"size": 13}, "image size must be 7, 14 or 28, got 13"),
-        ({"count": 25_001}, r"count=25001 is outside 1\.\.25000"),
+        ({"count": 25_001}, r"^colored_mnist: count=25001 is outside 1\.\.25000$"),
+        ({"count": 16_667, "flip_rates": (0.1, 0.2, 0.3)}, r"^colored_mnist: count=16667 is outside 1\.\.16666$"),
         ({"count": 0}, "count=0"),
-        ({"test_count": 10_001}, "test_count=10001"),
+        ({"test_count": 10_001}, r"^colored_mnist: test_count=10001 is outside 1\.\.10000$"),
         ({"flip_rates": (0.1, 1.5)}, "flip_rates: 1.5 is no probability"),
         ({"test_rate": -0.1}, "test_rate: -0.1"),
         ({"label_noise": float("nan")}, "label_noise: nan"),
