@@ -108,16 +108,17 @@ def test_model_is_a_part_of_the_identity_where_it_is_known(tmp_path):
         fit(ERM, THETA, batches, 2, model=MODEL, checkpoint=Checkpoint(tmp_path / "None.npz"))
 
 
-def test_damage_is_a_warning_where_training_was_asked_for(tmp_path):
-    path = tmp_path / "c.npz"
-    path.write_bytes(b"half a\nfile")
+def test_damage_is_a_warning_and_training_starts_anew(tmp_path):
+    path, half = tmp_path / "c.npz", b"PK\3\4half"
+    path.write_bytes(half)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        fit(ERM, THETA, batches, 1, checkpoint=Checkpoint(path))
+        found = fit(ERM, THETA, batches, 2, checkpoint=Checkpoint(path))
     (one,) = said
-    assert str(one.message).startswith(f"{path}: damaged checkpoint (")
-    assert str(one.message).endswith("), set aside as *.damaged; training starts anew")
-    assert (tmp_path / "c.npz.damaged").read_bytes() == b"half a\nfile"
+    reason = f"{path}: damaged checkpoint (File is not a zip file), set aside as *.damaged"
+    assert str(one.message) == f"{reason}; training starts anew"
+    assert [row.step for row in found.history if row.metric == "risk"] == [0, 1]
+    assert (tmp_path / "c.npz.damaged").read_bytes() == half
 
 
 def test_warning_of_a_broken_checkpoint_points_to_who_asked(tmp_path):
