@@ -23,7 +23,8 @@ def domain(x, y, name="here"):
 
 
 def test_one_logit_predicts_one_where_it_is_positive():
-    assert predictions(*LINE, np.array([[1.0], [2.0], [3.0]])).tolist() == [0, 0, 1]
+    found = predictions(*LINE, np.array([[1.0], [2.0], [3.0]]))
+    assert found.tolist() == [0, 0, 1] and found.dtype == int
 
 
 def test_several_logits_predict_the_largest():
@@ -82,6 +83,12 @@ BAD_LABELS = {
     "a third class": (np.array([0, 2]), r"accuracy: 1 logit\(s\) need labels in 0..1, got \[0, 2\]"),
     "no rows": (np.zeros(0, int), "labels"),
 }
+
+
+def test_classes_are_as_many_as_logits_whatever_the_hidden_layers():
+    deep = MLP((1, 3, 2))
+    with pytest.raises(ValueError, match=r"2 logit\(s\) need labels in 0..1, got \[0, 2\]"):
+        accuracy(deep, np.zeros(deep.d), domain([1, 2], [0, 2]))
 
 
 @pytest.mark.parametrize("case", BAD_LABELS)

@@ -1,5 +1,7 @@
 import json
+import os
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -42,13 +44,19 @@ def test_rows_at_a_step_describe_theta_after_as_many_updates():
     assert [(r.step, r.value) for r in fitted.history if r.metric == "first"] == [(0, 0), (3, 3), (6, 6), (7, 7)]
     assert [(r.step, r.value) for r in fitted.history if r.metric == "risk"] == [(t, t) for t in range(7)]
     assert {r.domain for r in fitted.history if r.metric == "penalty"} == {""}
+    rows = fit(counting(), np.zeros(2), full_batch([]), 12, measure=measure).history
+    assert [r.step for r in rows if r.metric == "first"] == [0, 10, 12]
 
 
 @pytest.mark.parametrize("broken", ["risk", "theta"])
 def test_non_finite_numbers_stop_and_keep_what_was_recorded(broken):
     with pytest.raises(Diverged, match=f"^counting: {broken} became non-finite at step 4$") as error:
         fit(counting(4, broken), np.zeros(2), full_batch([]), 9)
-    assert error.value.fit.theta.tolist() == [4, 4]
+    with pytest.raises(Diverged) as caught:
+        fit(counting(4, broken), np.zeros(MODEL.d), full_batch(domains()), 9, model=MODEL)
+    told = f"counting: {broken} became non-finite at step 4 though each domain's risk is finite"
+    assert str(caught.value) == told
+    assert error.value.fit.theta.tolist() == [4, 4] and error.value.fit.state == 4
     assert [r.step for r in error.value.fit.history if r.metric == "risk"] == [0, 1, 2, 3]
 
 
@@ -116,6 +124,17 @@ def test_keeping_the_heap_changes_no_number():
     before = train()
     keep_heap()
     assert before.tobytes() == train().tobytes()
+
+
+def test_keeping_the_heap_asks_glibc_and_is_no_fault_where_there_is_none(monkeypatch):
+    asked = []
+    M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h; the second is at most half a gibibyte on 32 bits
+    monkeypatch.setattr("ctypes.CDLL", lambda name: SimpleNamespace(mallopt=lambda *of: asked.append((name, *of))))
+    keep_heap()
+    assert asked == [(None, M_MMAP_THRESHOLD, 2**30), (None, M_TRIM_THRESHOLD, 2**31 - 1)]
+    for library in (lambda name: SimpleNamespace(), lambda name: os.stat("/nowhere"), lambda name: len(name)):
+        monkeypatch.setattr("ctypes.CDLL", library)  # no mallopt; no library; Windows, which has no name None
+        keep_heap()
 
 
 # ---- checkpoints

@@ -40,7 +40,7 @@ def caption(configs, problem, selection="last", others=()):
     )
 
 
-def notes_of(config, problem, several=False):
+def notes_of(config, problem, several):
     """What one must know about classes and columns, a sentence each; with `several` problems also of which."""
     where = f"With {problem.test[0].name} left out: " if several else ""
     yield from (*own_labels(problem), *unseen_classes(problem))

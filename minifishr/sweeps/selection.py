@@ -108,7 +108,7 @@ EARLY = "oracle with early stopping"  # not among DomainBed's: what the last ste
 ALL_RULES = {**RULES, EARLY: Rule(early_scores, "the draw and step with the best accuracy on the oracle's rows")}
 
 
-def chosen(rule, draws, constant=True):
+def chosen(rule, draws, constant):
     """The Choice of a rule in one search, the first of equals; None where no draw has a score. Without `constant` those
     that predict (nearly) one class cannot be chosen."""
     candidates = [

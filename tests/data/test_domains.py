@@ -1,4 +1,5 @@
 import os
+import zlib
 
 import numpy as np
 import pytest
@@ -65,6 +66,17 @@ def test_labels_and_colors_flip_at_the_stated_rates(digits):
         noisy = np.mean(domain.y != (LABELS[rows_of(domain, 14)] < 5))
         flipped = np.mean(domain.y != colors_of(domain, 14))
         assert abs(noisy - 0.25) < bound and abs(flipped - rate) < bound
+
+
+@pytest.mark.parametrize("options", [{}, {"seed": 4, "label_noise": 0.5}])
+def test_labels_of_the_irm_setup_follow_from_a_stream_of_each_part(options, digits):
+    task = colored_mnist(digits, count=30, test_count=20, **options)
+    for name, found in ((b"train", task.train), (b"validation", task.validation), (b"test", task.test)):
+        for e, domain in enumerate(found):
+            rng = np.random.default_rng([options.get("seed", 0), zlib.crc32(name), 0 if name == b"test" else e])
+            rows = rows_of(domain, 14)
+            flipped = rng.random(len(rows)) < options.get("label_noise", 0.25)
+            assert domain.y.tolist() == ((LABELS[rows] < 5) ^ flipped).tolist() and domain.y.dtype == int
 
 
 def test_coloring_by_hand():
@@ -201,9 +213,10 @@ def test_names_that_repeat_are_refused():
     ("call", "message"),
     [
         ({"size": 13}, "image size must be 7, 14 or 28, got 13"),
-        ({"count": 25_001}, r"count=25001 is outside 1\.\.25000"),
+        ({"count": 25_001}, r"^colored_mnist: count=25001 is outside 1\.\.25000$"),
+        ({"count": 16_667, "flip_rates": (0.1, 0.2, 0.3)}, r"^colored_mnist: count=16667 is outside 1\.\.16666$"),
         ({"count": 0}, "count=0"),
-        ({"test_count": 10_001}, "test_count=10001"),
+        ({"test_count": 10_001}, r"^colored_mnist: test_count=10001 is outside 1\.\.10000$"),
         ({"flip_rates": (0.1, 1.5)}, "flip_rates: 1.5 is no probability"),
         ({"test_rate": -0.1}, "test_rate: -0.1"),
         ({"label_noise": float("nan")}, "label_noise: nan"),
@@ -215,7 +228,7 @@ def test_impossible_arguments_are_refused(call, message, digits):
 
 
 def test_too_few_digits_are_refused(digits):
-    with pytest.raises(ValueError, match="needs 70 000 digits"):
+    with pytest.raises(ValueError, match=r"^colored_mnist needs 70 000 digits \(60 000 and 10 000\), got 100$"):
         colored_mnist(Digits("few", digits.images[:100], LABELS[:100]))
     with pytest.raises(ValueError, match=r"count=50 is outside 1\.\.33"):
         colored_mnist_domains(Digits("few", digits.images[:100], LABELS[:100]), count=50)

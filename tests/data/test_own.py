@@ -88,6 +88,10 @@ BAD = {
     "labels in two columns": ({"x_a": X, "y_a": Y[:, None]}, "y_a must be integers"),
     "unequal lengths": ({"x_a": X, "y_a": Y[:3]}, "x_a has 4 rows but y_a has 3"),
     "unequal widths": ({"x_a": X, "y_a": Y, "x_b": X[:, :2], "y_b": Y}, "same width, got {'a': 3, 'b': 2}"),
+    "bytes and numbers": (
+        {"x_a": X, "y_a": Y, "x_b": X.astype(np.uint8), "y_b": Y},
+        r"either all x_NAME are bytes \(uint8\), which are divided by 255, or none$",
+    ),
     "NaN": ({"x_a": np.where(X == 5, np.nan, X), "y_a": Y}, "x_a has NaN"),
     "too large for float32": ({"x_a": X * 1e300, "y_a": Y}, r"x_a has NaN or infinite values \(as float32\)"),
     "labels beyond int64": (
@@ -155,3 +159,12 @@ def test_one_class_is_nothing_to_tell_apart():
 def test_numbers_are_no_classes():
     with pytest.raises(ValueError, match="own data: 4 different labels in 4 rows are no classes"):
         recoded([Domain("a", X, np.arange(4))])
+    with pytest.raises(ValueError, match="own data: 3 different labels in 4 rows are no classes"):
+        recoded([Domain("a", X, np.array([5, 5, 7, 9]))])
+
+
+def test_two_rows_a_label_are_classes_and_two_labels_always_are():
+    three = [Domain(name, X[:2], np.array(labels)) for name, labels in (("a", [4, 2]), ("b", [2, 9]), ("c", [9, 4]))]
+    found, labels = recoded(three)
+    assert labels == [2, 4, 9] and [domain.y.tolist() for domain in found] == [[1, 0], [0, 2], [2, 1]]
+    assert recoded([Domain("a", X[:3], np.array([1, 0, 1]))])[1] == [0, 1]

@@ -387,11 +387,16 @@ def test_folder_that_cannot_be_written_breaks_nothing(tmp_path):
     assert len(images) == len(labels) == 20
 
 
-def test_full_disk_leaves_no_part_of_a_file(tmp_path, monkeypatch):
+def test_disk_without_space_keeps_no_part_of_a_file(tmp_path, monkeypatch):
+    parts = []
+
     def full(file, **arrays):
         file.write(b"half")
+        parts.extend(path.name for path in tmp_path.iterdir())  # on the same disk: it can be renamed
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "savez", full)
     assert len(cached_digits(tmp_path, 20)[0]) == 20
     assert list(tmp_path.iterdir()) == []
+    (part,) = parts
+    assert part.startswith(f"rendered-digits-v{rendered.VERSION}-20.npz") and part.endswith(".part")

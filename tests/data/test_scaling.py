@@ -45,9 +45,9 @@ def test_channel_that_never_changes_is_only_centered():
 
 
 def test_means_of_float32_are_sums_of_float64():
-    x = np.full((3_000, 1), 16_777_217 / 3, np.float32)
-    x[::2] += 1
-    assert standardization([Domain("a", x, None)]).center[0] == x.astype(np.float64).mean()
+    x = np.full((3_000, 2), 16_777_217 / 3, np.float32)  # two columns: NumPy adds rows one after the other
+    x[::3] += 1
+    assert standardization([Domain("a", x, None)]).center.tolist() == [x[:, 0].astype(np.float64).mean()] * 2
 
 
 def test_what_cannot_be_standardized_is_told():
@@ -67,7 +67,15 @@ def test_only_constant_columns_are_refused():
 
 def test_unscaled_changes_no_bit():
     x = domains()[0].x.astype(np.float32)
-    assert unscaled(4).applied(x).tobytes() == x.tobytes()
+    assert unscaled(4).applied(x).tobytes() == x.tobytes() and unscaled(4).applied(x).shape == x.shape
+    assert unscaled(4).width == 4
+
+
+def test_bytes_are_scaled_as_the_numbers_that_they_are():
+    x = np.array([[200, 0], [250, 1], [0, 2]], np.uint8)
+    scaling = standardization([Domain("a", x, None)])
+    np.testing.assert_array_equal(scaling.applied(x), scaling.applied(x.astype(float)))
+    np.testing.assert_allclose(scaling.applied(x, np.float64).std(axis=0), 1)
 
 
 def test_balanced_classes_have_as_many_rows_and_no_row_is_lost():

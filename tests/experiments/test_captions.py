@@ -29,6 +29,7 @@ def test_caption_is_this_text():
     )
     rule = "the step with the best mean accuracy on held-out rows of the training domains"
     assert caption(runs[:1], seen, "validation") == f"{start}seed 0. Accuracy in percent; {rule}. {rows}"
+    assert "Rows: a 1, t 2, u 1." in caption(runs, task({"a": [0]}, {"t": [0, 0], "u": [0]}))
 
 
 def test_caption_of_each_domain_left_out_names_the_rows_left_out():
@@ -54,6 +55,8 @@ def test_caption_of_each_domain_left_out_names_the_rows_left_out():
 )
 def test_caption_of_many_or_of_several_numbers_of_domains(sizes, words):
     runs = [run for n in sizes for run in plan("cdsprites", ["erm"], (0,), "cdsprites", domains=[n])]
+    six = task({f"d{e}": [0] for e in range(6)}, {"test": [1]})
+    assert "Rows: d0 1, d1 1, d2 1, d3 1, d4 1, d5 1, test 1." in caption(runs[:1], six)
     many = task({f"d{e}": [0, 1, 0, 1] for e in range(sizes[0])}, {"test": [1, 1]})._replace(name="x")
     assert f"seed 0. {words}test 2." in caption(runs, many)
 
@@ -82,6 +85,8 @@ def test_classes_that_a_training_domain_lacks_are_said_up_to_six_domains():
         "Training domain c lacks x (60 %), in brackets the share elsewhere",
     ]
     assert [*lacking_classes(task(train, {}))] == [*lacking_classes(task({"a": [0]}, {}, labels=["x", "y"]))] == []
+    (one,) = lacking_classes(task({"a": [0], "b": [*range(9)]}, {}, labels=[*range(9)]))
+    assert ", 6 (11.1 %) and 2 more, in brackets" in one
     many = [*lacking_classes(task({f"d{e}": [e % 2] for e in range(8)}, {}, labels=[0, 1]))]
     assert len(many) == 7 and many[-1] == "2 more training domains lack a class"
 
@@ -101,6 +106,10 @@ def test_what_was_done_to_columns_is_told():
         f"x standardized: each column {zero}",
         "Left out as constant in the training rows: q",
     ]
+    none = Scaling(9, np.array([8]), np.zeros(1), np.ones(1))
+    assert [*units(config(standardized=True), scaled._replace(columns=list("abcdefghi"), scaling=none))][1] == (
+        "Left out as constant in the training rows: a, b, c, d, e, f and 2 more"
+    )
     images = scaled._replace(columns=[], shape=(1, 1, 3), pixels=True)
     assert [*units(config(standardized=True, balanced=True), images)] == [
         "x were bytes and are divided by 255",
@@ -119,4 +128,5 @@ def test_raw_columns_whose_units_decide_are_told(scale, told):
     x = np.array([[0.0, 0, 7], [2, 2 * scale, 7]])  # deviations 1, scale and 0
     domain = Domain("a", x, np.array([0, 1]))
     assert [*units(config(), Problem("own data", [domain], [], []))] == told
+    assert len([*units(config(), Problem("own data", [domain._replace(x=8 * x)], [], []))]) == len(told)
     assert [*units(config(), Problem("own data", [domain._replace(x=x[:, 2:])], [], []))] == []

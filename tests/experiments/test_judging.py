@@ -68,13 +68,13 @@ def test_table_of_classes_is_this_text():
 
 
 def test_the_group_that_most_seeds_name_is_told():
-    tasks = {"t": Problem("own data", [], [], [Domain("t", None, None)], labels=["no", "yes"])}
+    tasks = {"t": Problem("own data", [], [], [Domain("t", None, None)], labels=["yes", "no"])}
     results = []
-    for seed, (no, yes) in enumerate([(0.1, 0.9), (0.9, 0.2), (0.8, 0.3)]):
-        values = {"accuracy": 0.5, "accuracy of class 0": no, "accuracy of class 1": yes}
+    for seed, (first, second) in enumerate([(0.1, 0.9), (0.9, 0.2), (0.8, 0.3)]):
+        values = {"accuracy": 0.5, "accuracy of class 0": first, "accuracy of class 1": second}
         history = [Row(300, "t", metric, value) for metric, value in values.items()]
         results.append(Result(plan("quick", ["erm"], (seed,), "own", "t")[0], None, history, None, 1.0, None))
-    assert judged_table(results, tasks).splitlines()[2].endswith("| yes in t |")
+    assert judged_table(results, tasks).splitlines()[2].endswith("| no in t |")
 
 
 def test_majority_is_the_class_of_most_training_rows_and_a_row_of_the_table():

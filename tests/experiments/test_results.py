@@ -1,4 +1,5 @@
 import json
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -123,6 +124,7 @@ def test_invariance_table_has_a_row_a_method_and_says_what_it_is():
     header, _, untrained, fishr = cells(text.split("\n\n")[0])
     assert header == ["trained with", "risk"] and untrained == ["untrained", "0.5"] and fishr == ["fishr", "0.012"]
     assert "Dispersion over the training domains" in text
+    assert text.endswith(" Last step, mean over seeds.")
 
 
 def test_spread_of_one_value_has_no_deviation():
@@ -191,6 +193,7 @@ def test_configuration_has_every_run_and_the_versions(tmp_path):
     text = json.loads((tmp_path / "config.json").read_text())
     assert [config_of(found) for found in text["runs"]] == configs and text["problem"] == "Colored test digits"
     assert text["versions"]["numpy"] == np.__version__
+    assert text["versions"]["python"] == ".".join(map(str, sys.version_info[:3]))
 
 
 def test_folders_have_any_number_of_digits_and_never_two_owners(tmp_path, monkeypatch):

@@ -41,6 +41,13 @@ def test_unpacking_adds_what_is_missing_and_changes_nothing_else(folder, tmp_pat
     assert unpacked(folder) == folder
 
 
+def test_only_a_file_has_a_folder_beside_it(tmp_path):
+    (tmp_path / "sweep.v2").mkdir()
+    assert beside(tmp_path / "sweep.v2") == tmp_path / "sweep.v2"
+    (tmp_path / "kept.v2.gz").write_bytes(b"")
+    assert beside(tmp_path / "kept.v2.gz") == tmp_path / "kept"
+
+
 def altered(path, change):
     """The same file with its lines changed."""
     lines = gzip.decompress(path.read_bytes()).decode().split("\n")
@@ -54,7 +61,10 @@ def other_steps(line):
 
 
 BAD = {
-    "cut off": (lambda p: p.write_bytes(p.read_bytes()[:-20]), "is no whole file of records"),
+    "cut off": (
+        lambda p: p.write_bytes(p.read_bytes()[:-20]),
+        r"kept\.gz is no whole file of records \(Compressed file ended before",
+    ),
     "another format": (lambda p: p.write_text("x"), "is no whole file of records"),
     "another version": (
         lambda p: altered(p, lambda lines: [lines[0].replace(": 1,", ": 2,"), *lines[1:]]),
@@ -63,7 +73,10 @@ BAD = {
     "a line lost": (lambda p: altered(p, lambda lines: lines[:-1]), "says 3 runs and has 2"),
     "a run twice": (lambda p: altered(p, lambda lines: [*lines[:-1], lines[1]]), "a run is there twice"),
     "no record": (lambda p: altered(p, lambda lines: [*lines[:-1], "{}"]), "run 3 of .* is no whole record"),
-    "mixed": (lambda p: altered(p, lambda lines: [*lines[:-1], other_steps(lines[-1])]), "holds a sweep with steps="),
+    "mixed": (
+        lambda p: altered(p, lambda lines: [*lines[:-1], other_steps(lines[-1])]),
+        r"kept\.gz holds a sweep with steps=",
+    ),
 }
 
 

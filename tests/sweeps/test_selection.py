@@ -175,3 +175,16 @@ def test_best_in_one_order_is_what_a_slow_search_finds(draws, random):
         seen = sorted(order[:k])  # of equals the first in the arrays wins
         slow.append(draws[max(seen, key=lambda n: draws[n][0])][1])
     assert best_in_order(*zip(*draws, strict=True), np.array(order)).tolist() == slow
+
+
+def test_of_many_equals_the_first_wins():
+    accuracies = np.arange(40.0)  # so many that a sort that is not stable would mix them
+    assert expected_best(np.zeros(40), accuracies)[-1] == 0
+    order = np.arange(40)[::-1]
+    assert best_in_order(np.zeros(40), accuracies, order).tolist() == order.tolist()
+    scores = np.random.default_rng(0).integers(0, 4, 40)
+    ranked = sorted(range(40), key=lambda n: -scores[n])  # Python's sort is stable
+    # of two draws the better one counts: the one with rank r is it in 39 - r of the 780 pairs
+    assert expected_best(scores, accuracies)[1] == pytest.approx(sum((39 - r) * n for r, n in enumerate(ranked)) / 780)
+    best = [min(order[: k + 1], key=ranked.index) for k in range(40)]
+    assert best_in_order(scores, accuracies, order).tolist() == best

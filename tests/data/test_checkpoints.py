@@ -1,0 +1,164 @@
+"""What a checkpoint says of its training, and what is said of one that does not fit."""
+
+import hashlib
+import json
+import os
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from minifishr.algorithms import ALGORITHMS, Algorithm
+from minifishr.data import Checkpoint, Domain, Foreign, Row
+from minifishr.data.checkpoints import (
+    Fit,
+    digest,
+    load_checkpoint,
+    reached,
+    save_checkpoint,
+    save_reached,
+    training_identity,
+    write_whole,
+)
+from minifishr.mlp import MLP
+from minifishr.train import fit
+
+MODEL = MLP((2, 1))
+ERM = ALGORITHMS["erm"](MODEL, lr=0.5)
+THETA = np.zeros(3)
+
+
+class Moments(NamedTuple):
+    """A state with a name, as an optimizer has."""
+
+    count: int
+    mean: np.ndarray
+
+
+NAMED = Algorithm("named", lambda theta: (Moments(0, theta), 0.0), None, {"lr": 1})
+
+
+def batches(step):
+    return [Domain(name, np.full((2, 2), step + e), np.array([0, 1])) for e, name in enumerate("ab")]
+
+
+def hashed(*arrays):
+    """A hash of arrays once more: type, shape and bytes of each."""
+    found = hashlib.sha256()
+    for array in arrays:
+        found.update(f"{array.dtype.str} {array.shape}".encode() + array.tobytes())
+    return found.hexdigest()[:16]
+
+
+def test_identity_is_model_method_settings_start_and_the_first_batch():
+    first = [part for domain in batches(0) for part in (domain.x, domain.y)]
+    expected = {"model": str(MODEL), "method": "erm", **ERM.settings, "start": hashed(THETA), "data": hashed(*first)}
+    assert json.loads(training_identity(ERM, THETA, batches, MODEL)) == expected
+    assert json.loads(training_identity(ERM, THETA, batches, None)) == {**expected, "model": None}
+    strange = ERM._replace(settings={"rate": np.float32(0.5)})  # a number that JSON does not know
+    assert json.loads(training_identity(strange, THETA, batches, None))["rate"] == "0.5"
+    assert digest([1, 2.0]) == hashed(np.asarray(1), np.asarray(2.0))
+
+
+def test_state_keeps_its_types_and_names(tmp_path):
+    path, owner = tmp_path / "c.npz", json.dumps({"start": "s"})
+    rows = [Row(3, "a", "risk", 0.1)]
+    save_reached(path, owner, 4, Fit(np.ones(3), (Moments(7, np.arange(3.0)), 2.5), rows))
+    step, found = reached(Checkpoint(path), NAMED, THETA, owner, 9)
+    (state, number) = found.state
+    assert step == 4 and found.history == rows and isinstance(found.history[0], Row) and found.theta.tolist() == [1] * 3
+    assert type(state) is Moments and type(state.count) is int and state.count == 7 and type(number) is float
+    assert state.mean.tolist() == [0, 1, 2] and number == 2.5
+    start = Fit(THETA, NAMED.init(THETA), [])
+    for nothing in (None, Checkpoint(tmp_path / "none.npz")):
+        assert reached(nothing, NAMED, THETA, owner, 9) == (0, start)
+    assert reached(Checkpoint(path), NAMED, THETA, owner, 4)[0] == 4
+    with pytest.raises(ValueError) as caught:
+        reached(Checkpoint(path), NAMED, THETA, owner, 3)
+    assert str(caught.value) == f"fit: {path} is 4 steps far, and steps=3 would go back"
+
+
+def test_first_thing_that_differs_is_told(tmp_path):
+    path = tmp_path / "c.npz"
+    save_reached(path, json.dumps({"method": "erm", "lr": 1, "tau": 2}), 4, Fit(THETA, NAMED.init(THETA), []))
+    told = {
+        "lr is 1, not 3": {"method": "erm", "lr": 3, "tau": 5},
+        "k is None, not 5": {"method": "erm", "lr": 1, "k": 5, "tau": 2},
+        "tau is 2, not None": {"method": "erm", "lr": 1},
+    }
+    for words, owner in told.items():
+        with pytest.raises(Foreign) as caught:
+            reached(Checkpoint(path), NAMED, THETA, json.dumps(owner), 9)
+        assert str(caught.value) == (f"{path}: the checkpoint of another training, whose {words}; choose another file")
+
+
+def test_checkpoint_is_written_after_every_so_many_updates(tmp_path):
+    fit(ERM, THETA, batches, 8, checkpoint=Checkpoint(tmp_path / "c.npz", 3))
+    with pytest.raises(ValueError, match=r"c\.npz is 6 steps far, and steps=5 would go back$"):
+        fit(ERM, THETA, batches, 5, checkpoint=Checkpoint(tmp_path / "c.npz", 3))
+
+
+def test_model_is_a_part_of_the_identity_where_it_is_known(tmp_path):
+    for model in (MODEL, None):
+        fit(ERM, THETA, batches, 2, model=model, checkpoint=Checkpoint(tmp_path / f"{model and 1}.npz", 2))
+    with pytest.raises(Foreign, match=r"whose model is MLP.*, not None; choose another file$"):
+        fit(ERM, THETA, batches, 2, checkpoint=Checkpoint(tmp_path / "1.npz"))
+    with pytest.raises(Foreign, match=r"whose model is None, not MLP"):
+        fit(ERM, THETA, batches, 2, model=MODEL, checkpoint=Checkpoint(tmp_path / "None.npz"))
+
+
+def test_damage_is_a_warning_and_training_starts_anew(tmp_path):
+    path, half = tmp_path / "c.npz", b"PK\3\4half"
+    path.write_bytes(half)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        found = fit(ERM, THETA, batches, 2, checkpoint=Checkpoint(path))
+    (one,) = said
+    reason = f"{path}: damaged checkpoint (File is not a zip file), set aside as *.damaged"
+    assert str(one.message) == f"{reason}; training starts anew"
+    assert [row.step for row in found.history if row.metric == "risk"] == [0, 1]
+    assert (tmp_path / "c.npz.damaged").read_bytes() == half
+
+
+def test_warning_of_a_broken_checkpoint_points_to_who_asked(tmp_path):
+    (tmp_path / "c.npz").write_bytes(b"half")
+    with pytest.warns(UserWarning) as said:
+        fit(ERM, THETA, batches, 1, checkpoint=Checkpoint(tmp_path / "c.npz"))
+    assert [one.filename for one in said] == [__file__]
+
+
+class Trap:
+    """Unpickled, it would leave a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+def test_a_file_with_another_number_of_arrays_is_told_and_nothing_is_unpickled(tmp_path):
+    path = tmp_path / "s.npz"
+    save_checkpoint(path, THETA, (1, 2, (3, THETA)))
+    with pytest.raises(ValueError) as caught:
+        load_checkpoint(path, (1, 2))
+    assert str(caught.value) == f"{path}: 4 arrays of state, expected 2"
+    theta, state = load_checkpoint(path, (0, 0, (0, THETA)))
+    assert theta.tolist() == [0] * 3 and state[:2] == (1, 2) and state[2][0] == 3
+    np.savez(path, THETA, np.array([Trap(tmp_path / "sprung")], object))
+    with pytest.raises(ValueError, match="allow_pickle=False"):
+        load_checkpoint(path, (THETA,))
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_a_file_is_written_whole_or_stays_and_no_part_is_left(tmp_path):
+    write_whole(tmp_path / "f", b"one")
+    write_whole(str(tmp_path / "f"), b"two")
+    assert [path.name for path in tmp_path.iterdir()] == ["f"] and (tmp_path / "f").read_bytes() == b"two"
+    (tmp_path / "g").mkdir()
+    for place, reason in ((tmp_path / "g", "Is a directory"), (tmp_path / "no" / "f", "No such file or directory")):
+        with pytest.raises(OSError) as caught:
+            write_whole(place, b"x")
+        assert str(caught.value) == f"{place}: cannot be written: {reason}"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["f", "g"]
