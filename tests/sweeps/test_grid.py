@@ -18,7 +18,6 @@ from minifishr.sweeps.grid import (
     domains_left_out,
     drawn,
     grid,
-    overrides,
 )
 
 ONE, OTHER = "test_domain", "also_left_out"
@@ -46,7 +45,7 @@ def test_runs_are_left_out_domains_times_draws_times_methods_times_seeds_in_this
 
 
 def test_what_is_said_once_holds_for_every_run():
-    options = {"steps": 9, "count": 5, "choices": {"hidden": [7], "batch": 3, "standardized": True}}
+    options = {"steps": 9, "count": 5, "hidden": [7], "batch": 3, "standardized": True}
     configs = grid(own_domains(), ["fishr"], ["own"], ["b"], invariances=True, matched=True, **options)
     (config,) = configs
     assert (config.count, config.hidden, config.batch, config.standardized) == (5, [7], 3, True)
@@ -108,8 +107,10 @@ def test_a_grid_of_nothing_is_told():
 
 
 def test_only_what_a_preset_has_is_replaced():
-    assert overrides("quick", {"steps": 5, "size": None, "count": 9}) == {"count": 9}
-    assert told(overrides, "linear", {"size": 7}) == "preset 'linear' has no size to replace, got size=7"
+    (config,) = grid(MNIST_LIKE, ["erm"], test_domains=["-90%"], steps=5, size=None, count=9)
+    assert (config.steps, config.size, config.count) == (5, 28, 9)
+    asked = {"datasets": ["linear"], "preset": "linear", "size": 7}
+    assert told(grid, None, **asked) == "preset 'linear' has no size to replace, got size=7"
 
 
 def test_domains_of_each_data_set_have_names():
