@@ -35,7 +35,7 @@ defvjp(constant, None)
 def product(a, p, V):
     """A classifier's Hessian times V, from features (n,h) and probabilities (n,k), (h+1,k) -> (h+1,k)."""
     q = affine(a, V[:-1], V[-1])
-    curved = p * (q - (p * q if p.shape[1] == 1 else np.sum(p * q, axis=1, keepdims=True)))
+    curved = p * (q - np.sum(p * q, axis=1, keepdims=True))
     return layer_sums(a, curved) / len(a)
 
 

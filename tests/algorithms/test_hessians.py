@@ -136,6 +136,14 @@ def test_cma_makes_a_matrix_only_where_the_rows_are_as_many_as_the_parameters(hi
     assert bool(made) == forms
 
 
+@pytest.mark.parametrize("sizes", [(3, 8, 1), (3, 4, 5)])
+def test_cma_stays_in_float32(sizes):
+    model, theta, domains = toy(sizes, (3, 6, 4))
+    phi = [one[:2] for one in statistics(cma.parts, model, theta.astype(np.float32), domains, ragged=True)]
+    assert {part.dtype for one in phi for part in cma.factors(*one)} == {np.dtype(np.float32)}
+    assert cma.by_rows(phi).dtype == np.float32
+
+
 def test_two_logits_are_one_with_four_times_the_squared_hessian_and_twice_the_squared_gradient():
     one, two = MLP((3, 1)), MLP((3, 2))
     rng = np.random.default_rng(0)
