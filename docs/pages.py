@@ -63,6 +63,8 @@ def copied(out):
     reports = sorted(path.relative_to(results.parent) for path in results.parent.glob("*/*.md"))
     reports = [f"Report: {path.parent.name} <{path.as_posix()}>" for path in reports]
     results.write_text(results.read_text("utf-8") + "\n" + toctree(reports), "utf-8")
+    for page in out.glob("*.md"):
+        page.write_text(page.read_text("utf-8").replace("](results/README.md", "](results/index.md"), "utf-8")
     for name in ("CHANGELOG", "CONTRIBUTING"):
         shutil.copy(ROOT / f"{name}.md", out / f"{name.lower()}.md")
     pages = [*out.glob("*.md"), *out.glob("*/README.md")]
