@@ -26,22 +26,23 @@ def dispersion(phi):
     return float(np.sum((phi - phi.mean(axis=0)) ** 2) / total) if total else 0.0
 
 
-def classifier_hessian(model, theta, x, y):
-    """The Hessian of the risk in the last W and b, exact: their true Fisher, because the logits are linear in them."""
-    head, w, (a,) = model.head(theta, [x])
-    return true_fisher(head, w, a, y)
+def in_classifier(statistic, **options):
+    """The same statistic of the last W and b alone: (model, theta, x, y) -> that of features and labels."""
+
+    def found(model, theta, x, y):
+        head, w, (a,) = model.head(theta, [x])
+        return statistic(head, w, a, y, **options)
+
+    return found
 
 
-def classifier_gradient(model, theta, x, y):
-    """The mean gradient in the last W and b, (d_classifier,)."""
-    head, w, (a,) = model.head(theta, [x])
-    return mean_gradient(head, w, a, y)
+def along_gradient(model, theta, x, y):
+    """The Hessian times the mean gradient, (d,)."""
+    return hvp(model, theta, x, y, mean_gradient(model, theta, x, y))
 
 
-def classifier_product(model, theta, x, y):
-    """The classifier's Hessian times its mean gradient, (d_classifier,)."""
-    head, w, (a,) = model.head(theta, [x])
-    return hvp(head, w, a, y, mean_gradient(head, w, a, y))
+# the Hessian of the risk in the last W and b, exact: their true Fisher, because the logits are linear in them
+classifier_hessian = in_classifier(true_fisher)
 
 
 def hessian_products(model, theta, x, y, probes=PROBES, seed=0):
@@ -50,26 +51,26 @@ def hessian_products(model, theta, x, y, probes=PROBES, seed=0):
     return np.stack([hvp(model, theta, x, y, v) for v in vectors])
 
 
-def feature_covariance(model, theta, x, y):
-    """The covariance of the features, (h,h), with 1/(n-1); ValueError for a single row."""
+def features(model, theta, x):
+    """The features (n,h) of at least two rows; ValueError for a single row, which has no covariance."""
     if len(x) < 2:
         raise ValueError(f"invariances: the covariance of features needs at least 2 rows a domain, got {len(x)}")
-    return np.cov(model.features(theta, x), rowvar=False)
+    return model.features(theta, x)
 
 
 STATISTICS = {
     "risk": risk,
     "mean gradient": mean_gradient,
-    "mean gradient, classifier": classifier_gradient,
+    "mean gradient, classifier": in_classifier(mean_gradient),
     "gradient variance, classifier": gradient_variance,
     "gradient variance, all layers": lambda *where: gradient_variance(*where, scope="all"),
     "Hessian, classifier": classifier_hessian,
-    "Hessian's diagonal, classifier": lambda *where: np.diag(classifier_hessian(*where)),
-    "Hessian times gradient, classifier": classifier_product,
+    "Hessian's diagonal, classifier": in_classifier(true_fisher, diagonal=True),
+    "Hessian times gradient, classifier": in_classifier(along_gradient),
     "Hessian, all layers": hessian_products,
     "mean of features": lambda model, theta, x, y: model.features(theta, x).mean(axis=0),
-    "variance of features": lambda *where: np.diag(feature_covariance(*where)),
-    "covariance of features": feature_covariance,
+    "variance of features": lambda model, theta, x, y: np.var(features(model, theta, x), axis=0, ddof=1),
+    "covariance of features": lambda model, theta, x, y: np.cov(features(model, theta, x), rowvar=False),
 }
 
 

@@ -62,8 +62,7 @@ def matrix(ax, values, title=None):
     ax.imshow(values, cmap="PuOr", vmin=-top, vmax=top)
     for (i, j), value in np.ndenumerate(values) if values.size <= 64 else []:
         color = "white" if abs(value) > 0.6 * top else "black"
-        text = "" if np.isnan(value) else f"{value:.2g}"
-        ax.text(j, i, text, ha="center", va="center", fontsize=7, color=color)
+        ax.text(j, i, f"{value:.2g}", ha="center", va="center", fontsize=7, color=color)
     ax.set(xticks=[], yticks=[])
     ax.set_title(title, fontsize=9)
     return ax
