@@ -1,6 +1,10 @@
-"""Data that tests share."""
+"""What tests share: data, and second derivations of hashes and streams."""
+
+import hashlib
+import zlib
 
 import numpy as np
+import pytest
 
 from minifishr.data import Digits, Domain
 
@@ -13,3 +17,23 @@ def own_domains(classes=2):
     return [
         Domain(k, rng.normal(size=(n, 3)).astype(np.float32), rng.integers(0, classes, n)) for k, n in shapes.items()
     ]
+
+
+def told(call, *arguments, **options):
+    """The sentence of a ValueError."""
+    with pytest.raises(ValueError) as caught:
+        call(*arguments, **options)
+    return str(caught.value)
+
+
+def hashed(*arrays):
+    """A hash of arrays once more: type, shape and bytes of each."""
+    found = hashlib.sha256()
+    for array in map(np.asarray, arrays):
+        found.update(f"{array.dtype.str} {array.shape}".encode() + array.tobytes())
+    return found.hexdigest()
+
+
+def stream_once_more(seed, name, *numbers):
+    """A stream once more: the seed, a checksum of its name, numbers."""
+    return np.random.default_rng([seed, zlib.crc32(name), *numbers])

@@ -1,19 +1,14 @@
 """Domains of DomainBed's set-ups once more, from what their docstrings say, on a few digits of noise."""
 
-import zlib
-
 import numpy as np
 import pytest
+from samples import stream_once_more, told
 
 from minifishr.data.digits import Digits
 from minifishr.data.domains import check_count, check_rates, color_name, colored_mnist_domains, rotated_mnist, shrink
 
 RNG = np.random.default_rng(0)
 FEW = Digits("few", RNG.integers(0, 256, (40, 28, 28)).astype(np.uint8), RNG.integers(0, 10, 40).astype(np.uint8))
-
-
-def stream(seed, name, *numbers):
-    return np.random.default_rng([seed, zlib.crc32(name), *numbers])
 
 
 def colored(rows, rate, rng, noise):
@@ -33,12 +28,12 @@ def colored(rows, rate, rng, noise):
 @pytest.mark.parametrize("options", [{}, {"seed": 3, "count": 5, "label_noise": 0.5, "flip_rates": (0.4, 0.6)}])
 def test_colored_digits_follow_from_shuffle_and_color_streams(options):
     seed, rates = options.get("seed", 0), options.get("flip_rates", (0.1, 0.2, 0.9))
-    order = stream(seed, b"shuffle").permutation(40)
+    order = stream_once_more(seed, b"shuffle").permutation(40)
     found = colored_mnist_domains(FEW, **options)
     assert [domain.name for domain in found] == (["+60%", "-60%"] if options else ["+90%", "+80%", "-90%"])
     for e, (domain, rate) in enumerate(zip(found, rates, strict=True)):
         rows = order[e :: len(rates)][: options.get("count", 40)]
-        x, y = colored(rows, rate, stream(seed, b"color", e), options.get("label_noise", 0.25))
+        x, y = colored(rows, rate, stream_once_more(seed, b"color", e), options.get("label_noise", 0.25))
         np.testing.assert_array_equal(domain.x, x.reshape(len(rows), -1))
         assert domain.y.tolist() == y.tolist() and (domain.x.dtype, domain.y.dtype) == (np.float64, int)
     small = colored_mnist_domains(FEW, size=14, dtype=np.float32, **options)[0]
@@ -49,7 +44,7 @@ def test_colored_digits_follow_from_shuffle_and_color_streams(options):
 
 def test_digits_turned_by_nothing_are_themselves_in_the_order_of_the_shuffle():
     for options in ({}, {"seed": 3}):
-        order = stream(options.get("seed", 0), b"shuffle").permutation(40)
+        order = stream_once_more(options.get("seed", 0), b"shuffle").permutation(40)
         first, second = rotated_mnist(FEW, angles=(0, 180), **options)
         np.testing.assert_array_equal(first.x, FEW.images[order[::2]].reshape(20, -1) / 255)
         np.testing.assert_allclose(second.x, FEW.images[order[1::2], ::-1, ::-1].reshape(20, -1) / 255, atol=1e-12)
@@ -57,13 +52,6 @@ def test_digits_turned_by_nothing_are_themselves_in_the_order_of_the_shuffle():
     assert [domain.name for domain in rotated_mnist(FEW)] == ["0", "15", "30", "45", "60", "75"]
     small = rotated_mnist(FEW, angles=(7.5,), size=7, count=3, dtype=np.float32)[0]
     assert (small.name, small.x.shape, small.x.dtype) == ("7.5", (3, 49), np.float32)
-
-
-def told(call, *arguments, **options):
-    """The sentence of a ValueError."""
-    with pytest.raises(ValueError) as caught:
-        call(*arguments, **options)
-    return str(caught.value)
 
 
 def test_what_cannot_be_is_told():

@@ -1,7 +1,6 @@
-import zlib
-
 import numpy as np
 import pytest
+from samples import stream_once_more
 
 from minifishr.data.batches import minibatches
 from minifishr.data.domains import Domain
@@ -10,11 +9,6 @@ from minifishr.data.splits import leave_out
 
 def rows(*names, n=10):
     return [Domain(name, np.arange(float(n))[:, None], np.arange(n) % 2) for name in names]
-
-
-def drawn_from(seed, name, number):
-    """A stream once more: the seed, a checksum of its name, a number."""
-    return np.random.default_rng([seed, zlib.crc32(name), number])
 
 
 def test_problem_has_the_name_and_shape_that_it_is_given():
@@ -26,13 +20,13 @@ def test_problem_has_the_name_and_shape_that_it_is_given():
 def test_rows_held_out_are_the_first_of_a_stream_of_their_domain():
     task = leave_out("letters", rows("a", "b", "c"), "b")
     for number, kept, held in ((0, task.train[0], task.validation[0]), (1, task.test[0], task.oracle[0])):
-        order = drawn_from(0, b"held out", number).permutation(10).tolist()
+        order = stream_once_more(0, b"held out", number).permutation(10).tolist()
         assert (held.x[:, 0].tolist(), kept.x[:, 0].tolist()) == (order[:2], order[2:])
 
 
 def test_batches_are_the_draws_of_a_stream_of_their_step():
     a, b = minibatches(rows("a", "b"), 4)(7)
-    stream = drawn_from(0, b"batches", 7)
+    stream = stream_once_more(0, b"batches", 7)
     assert [a.x[:, 0].tolist(), b.x[:, 0].tolist()] == [stream.integers(0, 10, 4).tolist() for _ in "ab"]
 
 

@@ -1,11 +1,8 @@
 """What a sweep consists of, without training anything."""
 
-import hashlib
 import sys
 
-import numpy as np
-import pytest
-from samples import MNIST_LIKE, own_domains
+from samples import MNIST_LIKE, hashed, own_domains, told
 
 from minifishr.algorithms import BATCH_RANGE, RANGES
 from minifishr.data import Own, stream
@@ -21,13 +18,6 @@ from minifishr.sweeps.grid import (
 )
 
 ONE, OTHER = "test_domain", "also_left_out"
-
-
-def told(call, *arguments, **options):
-    """The sentence of a ValueError."""
-    with pytest.raises(ValueError) as caught:
-        call(*arguments, **options)
-    return str(caught.value)
 
 
 def test_runs_are_left_out_domains_times_draws_times_methods_times_seeds_in_this_order():
@@ -140,19 +130,11 @@ def test_numbers_of_a_draw_come_from_streams_named_after_method_and_number():
     )
 
 
-def hashed(*arrays):
-    """A hash of arrays once more: type, shape and bytes of each."""
-    found = hashlib.sha256()
-    for array in map(np.asarray, arrays):
-        found.update(f"{array.dtype.str} {array.shape}".encode() + array.tobytes())
-    return found.hexdigest()[:12]
-
-
 def test_data_are_called_by_a_name_and_a_hash_of_all_that_they_are():
     assert data_name(None) is None
-    assert data_name(MNIST_LIKE) == f"test digits {hashed(MNIST_LIKE.images, MNIST_LIKE.labels)}"
+    assert data_name(MNIST_LIKE) == f"test digits {hashed(MNIST_LIKE.images, MNIST_LIKE.labels)[:12]}"
     parts = [part for domain in own_domains() for part in domain]
-    assert data_name(own_domains()) == data_name(Own(own_domains())) == f"own data {hashed(*parts)}"
+    assert data_name(own_domains()) == data_name(Own(own_domains())) == f"own data {hashed(*parts)[:12]}"
 
 
 def test_each_run_is_tried_with_the_model_of_its_data_set_before_any_trains(monkeypatch):
