@@ -121,7 +121,9 @@ def test_sweep_of_a_table_leaves_out_each_domain_and_is_standardized(here, capsy
     found = records.records("s")
     assert {r.config.test_domain for r in found} == {"A", "B", "C"} and all(r.config.standardized for r in found)
     assert not any(r.failure for r in found) and {tuple(r.config.hidden) for r in found} == {(4,)}
-    assert "--size has no effect beside --data" in refused(capsys, *words, "--size", "14")
+    assert "--size 14 has no effect beside --data" in refused(capsys, *words, "--size", "14")
+    two = ("--datasets", "colored", "rotated")
+    assert "--datasets colored rotated has no effect beside --data" in refused(capsys, *words, *two)
     assert "holds a sweep with standardized" in refused(capsys, *words, "--raw")
 
 

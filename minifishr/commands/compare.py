@@ -36,7 +36,7 @@ from ..experiments import (
     write_figures,
 )
 from .common import TROUBLE, note_warm_ups, one_sentence, progress_bar
-from .own import add_own_options, check_left_out, left_out, own_choices, own_source
+from .own import add_own_options, check_beside_data, check_left_out, left_out, own_choices, own_source
 
 
 def add(commands):
@@ -130,9 +130,7 @@ def planned(args):
         check_known("method", name, list(ALGORITHMS))
     if args.jobs < 1:
         raise ValueError(f"--jobs must be at least 1, got {args.jobs}")
-    for option in ("dataset", "digits", "size") if args.data else ():
-        if getattr(args, option) is not None:
-            raise ValueError(f"--{option} {getattr(args, option)} has no effect beside --data {args.data}")
+    check_beside_data(args, "dataset", "digits", "size")
     dataset = "own" if args.data else args.dataset or "colored"
     if not args.data:
         check_known("dataset", dataset, NAMED)

@@ -24,6 +24,14 @@ def rows(text):
     return text if text == "all" else int(text)
 
 
+def check_beside_data(args, *names):
+    """ValueError for options that have no effect beside --data."""
+    for name in names if args.data else ():
+        if (value := getattr(args, name)) is not None:
+            said = " ".join(value) if isinstance(value, list) else value
+            raise ValueError(f"--{name} {said} has no effect beside --data {args.data}")
+
+
 def own_source(args):
     """The data of --data; ValueError for options that have no effect beside it, or beside its absence."""
     table = bool(args.data) and is_table(args.data)

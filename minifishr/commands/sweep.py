@@ -10,7 +10,7 @@ from ..data import load_digits
 from ..experiments import NAMED, PRESETS, TOYS, check_known
 from ..sweeps import expected_seconds, grid, records, sweep, unpacked
 from .common import note_warm_ups, progress_bar
-from .own import add_own_options, own_choices, own_source
+from .own import add_own_options, check_beside_data, own_choices, own_source
 
 
 def add(commands):
@@ -66,9 +66,7 @@ def run_sweep(args):
 
 def planned(args):
     """The configurations and the data that the command line asks for."""
-    for option in ("datasets", "digits", "size") if args.data else ():
-        if getattr(args, option) is not None:
-            raise ValueError(f"--{option} has no effect beside --data {args.data}")
+    check_beside_data(args, "datasets", "digits", "size")
     datasets = ["own"] if args.data else args.datasets or ["colored"]
     for name in datasets if not args.data else []:
         check_known("dataset", name, NAMED)
