@@ -124,6 +124,11 @@ sweep-seconds: .venv/test
 transfer: .venv/demo
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/transfer.py
 
+# For developers, an hour on MNIST: what the oracle chose in a recorded sweep, once more with one thing changed.
+RECORDS = docs/results/colored-plain.records.gz
+reasons: .venv/demo
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/reasons.py $(RECORDS) results/reasons
+
 # For developers, some hours: does a test fail for every small change of the mathematics and of the edges?
 mutation: .venv/test
 	$(BIN)/pip install --quiet --editable '.[mutation]'
@@ -141,5 +146,5 @@ soak: .venv/test
 clean:
 	rm -rf .venv build dist mutants .pytest_cache .ruff_cache .hypothesis .coverage
 
-.PHONY: demo test coverage lab lite lite-lessons site site-test dist notebooks parity benchmark sweep-seconds transfer mutation fuzz soak conformance \
+.PHONY: demo test coverage lab lite lite-lessons site site-test dist notebooks parity benchmark sweep-seconds transfer reasons mutation fuzz soak conformance \
 	vectors glyphs clean

@@ -12,7 +12,7 @@ from .config import Config, config_of, said
 from .drawing import write_figures
 from .each import each_figure, each_table
 from .figures import invariance_figure, landscape_figure, new_figure, series
-from .matching import PENALTY_WEIGHT, WEIGHTS, matching
+from .matching import PENALTY_WEIGHT, WEIGHTS, matching, titled
 from .measures import MOST_PREDICTED, accuracy_rows
 from .models import Model, check_arrays, check_columns, file_of, load_model, model_of, save_model
 from .paired import Cell, cell, difference, plus_minus
@@ -88,6 +88,7 @@ __all__ = [
     "sort_history",
     "spread",
     "table",
+    "titled",
     "unseen_classes",
     "versions",
     "watched",

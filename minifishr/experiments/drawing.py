@@ -3,6 +3,7 @@
 from .. import plots
 from . import figures
 from .each import each_figure
+from .matching import titled
 from .presets import TOYS
 from .tables import by_size
 
@@ -16,7 +17,7 @@ def write_figures(folder, results, tasks, selection="last"):
     task, *others = tasks.values()
     with plots.own_settings():
         if others:
-            title = f"own data, preset {results[0].config.preset}"
+            title = titled(f"own data, preset {results[0].config.preset}", [result.config for result in results])
             found = {"left_out": lambda: each_figure(results, tasks, title, selection)}
         else:
             found = drawings(*literally(results, task))
@@ -49,7 +50,7 @@ def drawings(results, problem):
         return {}
     config, groups = results[0].config, next(iter(sizes.values()))
     seeds = len({result.config.seed for result in results})
-    title = f"{problem.name}, preset {config.preset}"
+    title = titled(f"{problem.name}, preset {config.preset}", [result.config for result in results])
     several = f"{title}, {seeds} seed{'s' if seeds > 1 else ''}"
     found = {}
     if len(by_size(results)) > 1:

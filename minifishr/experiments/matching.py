@@ -48,6 +48,11 @@ def in_units(name, weight, steps, *, risk, penalty):
     return weight * risk / penalty
 
 
+def titled(title, configs):
+    """A title that says so where some configurations are matched."""
+    return title + ", matched" * any(config.matched for config in configs)
+
+
 def matching(configs):
     """The sentence of a caption about matched weights; nothing where there are none."""
     names = list(dict.fromkeys(config.algorithm for config in configs if config.matched))

@@ -75,7 +75,13 @@ def last_accuracies(found, method):
 def draw_settings(records, method):
     """Draw -> name -> value of each hyper-parameter, and of the batch size."""
     configs = [record.config for record in records if record.config.algorithm == method]
-    return {c.draw: {**c.hyper_parameters, "batch": c.batch} for c in configs}
+    pairs = {c.draw: (c, {**c.hyper_parameters, "batch": c.batch}.items()) for c in configs}
+    return {draw: {label(key, config): value for key, value in found} for draw, (config, found) in pairs.items()}
+
+
+def label(key, config):
+    """What a hyper-parameter is called on an axis."""
+    return "lambda * penalty / risk" if config.matched and key == "penalty_weight" else key
 
 
 def oracle_draws(found, method):

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from ..algorithms import ALGORITHMS
-from ..experiments import DATASETS, check_known
+from ..experiments import DATASETS, check_known, titled
 
 
 class Section(NamedTuple):
@@ -39,7 +39,8 @@ def section(dataset, records):
     methods = [name for name in ALGORITHMS if name in methods] + [name for name in methods if name not in ALGORITHMS]
     order = in_order(records)
     domains = [name for name in order if name in {record.config.test_domain for record in single}]
-    title = title_of(dataset, records[0].config.data)
+    configs = [record.config for record in records]
+    title = titled(title_of(dataset, configs[0].data), configs)
     return Section(dataset, title, records, methods, domains, order, values("draw"), values("seed"))
 
 

@@ -223,6 +223,17 @@ def test_figures_have_a_point_for_every_draw():
     assert not sweep_figures(sections([record("a")])[0])
 
 
+def test_matched_weights_are_named_in_every_heading_caption_and_figure():
+    weighed = [record("a", draw=n, matched=True, hyper_parameters={"penalty_weight": 1.0 + n}) for n in range(2)]
+    found, (part,) = [*weighed, record("a", method="irm")], sections([*weighed, record("a", method="irm")])
+    page = report(found)["report.md"]
+    assert "## Own data, matched\n" in page and "### Own data, matched, oracle\n" in page
+    drawn = sweep_figures(part)
+    assert all("Own data, matched" in title for title, _ in drawn.values()) and len(drawn) == 3
+    weight, _ = drawn["own-erm-hyper-parameters.png"][1].axes
+    assert weight.get_xlabel() == "lambda * penalty / risk"
+
+
 @pytest.mark.parametrize(
     ("x", "scale"),
     [([1e-4, 3e-4, 1e-2], "log"), ([0.9, 0.95, 0.99], "linear"), ([0, 1, 3, 500], "symlog"), ([0, 0.5], "linear")],

@@ -1,0 +1,64 @@
+"""`make reasons`: the runs that the oracle chose in a sweep, once more with one thing changed, as sweeps of their own.
+
+FOLDER/NAME has the records of one change; what is recorded there is not run again. The table says, for each change and
+method, the accuracy on the left-out domain at the last step, the best of all steps and where, and how one-sided the
+last predictions are. The first change is none: it says whether the record comes out again, and measures what the chosen
+runs have made equal.
+"""
+
+import sys
+from pathlib import Path
+
+from minifishr.data import load_digits
+from minifishr.experiments import markdown
+from minifishr.sweeps import choices, recorded, searches, sweep
+from minifishr.sweeps.selection import ALL_RULES, EARLY, at
+
+METHODS = ("erm", "irm", "vrex", "fishr")
+DECAYS, WIDTHS, ROWS = (1e-4, 1e-3, 1e-2), (64, 512), (2_500, 10_000)
+
+
+def decayed(value):
+    """The change of a configuration to a weight decay."""
+    return lambda config: config._replace(hyper_parameters=config.hyper_parameters | {"weight_decay": value})
+
+
+CHANGES = {
+    "as chosen": lambda config: config._replace(invariances=True),
+    **{f"weight decay {value:g}": decayed(value) for value in DECAYS},
+    **{f"width {width}": lambda config, width=width: config._replace(hidden=[width, width]) for width in WIDTHS},
+    **{f"{rows} rows a domain": lambda config, rows=rows: config._replace(count=rows) for rows in ROWS},
+}
+
+
+def chosen_configurations(records, domain, seed):
+    """What the oracle chose in the searches with one left-out domain and seed."""
+    found, best = searches(records), choices(records, "oracle")
+    return [found[key][best[key].draw][0].config for key in best if key[2:] == (domain, seed)]
+
+
+def row(name, record):
+    """A line of the table."""
+    scores = ALL_RULES[EARLY].scores(record, {})
+    last, best = max(scores), max(scores, key=scores.get)
+    (accuracy, share), (highest, _) = at(record, last), at(record, best)
+    cells = [f"{100 * value:.1f}" for value in (accuracy, share, highest)]
+    return [name, record.config.algorithm, *cells[:2], cells[2], str(best)]
+
+
+def main(place, folder, jobs="2", domain="-90%", seed="0"):
+    """Run what is missing, and print the table."""
+    configs, rows = chosen_configurations(recorded(place), domain, int(seed)), []
+    for name, change in CHANGES.items():
+        wanted = [c for c in configs if name == "as chosen" or c.algorithm in METHODS]
+        where = Path(folder, name.replace(" ", "-"))
+        for record in sweep([change(c) for c in wanted], load_digits("mnist"), where, jobs=int(jobs)):
+            print(name, record.config.algorithm, record.failure or f"{record.seconds:.0f} s", flush=True)
+        rows += [row(name, r) for r in recorded(where) if not r.failure]
+    order = list(METHODS)
+    rows.sort(key=lambda r: ([*CHANGES].index(r[0]), order.index(r[1]) if r[1] in order else len(order), r[1]))
+    print(markdown(["change", "method", "last step", "one-sided", "best step", "which"], rows))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
