@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .styles import HATCHES, MARKERS, POINTS, labelled, method_style
+from .styles import HATCHES, POINTS, labelled, method_marker, method_style
 
 
 def band(ax, steps, values, label=None, **style):
@@ -62,7 +62,7 @@ def metric_curves(ax, steps, by_method, ylabel, linear=1e-4):
 def best_curves(ax, by_method, bands=()):
     """The expected accuracy of the best of k draws against k = 1, 2, ..., {method: (n,)}, bands {method: (2,n)}."""
     for number, (name, values) in enumerate(by_method.items()):
-        style = {**method_style(name, number), "marker": MARKERS[number % len(MARKERS)], "markersize": 4}
+        style = {**method_style(name, number), "marker": method_marker(name, number), "markersize": 4}
         ax.plot(np.arange(1, len(values) + 1), values, label=name, **style)
         if name in bands:
             ax.fill_between(np.arange(1, len(values) + 1), *bands[name], color=style["color"], alpha=0.12, linewidth=0)

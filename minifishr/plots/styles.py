@@ -60,6 +60,12 @@ def method_style(name, number=0):
     return {"color": color, "linestyle": line}
 
 
+def method_marker(name, number=0):
+    """The marker of a method; methods of one's own get those of a cycle."""
+    place = list(METHODS).index(name) if name in METHODS else number
+    return MARKERS[place % len(MARKERS)]
+
+
 def domain_styles(training, test):
     """Domain name -> color and line style: training domains in blues and greens, the test domain red."""
     pairs = [

@@ -75,7 +75,7 @@ def judgement(part, rule, table):
         blocks += ["The same where constant predictors cannot be chosen:", text]
     if rule == "oracle":
         early = rows(table_of(part, EARLY), len(part.seeds))
-        blocks += ["The same where the oracle also chooses the step:", markdown(*early)]
+        blocks += ["The same where the oracle also chooses the step, the untrained network apart:", markdown(*early)]
     if len(part.methods) > 1:
         blocks += ["How sure the order is:", order_block({key: c.accuracy for key, c in found.items()}, table)]
     best = {key[1:]: choice.accuracy for key, choice in found.items() if key[0] == "erm"}

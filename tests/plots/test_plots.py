@@ -20,6 +20,10 @@ def test_domains_are_told_apart_by_color_and_by_line_style():
 def test_methods_keep_their_style_whatever_is_beside_them():
     assert plots.method_style("fishr", 0) == plots.method_style("fishr", 4)
     assert plots.method_style("mine", 0) != plots.method_style("mine", 1)
+    drawn = plots.best_curves(axis(), {name: [1.0, 2.0] for name in ("fishr", "mine", "erm", "yours")}).lines
+    alone = plots.best_curves(axis(), {"erm": [1.0], "fishr": [1.0]}).lines
+    markers = [line.get_marker() for line in drawn]
+    assert [markers[2], markers[0]] == [line.get_marker() for line in alone] and markers[1] != markers[3]
 
 
 def test_band_is_the_mean_of_the_seeds_and_their_range():

@@ -66,6 +66,8 @@ def test_oracle_with_early_stopping_chooses_the_step_too():
         record("d", {10: 0.1, 20: 0.3}, oracle={0: 0.0, 10: 0.6, 20: 0.65}, draw=1),
     ]
     assert only(records, EARLY) == Choice(0, 10, 0.7, 0.6)
+    untrained = record("d", oracle={0: 0.9, 10: 0.3, 20: 0.4}, draw=2)  # as good as chance made it
+    assert only([*records, untrained], EARLY) == Choice(0, 10, 0.7, 0.6)
 
 
 def pairs(t, values, draw=0, **options):
@@ -124,7 +126,7 @@ def test_of_equals_the_first_draw_and_step_win_whatever_the_order_of_the_records
         records += pairs("d", {name: dict.fromkeys((0, 10, 20), value) for name, value in h.items()}, draw=draw)
     for order in (records, records[::-1]):
         choice = only(order, rule)
-        assert (choice.draw, choice.step) == (0, 20 if rule == ORACLE else 0)
+        assert (choice.draw, choice.step) == (0, {ORACLE: 20, EARLY: 10}.get(rule, 0))
 
 
 @pytest.mark.parametrize("rule", [*RULES, EARLY])
