@@ -41,6 +41,16 @@ def one_sided(choices):
     return number(100 * fmean(shares), ".1f") + f" ({constant} constant)" * bool(constant) if shares else "-"
 
 
+def training_block(held, methods, domains):
+    """The accuracy of the chosen runs on held-out rows of their training domains in percent, mean over seeds.
+
+    `held` is {(method, left-out domain, seed): accuracy}.
+    """
+    found = {(m, d): [v for (a, b, _), v in held.items() if (a, b) == (m, d)] for m in methods for d in domains}
+    body = [[m, *(number(100 * fmean(found[m, d]), ".1f") if found[m, d] else "-" for d in domains)] for m in methods]
+    return markdown(["method", *domains], body)
+
+
 def above_block(last, best, methods, domains):
     """The share of all draws and seeds whose last step beats the ERM that a rule chose, in percent.
 
@@ -59,6 +69,11 @@ def above_block(last, best, methods, domains):
 ONE_SIDED = (
     "One-sided: the share of the most frequent prediction on the left-out domain, in percent, mean over seeds. A run "
     f"is called constant above {100 * CONSTANT:.0f}: it has the accuracy of the most frequent label, whatever it saw."
+)
+TRAINED = (
+    "In training: the accuracy of the same runs on held-out rows of their training domains, in percent, mean over "
+    "seeds. A run that is at chance there has unlearned what it was trained on; what it has on the left-out domain is "
+    "no invariance, though an oracle may like it."
 )
 ORDER = (
     "The order: differences are paired over left-out domains and seeds; +- is their standard error; p is the share of "

@@ -2,9 +2,9 @@
 
 from ..evaluate import last_step
 from ..experiments import TOYS, invariance_table, markdown, matching
-from .comparison import ABOVE, ONE_SIDED, ORDER, above_block, one_sided_block, order_block
+from .comparison import ABOVE, ONE_SIDED, ORDER, TRAINED, above_block, one_sided_block, order_block, training_block
 from .sections import progress
-from .selection import EARLY, RULES, at, choices, searches
+from .selection import EARLY, RULES, at, choices, searches, training_scores
 from .tables import PUBLISHED, comma_separated, latex, lines, rows
 
 HALF = (
@@ -75,7 +75,9 @@ def judgement(part, rule, table):
         blocks += ["The same where constant predictors cannot be chosen:", text]
     if rule == "oracle":
         early = rows(table_of(part, EARLY), len(part.seeds))
+        blocks += ["What the chosen runs have in training:", in_training(part, rule)]
         blocks += ["The same where the oracle also chooses the step, the untrained network apart:", markdown(*early)]
+        blocks += ["What those have in training at that step:", in_training(part, EARLY)]
     if len(part.methods) > 1:
         blocks += ["How sure the order is:", order_block({key: c.accuracy for key, c in found.items()}, table)]
     best = {key[1:]: choice.accuracy for key, choice in found.items() if key[0] == "erm"}
@@ -84,6 +86,14 @@ def judgement(part, rule, table):
         last = {key[1:]: [at(run, last_step(run.history))[0] for run, _ in draws.values()] for key, draws in runs}
         blocks += ["Draws that beat ERM:", above_block(last, best, part.methods, part.domains)]
     return blocks
+
+
+def in_training(part, rule):
+    """The table of what the runs that a rule chose have on held-out rows of their training domains."""
+    found, best = searches(part.records), choices(part.records, rule)
+    scores = {key: training_scores(*found[key][choice.draw]) for key, choice in best.items()}
+    held = {key[1:]: by_step[best[key].step] for key, by_step in scores.items() if best[key].step in by_step}
+    return training_block(held, part.methods, part.domains)
 
 
 def measured_runs(part):
@@ -128,7 +138,7 @@ def report(parts, pictures=()):
         rank_table(parts, found),
         "1 is the highest average, - none; equal averages have equal ranks.",
         "## How to read it",
-        *(ONE_SIDED, ORDER, ABOVE),
+        *(ONE_SIDED, TRAINED, ORDER, ABOVE),
     ]
     return {"report.md": "\n\n".join(blocks) + "\n", **files}
 

@@ -381,6 +381,23 @@ def test_what_the_last_step_costs_is_a_table_below_the_oracles():
     assert table_below(page, words)[1][1] == "70.0"
 
 
+def test_what_the_chosen_runs_have_in_training_is_the_mean_over_rows_held_out_there():
+    held = {10: {"a": 0.9, "b": 0.8, "c": 0.7}, 20: {"a": 0.5, "b": 0.6, "c": 0.1}}
+    scores = {"oracle": {10: 0.8, 20: 0.7}, "held": held}
+    page = report([record("d", seed=0, **scores), record("d", seed=1, **scores | {"held": 0.6}), record("c", seed=1)])
+    part = page["report.md"].split("### Own data, oracle")[1]
+    assert table_below(part, "What the chosen runs have in training:") == [
+        ["method", "c", "d"],
+        ["erm", "50.0", "50.0"],
+    ]
+    words = "What those have in training at that step:"
+    assert table_below(part, words)[1] == [
+        "erm",
+        "50.0",
+        "70.0",
+    ]  # means of 0.8 and 0.6 at step 10, of 0.4 and 0.6 at 20
+
+
 def table_below(markdown, words):
     """The table after some words."""
     return cells(f"### x\n\n{markdown.split(words)[1].strip()}", "x")
