@@ -1,10 +1,10 @@
 """The report of a sweep: records in, Markdown, LaTeX and CSV out, always the same from the same records."""
 
-from ..evaluate import last_step
+from ..evaluate import last_step, measured
 from ..experiments import TOYS, invariance_table, markdown, matching
 from .comparison import ABOVE, ONE_SIDED, ORDER, TRAINED, above_block, one_sided_block, order_block, training_block
 from .sections import progress
-from .selection import EARLY, RULES, at, choices, searches, training_scores
+from .selection import EARLY, RULES, choices, searches
 from .tables import PUBLISHED, comma_separated, latex, lines, rows
 
 HALF = (
@@ -83,16 +83,21 @@ def judgement(part, rule, table):
     best = {key[1:]: choice.accuracy for key, choice in found.items() if key[0] == "erm"}
     if best and len(part.draws) > 1 and rule == "oracle":
         runs = searches(part.records).items()
-        last = {key[1:]: [at(run, last_step(run.history))[0] for run, _ in draws.values()] for key, draws in runs}
+        last = {key[1:]: [last_accuracy(run) for run, _ in draws.values()] for key, draws in runs}
         blocks += ["Draws that beat ERM:", above_block(last, best, part.methods, part.domains)]
     return blocks
 
 
+def last_accuracy(run):
+    """The accuracy on the left-out domain at the last step."""
+    return measured(run.history, "accuracy")[last_step(run.history)][run.config.test_domain]
+
+
 def in_training(part, rule):
     """The table of what the runs that a rule chose have on held-out rows of their training domains."""
-    found, best = searches(part.records), choices(part.records, rule)
-    scores = {key: training_scores(*found[key][choice.draw]) for key, choice in best.items()}
-    held = {key[1:]: by_step[best[key].step] for key, by_step in scores.items() if best[key].step in by_step}
+    held = {
+        key[1:]: choice.trained for key, choice in choices(part.records, rule).items() if choice.trained is not None
+    }
     return training_block(held, part.methods, part.domains)
 
 

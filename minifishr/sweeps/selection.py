@@ -31,14 +31,16 @@ class Rule(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """Draw and step that a rule chose, their score, and the accuracy there on the left-out domain, in [0, 1]; and the
-    share of the most frequent prediction there, None where it was not recorded."""
+    """Draw and step that a rule chose, their score, and the accuracy there on the left-out domain, in [0, 1]; the share
+    of the most frequent prediction there, None where it was not recorded; and the mean accuracy on held-out rows of the
+    training domains, None where none were held out."""
 
     draw: int
     step: int
     score: float
     accuracy: float
     share: float | None = None
+    trained: float | None = None
 
     @property
     def constant(self):
@@ -110,27 +112,31 @@ EARLY_RULE = Rule(early_scores, "the draw and step with the best accuracy on the
 ALL_RULES = {**RULES, EARLY: EARLY_RULE}
 
 
-def chosen(rule, draws, constant):
-    """The Choice of a rule in one search, the first of equals; None where no draw has a score. Without `constant` those
-    that predict (nearly) one class cannot be chosen."""
-    candidates = [
-        Choice(draw, step, score, *at(pair[0], step))
-        for draw, pair in draws.items()
-        for step, score in ALL_RULES[rule].scores(*pair).items()
+def candidates(rule, draw, run, others):
+    """What a rule could choose in one draw: a Choice for each step that has a score."""
+    name, trained = run.config.test_domain, validation_scores(run.history)
+    accuracy, share = measured(run.history, "accuracy"), measured(run.history, MOST_PREDICTED)
+    return [
+        Choice(draw, step, score, accuracy[step][name], share.get(step, {}).get(name), trained.get(step))
+        for step, score in ALL_RULES[rule].scores(run, others).items()
     ]
-    candidates = [choice for choice in candidates if constant or not choice.constant]
-    return max(candidates, key=attrgetter("score"), default=None)
 
 
-def at(run, step):
-    """The accuracy and the share of the most frequent prediction on the left-out domain at a step."""
-    shares = measured(run.history, MOST_PREDICTED).get(step, {})
-    return measured(run.history, "accuracy")[step][run.config.test_domain], shares.get(run.config.test_domain)
+def chosen(rule, draws, constant, least):
+    """The Choice of a rule in one search, the first of equals; None where no draw has a score that may be chosen."""
+    found = [choice for draw, pair in draws.items() for choice in candidates(rule, draw, *pair)]
+    found = [choice for choice in found if constant or not choice.constant]
+    found = [choice for choice in found if least is None or (choice.trained or 0) >= least]
+    return max(found, key=attrgetter("score"), default=None)
 
 
-def choices(records, rule, constant=True):
-    """(data set, method, left-out domain, seed) -> Choice, where there is one."""
-    found = {key: chosen(rule, draws, constant) for key, draws in searches(records).items()}
+def choices(records, rule, constant=True, least=None):
+    """(data set, method, left-out domain, seed) -> Choice, where there is one.
+
+    Without `constant` those that predict (nearly) one class cannot be chosen, and with `least` none that has a lower
+    accuracy on held-out rows of its training domains: an oracle also likes a network that is at chance there.
+    """
+    found = {key: chosen(rule, draws, constant, least) for key, draws in searches(records).items()}
     return {key: choice for key, choice in found.items() if choice}
 
 

@@ -38,7 +38,7 @@ def record(left_out, accuracy=0.5, held=0.5, oracle=0.5, draw=0, seed=0, failure
 def only(records, rule):
     """The Choice of the only search."""
     (choice,) = choices(records, rule).values()
-    return choice
+    return choice._replace(trained=None)
 
 
 def test_training_domain_validation_takes_the_best_step_of_all_draws_and_ignores_the_test_domain():
@@ -68,6 +68,16 @@ def test_oracle_with_early_stopping_chooses_the_step_too():
     assert only(records, EARLY) == Choice(0, 10, 0.7, 0.6)
     untrained = record("d", oracle={0: 0.9, 10: 0.3, 20: 0.4}, draw=2)  # as good as chance made it
     assert only([*records, untrained], EARLY) == Choice(0, 10, 0.7, 0.6)
+
+
+def test_a_run_below_a_given_accuracy_in_training_cannot_be_chosen():
+    records = [record("d", 0.7, held=0.3, oracle=0.9), record("d", 0.6, held={20: 0.8}, oracle=0.5, draw=1)]
+    for least, expected in ((None, Choice(0, 20, 0.9, 0.7, None, 0.3)), (0.79, Choice(1, 20, 0.5, 0.6, None, 0.8))):
+        (choice,) = choices(records, ORACLE, least=least).values()
+        assert choice[:5] == expected[:5] and choice.trained == pytest.approx(expected.trained)
+    assert choices(records, ORACLE, least=0.81) == {}
+    bare = [r._replace(history=[w for w in r.history if w.metric != "validation accuracy"]) for r in records]
+    assert next(iter(choices(bare, ORACLE).values())).trained is None and choices(bare, ORACLE, least=0.1) == {}
 
 
 def pairs(t, values, draw=0, **options):
