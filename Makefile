@@ -126,8 +126,9 @@ transfer: .venv/demo
 
 # For developers, an hour on MNIST: what the oracle chose in a recorded sweep, once more with one thing changed.
 RECORDS = docs/results/colored-plain.records.gz
+REASONS = results/reasons
 reasons: .venv/demo
-	OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/reasons.py $(RECORDS) results/reasons
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/reasons.py $(RECORDS) $(REASONS)
 
 # For developers, some hours: does a test fail for every small change of the mathematics and of the edges?
 mutation: .venv/test

@@ -61,10 +61,12 @@ def copied(out):
     shutil.copytree(ROOT / "docs", out, ignore=skipped)
     results = (out / "results" / "README.md").rename(out / "results" / "index.md")
     reports = sorted(path.relative_to(results.parent) for path in results.parent.glob("*/*.md"))
-    reports = [f"Report: {path.parent.name} <{path.as_posix()}>" for path in reports]
+    titles = [f"Report: {p.parent.name}{f', {p.stem}' * (p.stem not in ('README', 'report'))}" for p in reports]
+    reports = [f"{title} <{path.as_posix()}>" for title, path in zip(titles, reports, strict=True)]
     results.write_text(results.read_text("utf-8") + "\n" + toctree(reports), "utf-8")
-    for page in out.glob("*.md"):
-        page.write_text(page.read_text("utf-8").replace("](results/README.md", "](results/index.md"), "utf-8")
+    for page in [*out.glob("*.md"), *results.parent.glob("*/*.md")]:
+        text = page.read_text("utf-8").replace("](results/README.md", "](results/index.md")
+        page.write_text(text.replace("](../README.md", "](../index.md"), "utf-8")
     for name in ("CHANGELOG", "CONTRIBUTING"):
         shutil.copy(ROOT / f"{name}.md", out / f"{name.lower()}.md")
     pages = [*out.glob("*.md"), *out.glob("*/README.md")]
