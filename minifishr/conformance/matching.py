@@ -12,6 +12,7 @@ from .gallery import GALLERY
 from .memory import REMEMBERING, gradient_with, length, value_with
 
 NOTHING = 1e-20  # a penalty of the cases that is not 0 is above 1e-9
+SAME = 1e-6  # sines of angles that differ by less are the same
 
 
 class Candidate(NamedTuple):
@@ -123,13 +124,14 @@ def wrong_gradient(penalty, case):
 
 
 def nearest(method, trials):
-    """(form, distance): the recorded form whose gradients are nearest after the best constant; 0 is equal, 1 is far."""
+    """(form, distance): the recorded form whose gradients are nearest after the best constant; 0 is equal, 1 is far. Of
+    those that are as near up to rounding, for which a cosine leaves half of the digits, the first."""
     best = None
     for number, form in enumerate(vectors.forms()):
         if form.method == method:
             gradients = [of(trial.case, "gradient")[number] for trial in trials]
             distance = np.median([away(t.gradient, g) for t, g in zip(trials, gradients, strict=True)])
-            if best is None or distance < best[1]:
+            if best is None or distance < best[1] - SAME:
                 best = form, float(distance)
     return best
 

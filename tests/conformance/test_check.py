@@ -294,8 +294,8 @@ def test_bad_penalty_gets_one_sentence_that_names_the_case(name, sentence):
 
 
 def test_penalty_that_needs_three_domains_is_tried_on_those_that_have_them():
-    assert check("irm", bad("needs three"), domains=3).follows
-    assert "(largest relative error 0e+00; 4 of 13 cases)" in str(check("irm", bad("needs three"), domains=3))
+    found = check("irm", bad("needs three"), domains=3)
+    assert found.follows and found.error < 1e-15 and "; 4 of 13 cases)" in str(found)  # 0 where BLAS rounds alike
 
 
 def test_penalty_with_its_own_gradient_is_a_pair():
