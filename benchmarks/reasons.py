@@ -50,20 +50,17 @@ def row(name, record):
 
 def main(place, folder, jobs="2", domain="-90%", seed="0"):
     """Run what is missing, and print the table."""
-    configs, rows = chosen_configurations(recorded(place), domain, int(seed)), []
+    configs, digits, rows = chosen_configurations(recorded(place), domain, int(seed)), load_digits("mnist"), []
     for name, change in CHANGES.items():
         wanted = [c for c in configs if name == "as chosen" or c.algorithm in METHODS]
         where = Path(folder, name.replace(" ", "-"))
-        for record in sweep([change(c) for c in wanted], load_digits("mnist"), where, jobs=int(jobs)):
+        for record in sweep([change(c) for c in wanted], digits, where, jobs=int(jobs)):
             print(name, record.config.algorithm, record.failure or f"{record.seconds:.0f} s", flush=True)
         rows += [row(name, r) for r in recorded(where) if not r.failure]
     order = list(METHODS)
     rows.sort(key=lambda r: ([*CHANGES].index(r[0]), order.index(r[1]) if r[1] in order else len(order), r[1]))
-    print(
-        markdown(
-            ["change", "method", "last step", "one-sided", "in training", "best step", "in training", "which"], rows
-        )
-    )
+    names = ["last step", "one-sided", "in training", "best step", "in training", "which"]
+    print(markdown(["change", "method", *names], rows))
 
 
 if __name__ == "__main__":

@@ -26,29 +26,36 @@ def order_block(found, table):
 def one_sided_block(choices, methods, domains):
     """The share of the most frequent prediction of the chosen runs in percent, mean over seeds, and how many of them
     are constant; None where no share was recorded. `choices` are {(method, left-out domain, seed): Choice}."""
-    body = []
-    for method in methods:
-        row = [[c for (m, d, _), c in choices.items() if (m, d) == (method, name)] for name in domains]
-        body.append([method, *map(one_sided, row)])
     shares = [choice.share for choice in choices.values() if choice.share is not None]
-    return markdown(["method", *domains], body) if shares else None
+    return chosen_block(choices, methods, domains, one_sided) if shares else None
+
+
+def training_block(choices, methods, domains):
+    """The accuracy of the chosen runs on held-out rows of their training domains in percent, mean over seeds."""
+    return chosen_block(choices, methods, domains, trained)
+
+
+def chosen_block(choices, methods, domains, cell):
+    """A table with a cell for the Choices of each method and left-out domain."""
+    of = {(m, d): [c for (a, b, _), c in choices.items() if (a, b) == (m, d)] for m in methods for d in domains}
+    return markdown(["method", *domains], [[m, *(cell(of[m, d]) for d in domains)] for m in methods])
 
 
 def one_sided(choices):
-    """A cell of that table."""
-    shares = [choice.share for choice in choices if choice.share is not None]
+    """A cell of the first of these tables."""
     constant = sum(choice.constant for choice in choices)
-    return number(100 * fmean(shares), ".1f") + f" ({constant} constant)" * bool(constant) if shares else "-"
+    return percent(choice.share for choice in choices) + f" ({constant} constant)" * bool(constant)
 
 
-def training_block(held, methods, domains):
-    """The accuracy of the chosen runs on held-out rows of their training domains in percent, mean over seeds.
+def trained(choices):
+    """A cell of the second."""
+    return percent(choice.trained for choice in choices)
 
-    `held` is {(method, left-out domain, seed): accuracy}.
-    """
-    found = {(m, d): [v for (a, b, _), v in held.items() if (a, b) == (m, d)] for m in methods for d in domains}
-    body = [[m, *(number(100 * fmean(found[m, d]), ".1f") if found[m, d] else "-" for d in domains)] for m in methods]
-    return markdown(["method", *domains], body)
+
+def percent(values):
+    """The mean of those that are not None in percent, as text."""
+    known = [value for value in values if value is not None]
+    return number(100 * fmean(known), ".1f") if known else "-"
 
 
 def above_block(last, best, methods, domains):

@@ -11,7 +11,7 @@ from .. import plots
 from ..data import stream
 from ..evaluate import measured
 from ..experiments import invariance_figure, new_figure
-from .report import measured_runs
+from .report import last_accuracy, measured_runs
 from .sections import section
 from .selection import best_in_order, expected_best, oracle_scores, searches
 
@@ -67,8 +67,7 @@ def last_accuracies(found, method):
     values = {}
     for (_, name, domain, _), draws in found.items():
         for draw, (run, _) in draws.items() if name == method else []:
-            accuracy = list(measured(run.history, "accuracy").values())[-1][domain]
-            values.setdefault(domain, {}).setdefault(draw, []).append(100 * accuracy)
+            values.setdefault(domain, {}).setdefault(draw, []).append(100 * last_accuracy(run))
     return {domain: {draw: fmean(v) for draw, v in sorted(by_draw.items())} for domain, by_draw in values.items()}
 
 

@@ -75,9 +75,11 @@ def judgement(part, rule, table):
         blocks += ["The same where constant predictors cannot be chosen:", text]
     if rule == "oracle":
         early = rows(table_of(part, EARLY), len(part.seeds))
-        blocks += ["What the chosen runs have in training:", in_training(part, rule)]
+        blocks += ["What the chosen runs have in training:", training_block(found, part.methods, part.domains)]
         blocks += ["The same where the oracle also chooses the step, the untrained network apart:", markdown(*early)]
-        blocks += ["What those have in training at that step:", in_training(part, EARLY)]
+        stopped = {key[1:]: choice for key, choice in choices(part.records, EARLY).items()}
+        block = training_block(stopped, part.methods, part.domains)
+        blocks += ["What those have in training at that step:", block]
     if len(part.methods) > 1:
         blocks += ["How sure the order is:", order_block({key: c.accuracy for key, c in found.items()}, table)]
     best = {key[1:]: choice.accuracy for key, choice in found.items() if key[0] == "erm"}
@@ -91,14 +93,6 @@ def judgement(part, rule, table):
 def last_accuracy(run):
     """The accuracy on the left-out domain at the last step."""
     return measured(run.history, "accuracy")[last_step(run.history)][run.config.test_domain]
-
-
-def in_training(part, rule):
-    """The table of what the runs that a rule chose have on held-out rows of their training domains."""
-    held = {
-        key[1:]: choice.trained for key, choice in choices(part.records, rule).items() if choice.trained is not None
-    }
-    return training_block(held, part.methods, part.domains)
 
 
 def measured_runs(part):
