@@ -308,8 +308,8 @@ def ratios(theta):  # variances over the Hessian's diagonal, summed, in each dom
 
 
 # %%
-digits, net, steps = load_digits(), MLP((392, 64, 64, 1)), 130 if SHORT else 160
-sizes = {"count": 1_000 if SHORT else 2_000, "test_count": 2_000, "dtype": np.float32}
+digits, net, steps = load_digits(), MLP((392, 64, 64, 1)), 140 if SHORT else 160
+sizes = {"count": 2_000, "test_count": 2_000, "dtype": np.float32}
 task = colored_mnist(digits, **sizes)
 start = net.init(np.random.default_rng(0), np.float32)
 three, erm = [*task.train, task.test[0]], ALGORITHMS["erm"](net, lr=0.002)
@@ -456,7 +456,7 @@ for name in ("diagonal", "Hessian"):  # risk, gradient and variance
     assert np.all(np.array(matrix[name][:3]) > np.array(matrix["ERM"][:3]) / 2)
     assert matrix[name][0] > 30 * matrix[f"{name} + g"][0]
 for name in ("diagonal + g", "H g + g", "Hessian + g"):
-    assert max(matrix[name][:2]) < 0.05 and matrix[name][0] < matrix["ERM"][0] / 5
+    assert max(matrix[name][:2]) < 0.05 and matrix[name][0] < matrix["ERM"][0] / 10
 
 # %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
 columns = ["risk", "g", "variance", "diagonal of H", "H g", "H"]
