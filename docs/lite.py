@@ -37,7 +37,7 @@ SMALLER = {
         "(1_000, 100) if SHORT": "(600, 100) if SHORT",
         "(count=count, hidden=[64])": "(count=count, hidden=[64], every=50)",
     },
-    "11_matching_hessians": {'"count": 1_000 if SHORT': '"count": 600 if SHORT'},
+    "11_matching_hessians": {'"count": 2_000, "test': '"count": 600, "test'},
 }
 FIRST = """# In the browser: the package comes from this site, and the lesson runs in its short form.
 import os

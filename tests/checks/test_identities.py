@@ -56,21 +56,23 @@ FEW = cases(5)
 
 
 @cache
-def notices(name, implementation):
-    """Whether an identity fails on a few cases when an implementation is broken."""
+def notices(name, implementation, case):
+    """Whether an identity fails on one of a few cases when an implementation is broken."""
     with broken(implementation), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return not verdict(IDENTITIES[name], FEW).passed
+        found = verdict(IDENTITIES[name], FEW[case : case + 1])
+    return found.error > found.identity.tolerance
 
 
 @pytest.mark.parametrize("implementation", BREAKS)
 def test_broken_implementation_is_caught(implementation):
-    assert any(notices(name, implementation) for name in IDENTITIES)
+    # most are caught on the first case: the others are for what is left
+    assert any(notices(name, implementation, case) for case in range(len(FEW)) for name in IDENTITIES)
 
 
 @every_identity
 def test_identity_can_fail(name):
-    assert any(notices(name, implementation) for implementation in BREAKS)
+    assert any(notices(name, implementation, case) for case in range(len(FEW)) for implementation in BREAKS)
 
 
 def test_what_was_broken_is_whole_again():
