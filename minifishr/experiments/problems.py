@@ -64,8 +64,6 @@ def own_problem(config, own):
         scaling = unscaled(train[0].x.shape[1])
         if config.standardized:
             scaling = standardization(train, own.shape[0] if own.shape else None)
-        if config.balanced:
-            train = [balanced(d, stream(config.seed, "balanced", e)) for e, d in enumerate(train)]
         parts = {"train": train, "validation": task.validation, "test": task.test, "oracle": task.oracle}
         parts = {key: [d._replace(x=scaling.applied(d.x)) for d in part] for key, part in parts.items()}
     for domain in (domain for part in parts.values() for domain in part):
@@ -73,6 +71,14 @@ def own_problem(config, own):
             raise ValueError(f"own data: x of domain {domain.name!r} has numbers that are not finite in float32")
     labels = [own.labels[number] for number in found] if len(own.labels) else found
     return task._replace(**parts, labels=labels, columns=own.columns, scaling=scaling, pixels=own.pixels)
+
+
+def trained_on(config, task):
+    """The training domains as a method sees them: with repeated rows where classes weigh equally. What a run is
+    measured on are the rows themselves."""
+    if not config.balanced:
+        return task.train
+    return [balanced(d, stream(config.seed, "balanced", e)) for e, d in enumerate(task.train)]
 
 
 def network(config, task):

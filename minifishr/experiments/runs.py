@@ -21,7 +21,7 @@ from .judging import measures, watching
 from .matching import MATCHED, PENALTY_WEIGHT, WEIGHT, matched_weight
 from .measures import agreement_rows
 from .presets import DATASETS, DISPERSION, DOMAINS, PRESETS, TOYS
-from .problems import network, problem
+from .problems import network, problem, trained_on
 
 
 class Result(NamedTuple):
@@ -144,13 +144,13 @@ def failed(config, reason, seconds=0.0):
 
 def trained(config, task, factory, progress, checkpoint, curves):
     """The Result of training on a Problem; one that diverges has what was reached before."""
-    model = network(config, task)
+    model, domains = network(config, task), trained_on(config, task)
     theta = model.init(stream(config.seed, "init"), np.float32) * np.float32(config.start)
-    before = domain_variances(model, theta, task.train) if curves else None
-    batches = minibatches(task.train, config.batch, config.seed) if config.batch else full_batch(task.train)
+    before = domain_variances(model, theta, domains) if curves else None
+    batches = minibatches(domains, config.batch, config.seed) if config.batch else full_batch(domains)
     chosen = dict(config.hyper_parameters)
     if config.matched:
-        chosen["penalty_weight"] = matched_weight(config, factory, model, theta, batches, task.train)
+        chosen["penalty_weight"] = matched_weight(config, factory, model, theta, batches, domains)
     algorithm = factory(model, convention=config.convention, **chosen)
     algorithm = algorithm._replace(settings=algorithm.settings or chosen)
     all_rows = [measures(model, task, curves), *([agreement_rows(model, task)] if config.dataset in TOYS else [])]
@@ -165,17 +165,18 @@ def trained(config, task, factory, progress, checkpoint, curves):
     if config.matched:
         history.append(Row(0, "", PENALTY_WEIGHT, chosen["penalty_weight"]))
     if config.invariances and failure is None:
-        history += dispersion_rows(model, theta, task, 0) + dispersion_rows(model, fitted.theta, task, config.steps)
+        history += dispersion_rows(model, theta, domains, 0)
+        history += dispersion_rows(model, fitted.theta, domains, config.steps)
     if not curves and failure is None:
         found = accuracies(model, fitted.theta, task.train)
         history += [Row(config.steps, name, "accuracy", value) for name, value in found.items()]
-    variances = np.stack([before, domain_variances(model, fitted.theta, task.train)]) if curves else None
+    variances = np.stack([before, domain_variances(model, fitted.theta, domains)]) if curves else None
     return Result(config, fitted.theta, history, variances, seconds, failure, best.get("theta"))
 
 
-def dispersion_rows(model, theta, task, step):
+def dispersion_rows(model, theta, domains, step):
     """What training domains do not share after `step` updates, as rows "dispersion of ..."."""
-    found = invariances(model, theta, task.train)
+    found = invariances(model, theta, domains)
     return [Row(step, "", f"{DISPERSION} {name}", value) for name, value in found.items()]
 
 

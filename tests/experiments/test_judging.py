@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from samples import own_domains
 
-from minifishr import ALGORITHMS
-from minifishr.data import Domain, Own, Problem, Row
+from minifishr import ALGORITHMS, fit, full_batch
+from minifishr.data import Domain, Own, Problem, Row, balanced, stream
 from minifishr.evaluate import predictions
 from minifishr.experiments import Result, caption, judged_table, network, plan, problem, run, table
 from minifishr.experiments.judging import judged, majority
@@ -85,6 +85,21 @@ def test_majority_is_the_class_of_most_training_rows_and_a_row_of_the_table():
     assert shares["c"] == pytest.approx(100 * np.mean(task.test[0].y == c))
     row = [cell.strip() for cell in table([result], task).splitlines()[-1].strip("|").split("|")]
     assert row == ["majority", *(f"{shares[n]:.1f}" for n in "abc"), ""]
+
+
+def test_equal_weights_of_classes_change_what_is_trained_on_and_not_what_is_measured_on():
+    (plain, real), (even, task) = ran(), ran(balanced=True)
+    assert majority(task) == majority(real) and not np.allclose(even.theta, plain.theta)
+    rows = [caption([found.config], problem).split("Rows: ")[1].split(".")[0] for found, problem in
+            ((plain, real), (even, task))]  # fmt: skip
+    assert rows[0] == rows[1] == ", ".join(f"{d.name} {len(d.y)}" for d in [*real.train, *real.test])
+    model, last = network(even.config, task), {r.domain: r.value for r in even.history if r.metric == "accuracy"}
+    for domain in real.train:
+        assert last[domain.name] == np.mean(predictions(model, even.theta, domain.x) == domain.y)
+    repeated = [balanced(d, stream(0, "balanced", e)) for e, d in enumerate(real.train)]
+    start = model.init(stream(0, "init"), np.float32)
+    found = fit(ALGORITHMS["erm"](model, **even.config.hyper_parameters), start, full_batch(repeated), 20)
+    np.testing.assert_array_equal(even.theta, found.theta)
 
 
 def test_caption_says_classes_that_a_domain_lacks_and_what_was_done_to_columns():
