@@ -23,7 +23,8 @@ def add(commands):
 
 def run_report(args):
     """Print the report of the records of a folder, then write and draw it; the same files from the same records."""
-    parts, troubles = sections(recorded(args.folder)), []
+    found, troubles = recorded(args.folder), []
+    parts = sections(found)
     pictures = {part.dataset: drawn(part, troubles) for part in parts}
     titles = {name: {file: title for file, (title, _) in drawn.items()} for name, drawn in pictures.items()}
     texts = report.report(parts, titles)
@@ -43,7 +44,8 @@ def run_report(args):
             troubles.append(f"{name} cannot be drawn: {one_sentence(error)}")
     print(f"Tables and figures: {out}")
     if args.pack:
-        print(f"Records of {pack(args.folder, args.pack)} runs: {args.pack}")
+        pack(found, args.pack)
+        print(f"Records of {len(found)} runs: {args.pack}")
     for trouble in troubles:
         print(f"minifishr: {trouble}", file=sys.stderr)
     return 1 if troubles else 0

@@ -2,13 +2,14 @@
 
 import sys
 from itertools import accumulate
+from pathlib import Path
 
 from joblib import cpu_count
 
 from ..algorithms import ALGORITHMS, CORE
 from ..data import load_digits
 from ..experiments import NAMED, PRESETS, TOYS, check_known
-from ..sweeps import expected_seconds, grid, records, sweep, unpacked
+from ..sweeps import beside, expected_seconds, grid, packed, records, sweep, unpack
 from .common import note_warm_ups, progress_bar
 from .own import add_own_options, check_beside_data, own_choices, own_source
 
@@ -44,12 +45,14 @@ def add(commands):
 def run_sweep(args):
     """Train what is not recorded yet, and say what there is at the end."""
     configs, source = planned(args)
-    args.out = unpacked(args.out)
     grid.check(configs, source)
     note_pairs(args, configs)
-    todo = records.unfinished(args.out, configs)
+    kept = packed(args.out) if Path(args.out).is_file() else []
+    args.out = beside(args.out)
+    todo = records.unfinished(args.out, configs, kept)
     if args.dry_run:
         return dry_run(args, configs, todo, source)
+    unpack(kept, args.out, configs)
     where, done = {"jobs": args.jobs, "cluster": args.cluster}, len(configs) - len(todo)
     results = sweep(configs, source, args.out, bar=lambda n: bar.update(n - bar.n), **where)
     note_warm_ups(configs)
@@ -77,7 +80,11 @@ def planned(args):
         if getattr(args, key) < 1:
             raise ValueError(f"--{key} must be at least 1, got {getattr(args, key)}")
     source = own_source(args)
-    if source is None and not set(datasets) <= {*TOYS}:
+    toys = set(datasets) <= {*TOYS}
+    if toys and args.digits is not None:
+        names = ", ".join(datasets)
+        raise ValueError(f"--digits {args.digits} has no effect on data set {names}, which is drawn without digits")
+    if source is None and not toys:
         source = load_digits(args.digits or "auto")
     names = ("algorithms", "test_domains", "leave_two_out", "draws", "seeds", "preset")
     names += ("invariances", "matched", "steps", "size", "count")

@@ -7,7 +7,7 @@ errors, ranks), `comparison` (how sure an order is), `sections` (what there is o
 """
 
 from . import grid, records, report
-from .archive import beside, pack, recorded, unpacked
+from .archive import beside, pack, packed, recorded, unpack
 from .calibration import expected_seconds
 from .figures import sweep_figures
 from .running import sweep
@@ -23,6 +23,7 @@ __all__ = [
     "expected_seconds",
     "grid",
     "pack",
+    "packed",
     "ranks",
     "recorded",
     "records",
@@ -32,5 +33,5 @@ __all__ = [
     "sweep",
     "sweep_figures",
     "training_scores",
-    "unpacked",
+    "unpack",
 ]

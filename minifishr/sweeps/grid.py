@@ -10,7 +10,11 @@ from itertools import combinations
 
 from ..algorithms import ALGORITHMS, BATCH_RANGE, RANGES, with_shortened_warm_ups
 from ..data import as_own, colored_mnist_domains, digest, rotated_mnist, stream
-from ..experiments import DATASETS, TOYS, WEIGHTS, check_known, network, plan, problem
+from ..experiments import DATASETS, TOYS, WEIGHTS, Config, check_known, network, plan, problem
+
+# What tells the runs of one sweep apart, and what follows from that.
+CELL = ("algorithm", "dataset", "test_domain", "also_left_out", "domains", "draw", "seed")
+DRAWN = ("hyper_parameters", "batch", "matched")
 
 
 def grid(
@@ -112,3 +116,24 @@ def check(configs, source, factories=ALGORITHMS):
         name = config.dataset
         models[name] = models.get(name) or network(config, problem(config, source))
         factories[config.algorithm](models[name], convention=config.convention, **config.hyper_parameters)
+
+
+def check_same_sweep(folder, found, configs):
+    """ValueError unless records and configurations agree in all but CELL and DRAWN, methods in whether their weights
+    are matched, and those that are the same cell in everything."""
+    if not found or not configs:
+        return
+    cells, units = {cell(config): config for config in found}, {config.algorithm: config for config in found}
+    pairs = [(config, configs[0], {*Config._fields} - {*CELL, *DRAWN}) for config in found]
+    pairs += [(units[c.algorithm], c, {"matched"}) for c in configs if c.algorithm in units]
+    pairs += [(cells[cell(c)], c, Config._fields) for c in configs if cell(c) in cells]
+    for theirs, mine, keys in pairs:
+        for key in sorted(keys):
+            a, b = getattr(theirs, key), getattr(mine, key)
+            if a != b:
+                raise ValueError(f"{folder} holds a sweep with {key}={a!r}, not {b!r}; choose another folder")
+
+
+def cell(config):
+    """What tells a run from the others of its sweep, as a tuple."""
+    return tuple(getattr(config, key) for key in CELL)

@@ -7,7 +7,10 @@ that a sweep may be killed, started again, or started twice: no lock is needed w
 import contextlib
 import hashlib
 import json
+import os
+import re
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -15,11 +18,9 @@ from typing import NamedTuple
 from ..data import Row, write_whole
 from ..evaluate import measured
 from ..experiments import Config, config_of, said
+from .grid import check_same_sweep
 
 FORMAT = 1  # of the records; a part of every identity
-# What tells the runs of one sweep apart, and what follows from that.
-CELL = ("algorithm", "dataset", "test_domain", "also_left_out", "domains", "draw", "seed")
-DRAWN = ("hyper_parameters", "batch", "matched")
 STALE = 3600  # seconds after which a half-written file is certainly left by a kill
 
 
@@ -99,7 +100,9 @@ def record_of(text, where):
     except (TypeError, KeyError) as error:
         raise Damaged(f"{where} is no whole record ({str(error)[:100]})") from None
     if record.failure is None and not is_whole(config, history):
-        raise Damaged(f"{where} is damaged: its history lacks an accuracy on a domain that is left out")
+        raise Damaged(
+            f"{where} is damaged: its history lacks the last step or an accuracy on a domain that is left out"
+        )
     return record
 
 
@@ -112,17 +115,24 @@ def checked_row(step, domain, metric, value):
 
 
 def is_whole(config, history):
-    """Whether each step that was measured has the accuracy on the domains left out, which every rule asks for."""
+    """Whether the last step was measured, and each that was has the accuracy on the domains left out, which every rule
+    asks for."""
     found = {metric: measured(history, f"{metric}accuracy") for metric in ("", "validation ", "oracle ")}
     steps, tested = {*found[""]}, [*found[""].values(), *found["oracle "].values()]
     names = {*config.left_out}
-    return bool(steps) and all({*part} <= steps for part in found.values()) and all(names <= {*by} for by in tested)
+    return (
+        config.steps in steps
+        and all({*part} <= steps for part in found.values())
+        and all(names <= {*by} for by in tested)
+    )
 
 
 def scanned(folder):
     """All records of a folder by identity, in its order, and {path: what is wrong} of those damaged."""
     found, damaged = {}, {}
-    for path in sorted(runs_folder(folder).glob("[0-9a-f]*.json")):
+    runs = runs_folder(folder)
+    names = os.listdir(runs) if runs.is_dir() else []  # glob would pass over a folder that may not be read
+    for path in (runs / name for name in sorted(names) if re.fullmatch(r"[0-9a-f]+\.json", name)):
         try:
             found[path.stem] = read_record(path)
         except FileNotFoundError:  # set aside by another sweep just now
@@ -132,20 +142,23 @@ def scanned(folder):
     return found, damaged
 
 
-def records(folder):
-    """The records of a folder in the order of their identity; ValueError where one is damaged or there are none."""
+def records(folder, least=1):
+    """The records of a folder in the order of their identity; ValueError where one is damaged, where they are fewer
+    than `least`, and where they are of two sweeps."""
     found, damaged = scanned(folder)
     if damaged:
         raise next(iter(damaged.values()))
-    if not found:
+    if len(found) < least:
         raise ValueError(f"{folder} has no finished runs of a sweep")
+    configs = [record.config for record in found.values()]
+    check_same_sweep(folder, configs, configs)
     return list(found.values())
 
 
-def unfinished(folder, configs):
-    """The configurations without a record. ValueError where the folder's records are of another sweep. Changes nothing
-    in the folder."""
-    found, _ = scanned(folder)
+def unfinished(folder, configs, others=()):
+    """The configurations that have a record neither in the folder nor among `others`. ValueError where these records
+    are of another sweep. Changes nothing in the folder."""
+    found = {record.identity: record for record in (*scanned(folder)[0].values(), *others)}
     check_same_sweep(folder, [record.config for record in found.values()], configs)
     return [config for config in configs if identity(config) not in found]
 
@@ -155,6 +168,7 @@ def prepare(folder, configs):
     runs = runs_folder(folder)
     try:
         runs.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=runs).close()  # told now, and not when the first run is done
         for path, error in scanned(folder)[1].items():
             print(f"minifishr: {error}; set aside as {path.name}.damaged, the run is repeated", file=sys.stderr)
             with contextlib.suppress(FileNotFoundError):  # another sweep was faster
@@ -168,23 +182,3 @@ def prepare(folder, configs):
                 checkpoint_path(folder, config).unlink(missing_ok=True)
     except OSError as error:
         raise OSError(f"{folder}: cannot be written: {error.strerror}") from None
-
-
-def check_same_sweep(folder, found, configs):
-    """ValueError unless records and configurations agree in all but CELL, and in that they agree where they meet."""
-    if not found or not configs:
-        return
-    ours, cells = configs[0], {cell(config): config for config in found}
-    pairs = [(config, ours, CELL + DRAWN) for config in found]
-    pairs += [(cells[cell(c)], c, ()) for c in configs if cell(c) in cells]
-    for theirs, mine, ignored in pairs:
-        theirs, mine = said(theirs), said(mine)
-        for key in sorted({*theirs, *mine} - {*ignored}):
-            a, b = theirs.get(key), mine.get(key)
-            if a != b:
-                raise ValueError(f"{folder} holds a sweep with {key}={a!r}, not {b!r}; choose another folder")
-
-
-def cell(config):
-    """What tells a run from the others of its sweep, as a tuple."""
-    return tuple(getattr(config, key) for key in CELL)

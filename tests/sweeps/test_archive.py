@@ -6,7 +6,7 @@ from samples import own_domains
 from sweeps.test_selection import record
 
 from minifishr import cli
-from minifishr.sweeps.archive import beside, pack, packed, recorded, unpacked
+from minifishr.sweeps.archive import beside, pack, packed, recorded, unpack
 from minifishr.sweeps.records import read_record, record_path, records, write_record
 
 
@@ -21,31 +21,60 @@ def folder(tmp_path):
 
 
 def test_packed_records_are_the_records_and_the_bytes_are_the_same_at_any_time(folder, tmp_path, monkeypatch):
-    assert pack(folder, tmp_path / "one.gz") == 3
+    pack(records(folder), tmp_path / "one.gz")
     assert packed(tmp_path / "one.gz") == records(folder) == recorded(folder) == recorded(tmp_path / "one.gz")
     monkeypatch.setattr("time.time", lambda: 1e9)
-    pack(folder, tmp_path / "two.gz")
+    pack(records(folder), tmp_path / "two.gz")
     assert (tmp_path / "one.gz").read_bytes() == (tmp_path / "two.gz").read_bytes()
 
 
 def test_unpacking_adds_what_is_missing_and_changes_nothing_else(folder, tmp_path):
-    pack(folder, tmp_path / "kept.records.gz")
-    assert beside(tmp_path / "kept.records.gz") == tmp_path / "kept" and beside(folder) == folder
-    target = unpacked(tmp_path / "kept.records.gz")
-    assert records(target) == records(folder)
+    found, target = records(folder), tmp_path / "kept"
+    unpack(found, target, [one.config for one in found])
+    assert records(target) == found
     first = sorted((target / "runs").iterdir())[0]
     changed = read_record(first)._replace(seconds=7.0)
     first.unlink()
     write_record(target, changed)
-    assert unpacked(tmp_path / "kept.records.gz") == target and read_record(first).seconds == 7.0
-    assert unpacked(folder) == folder
+    unpack(found, target, [one.config for one in found])
+    assert read_record(first).seconds == 7.0
 
 
-def test_only_a_file_has_a_folder_beside_it(tmp_path):
+def test_a_file_is_read_with_the_folder_beside_it_where_a_sweep_has_gone_on(folder, tmp_path):
+    found = records(folder)
+    pack(found[:2], tmp_path / "kept.v2.records.gz")
+    assert recorded(tmp_path / "kept.v2.records.gz") == found[:2]
+    unpack(found[2:], tmp_path / "kept.v2", [])
+    assert recorded(tmp_path / "kept.v2.records.gz") == found
+    longer = found[2].config._replace(steps=11), [row._replace(step=11) for row in found[2].history]
+    unpack([found[2]._replace(config=longer[0], history=longer[1])], tmp_path / "kept.v2", [])
+    with pytest.raises(ValueError, match=r"kept\.v2 holds a sweep with steps="):
+        recorded(tmp_path / "kept.v2.records.gz")
+
+
+def test_only_a_file_has_a_folder_beside_it_and_only_one_that_is_named_as_one(tmp_path):
     (tmp_path / "sweep.v2").mkdir()
     assert beside(tmp_path / "sweep.v2") == tmp_path / "sweep.v2"
-    (tmp_path / "kept.v2.gz").write_bytes(b"")
-    assert beside(tmp_path / "kept.v2.gz") == tmp_path / "kept"
+    for name, folder in (("kept.v2.gz", "kept.v2"), ("kept.v2.records.gz", "kept.v2"), ("kept.records.gz", "kept")):
+        (tmp_path / name).write_bytes(b"")
+        assert beside(tmp_path / name) == tmp_path / folder
+    for name in ("nodot", ".records.gz", "kept.json"):
+        (tmp_path / name).write_bytes(b"")
+        with pytest.raises(ValueError, match=rf"{name} is a file, and the name .* ends in \.records\.gz or \.gz"):
+            beside(tmp_path / name)
+
+
+def test_no_file_is_replaced_by_one_that_has_less(folder, tmp_path):
+    found, path = records(folder), tmp_path / "kept.gz"
+    pack(found[:2], path)
+    pack(found, path)
+    assert packed(path) == found
+    with pytest.raises(ValueError, match=r"kept\.gz has 1 runs that would be lost; choose another file"):
+        pack(found[1:], path)
+    (tmp_path / "notes.md").write_text("precious")
+    with pytest.raises(ValueError, match=r"notes\.md is no whole file of records"):
+        pack(found, tmp_path / "notes.md")
+    assert packed(path) == found and (tmp_path / "notes.md").read_text() == "precious"
 
 
 def altered(path, change):
@@ -57,7 +86,9 @@ def altered(path, change):
 def other_steps(line):
     """A record of a longer run."""
     found = json.loads(line)
-    return json.dumps({**found, "config": {**found["config"], "steps": found["config"]["steps"] + 1}})
+    steps = found["config"]["steps"]
+    history = [[step + (step == steps), *rest] for step, *rest in found["history"]]
+    return json.dumps({**found, "config": {**found["config"], "steps": steps + 1}, "history": history})
 
 
 BAD = {
@@ -69,6 +100,10 @@ BAD = {
     "another version": (
         lambda p: altered(p, lambda lines: [lines[0].replace(": 1,", ": 2,"), *lines[1:]]),
         "of version 2, expected 1",
+    ),
+    "no run": (
+        lambda p: altered(p, lambda lines: [lines[0].replace("3", "0")]),
+        r"kept\.gz has no finished runs of a sweep",
     ),
     "a line lost": (lambda p: altered(p, lambda lines: lines[:-1]), "says 3 runs and has 2"),
     "a run twice": (lambda p: altered(p, lambda lines: [*lines[:-1], lines[1]]), "a run is there twice"),
@@ -84,7 +119,7 @@ BAD = {
 def test_a_file_that_is_not_whole_is_one_sentence(name, folder, tmp_path, capsys):
     change, words = BAD[name]
     path = tmp_path / "kept.gz"
-    pack(folder, path)
+    pack(records(folder), path)
     change(path)
     with pytest.raises(ValueError, match=words):
         packed(path)

@@ -11,11 +11,10 @@ from sweeps.test_selection import NAMES, record
 
 from minifishr.data import Row
 from minifishr.experiments import said
+from minifishr.sweeps.grid import cell, check_same_sweep
 from minifishr.sweeps.records import (
     STALE,
     Damaged,
-    cell,
-    check_same_sweep,
     checkpoint_path,
     identity,
     is_whole,
@@ -106,8 +105,12 @@ def test_record_is_whole_where_each_measured_step_has_the_left_out_accuracies():
         assert not is_whole(one.config, without(one, *gone).history), what
     rest = without(one, *((step, name, "oracle accuracy") for step in steps for name in "ab"))
     rest = without(rest, *((step, name, "validation accuracy") for step in steps for name in NAMES))
+    last = [(20, name, f"{part}accuracy") for name in NAMES for part in ("", "validation ", "oracle ")]
+    assert not is_whole(one.config, without(one, *last).history)  # cut off in between
     assert is_whole(one.config, without(rest, (10, "c", "accuracy")).history)  # trained on: no rule asks for it
-    with pytest.raises(Damaged, match=r"^x is damaged: its history lacks an accuracy on a domain that is left out$"):
+    with pytest.raises(
+        Damaged, match=r"^x is damaged: its history lacks the last step or an accuracy on a domain that is left out$"
+    ):
         record_of(text_of(without(one, (0, "a", "accuracy"))), "x")
     assert record_of(text_of(record("a", failure="lost")), "x").failure == "lost"
 
@@ -184,6 +187,27 @@ def test_sweeps_may_differ_in_what_tells_runs_apart_and_nothing_else():
     with pytest.raises(ValueError, match=r"^x holds a sweep with batch=8, not 9; choose another folder$"):
         check_same_sweep("x", [record("c").config, one], [record("c").config, one._replace(batch=9)])
     assert cell(one) == ("erm", "own", "a", None, None, 0, 0)
+
+
+def test_weights_of_one_method_are_all_matched_or_none_in_one_sweep():
+    one, two = record("a", method="irm").config, record("b", method="irm").config._replace(matched=True)
+    check_same_sweep("x", [one, record("a").config], [one])
+    for found, asked in (([one], [two]), ([two], [one]), ([one, two], [one, two])):
+        with pytest.raises(ValueError, match=r"^x holds a sweep with matched="):
+            check_same_sweep("x", found, asked)
+    check_same_sweep("x", [two], [record("a").config])  # ERM has no weight
+
+
+def test_records_of_two_sweeps_in_one_folder_are_no_records_of_one(tmp_path):
+    for one in (record("a"), record("b")):
+        prepare(tmp_path, [])
+        write_record(tmp_path, one)
+    assert len(records(tmp_path)) == 2
+    other = record("c")
+    history = [row._replace(step=30) if row.step == 20 else row for row in other.history]
+    write_record(tmp_path, other._replace(config=other.config._replace(steps=30), history=history))
+    with pytest.raises(ValueError, match="holds a sweep with steps="):
+        records(tmp_path)
 
 
 def test_identity_is_the_same_for_keys_in_another_order():

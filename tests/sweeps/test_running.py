@@ -22,9 +22,10 @@ from minifishr.experiments import config_of, plan, run, said
 from minifishr.experiments.judging import OF_CLASS
 from minifishr.mlp import MLP
 from minifishr.sweeps import records
+from minifishr.sweeps.archive import packed
 from minifishr.sweeps.calibration import expected_seconds
-from minifishr.sweeps.grid import check, domain_names, drawn, grid
-from minifishr.sweeps.records import check_same_sweep, checkpoint_path, identity, read_record, record_path, write_record
+from minifishr.sweeps.grid import check, check_same_sweep, domain_names, drawn, grid
+from minifishr.sweeps.records import checkpoint_path, identity, read_record, record_path, write_record
 from minifishr.sweeps.running import sweep, trained
 from minifishr.train import fit
 
@@ -546,6 +547,23 @@ def test_command_says_which_runs_end_before_their_warm_up(here, capsys):
     assert "1 of 2 runs end before their warm-up: fishr draw 0\n" in capsys.readouterr().err
 
 
+def test_command_goes_on_with_a_file_and_unpacks_nothing_that_it_refuses_or_only_counts(here, capsys):
+    toy = ["sweep", "--datasets", "linear", "--preset", "linear", "--algorithms", "erm", "--steps"]
+    assert cli.main([*toy, "4", "--out", "sweep"]) == 0
+    assert cli.main(["report", "sweep", "--pack", "kept.records.gz"]) == 0
+    capsys.readouterr()
+    assert cli.main([*toy, "5", "--out", "kept.records.gz"]) == 2
+    assert "kept holds a sweep with steps=4, not 5" in capsys.readouterr().err
+    more = [*toy, "4", "--seeds", "2", "--out", "kept.records.gz"]
+    assert cli.main([*more, "--dry-run"]) == 0
+    assert "2 runs, 1 of them recorded in kept;" in capsys.readouterr().out and not (here / "kept").exists()
+    assert cli.main(more) == 0 and "2 runs: 2 done" in capsys.readouterr().out
+    assert cli.main(["report", "kept.records.gz", "--pack", "kept.records.gz"]) == 0
+    assert "2 done, 0 failed, 0 missing" in capsys.readouterr().out and len(packed("kept.records.gz")) == 2
+    assert cli.main(["report", "kept.records.gz", "--pack", "again.gz"]) == 0
+    assert (here / "again.gz").read_bytes() == (here / "kept.records.gz").read_bytes()
+
+
 def test_command_measures_what_runs_make_equal_and_the_report_shows_it(here, capsys):
     assert cli.main([*SMALL, "--invariances"]) == 0
     assert cli.main(["report", "results/sweep"]) == 0
@@ -553,7 +571,7 @@ def test_command_measures_what_runs_make_equal_and_the_report_shows_it(here, cap
     matrix = page.split("what each method has made equal\n\n")[1].split("\n\n")[0].splitlines()
     assert [line.split("|")[1].strip() for line in matrix[2:]] == ["untrained", "erm", "fishr"]
     assert (here / "results/sweep/report/colored-invariances.png").exists()
-    assert cli.main(SMALL) == 2 and "holds a sweep with invariances=True, not None" in capsys.readouterr().err
+    assert cli.main(SMALL) == 2 and "holds a sweep with invariances=True, not False" in capsys.readouterr().err
 
 
 def test_command_sweeps_and_says_what_there_is(here, capsys):
