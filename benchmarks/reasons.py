@@ -54,9 +54,11 @@ def main(place, folder, jobs="2", domain="-90%", seed="0"):
     for name, change in CHANGES.items():
         wanted = [c for c in configs if name == "as chosen" or c.algorithm in METHODS]
         where = Path(folder, name.replace(" ", "-"))
-        for record in sweep([change(c) for c in wanted], digits, where, jobs=int(jobs)):
+        wanted = [change(c) for c in wanted]
+        for record in sweep(wanted, digits, where, jobs=int(jobs)):
             print(name, record.config.algorithm, record.failure or f"{record.seconds:.0f} s", flush=True)
-        rows += [row(name, r) for r in recorded(where) if not r.failure]
+        # another domain, seed or choice may be there from before
+        rows += [row(name, r) for r in recorded(where) if r.config in wanted and not r.failure]
     order = list(METHODS)
     rows.sort(key=lambda r: ([*CHANGES].index(r[0]), order.index(r[1]) if r[1] in order else len(order), r[1]))
     names = ["last step", "one-sided", "in training", "best step", "in training", "which"]

@@ -418,6 +418,9 @@ def test_values_that_begin_with_a_minus_belong_to_the_option_before_them():
     assert cli.joined(["compare", "--test-domain", "-90%"]) == ["compare", "--test-domain=-90%"]
     args = cli.parser().parse_args(cli.joined(words[:6]))
     assert args.test_domains == ["+90%", "-90%"] and args.seeds == 2
+    turned = cli.parser().parse_args(cli.joined(["sweep", "--test-domains", "-90%", "+90%", "+80%", "--seeds", "2"]))
+    assert turned.test_domains == ["-90%", "+90%", "+80%"] and turned.seeds == 2
+    assert cli.joined(["report", "--out", "-1", "sweep"]) == ["report", "--out=-1", "sweep"]
 
 
 def test_interrupt_before_anything_is_done_speaks_of_no_folder(here, monkeypatch, capsys):

@@ -16,11 +16,16 @@ LONGEST = 270  # characters of a sentence, after the name of the command
 LOG_SECONDS = 30  # between two lines of progress in a log
 
 
+SEVERAL = ("--test-domain", "--test-domains")  # options whose values may begin with a minus, and be several
+
+
 def joined(arguments):
-    """The same words, but a value that begins with a minus and a digit (-90%, say) belongs to the option before it."""
+    """The same words, but a value that begins with a minus and a digit (-90%, say) belongs to the option before it, and
+    so does what follows it where several may."""
     found, option = [], None
     for word in map(str, arguments):
-        if option and re.match(r"-\d", word):
+        follows = option in SEVERAL and found[-1].startswith(f"{option}=") and not word.startswith("-")
+        if option and (re.match(r"-\d", word) or follows):
             found = found[:-1] if found[-1] == option else found
             found.append(f"{option}={word}")
             continue

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from ..experiments import check_known
 from ..plots import own_settings
 from ..sweeps import beside, pack, recorded, report, sections, sweep_figures
 from .common import one_sentence
@@ -14,6 +15,7 @@ def add(commands):
     command.add_argument(
         "folder", metavar="FOLDER", help="what `minifishr sweep --out` or `minifishr report --pack` wrote"
     )
+    command.add_argument("--algorithms", nargs="+", metavar="NAME", help="of these methods alone")
     command.add_argument("--out", metavar="FOLDER", help="default FOLDER/report")
     command.add_argument(
         "--pack", metavar="FILE.gz", help="also write all records to one file, which report and sweep read"
@@ -24,7 +26,7 @@ def add(commands):
 def run_report(args):
     """Print the report of the records of a folder, then write and draw it; the same files from the same records."""
     found, troubles = recorded(args.folder), []
-    parts = sections(found)
+    parts = sections(chosen(found, args.algorithms))
     pictures = {part.dataset: drawn(part, troubles) for part in parts}
     titles = {name: {file: title for file, (title, _) in drawn.items()} for name, drawn in pictures.items()}
     texts = report.report(parts, titles)
@@ -49,6 +51,13 @@ def run_report(args):
     for trouble in troubles:
         print(f"minifishr: {trouble}", file=sys.stderr)
     return 1 if troubles else 0
+
+
+def chosen(found, names):
+    """The records of some methods, of all without names; ValueError for one that has none."""
+    for name in names or []:
+        check_known("method", name, sorted({record.config.algorithm for record in found}))
+    return [record for record in found if not names or record.config.algorithm in names]
 
 
 def drawn(part, troubles):

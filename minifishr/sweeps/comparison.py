@@ -19,7 +19,7 @@ def order_block(found, table):
         ties = [other for other, one in apart.items() if one and one.tied]
         erm = apart.get("erm")
         cells = ["-", "-", "-"] if erm is None else [plus_minus(erm), f"{erm.p:.2g}", str(erm.pairs)]
-        body.append([name, *cells, ", ".join(ties) or "none"])
+        body.append([name, *cells, ", ".join(ties) or ("none" if any(apart.values()) else "-")])
     return markdown(["method", "minus ERM, points", "p", "pairs", "tied with"], body)
 
 

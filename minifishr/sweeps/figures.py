@@ -12,10 +12,10 @@ from ..data import stream
 from ..evaluate import measured
 from ..experiments import invariance_figure, new_figure
 from .report import last_accuracy, measured_runs
-from .sections import section
-from .selection import best_in_order, expected_best, oracle_scores, searches
+from .sections import section, shared
+from .selection import best_in_orders, expected_best, oracle_scores, searches
 
-ORDERS = 200
+ORDERS = 4_000
 
 
 def sweep_figures(part):
@@ -48,11 +48,13 @@ def draw_figures(part):
     if last:
         title = f"{part.title}: every draw at the last step, {seeds}, and the median"
         drawn[f"{name}-sensitivity.png"] = title, sensitivity_figure(last, part.domains, title)
-    curves = {method: best_so_far(found, method) for method in part.methods}
+    cells = shared(part)
+    compared = {key: draws for key, draws in found.items() if key[2:] in cells}
+    curves = {method: best_so_far(compared, method) for method in part.methods}
     curves = {method: curve for method, curve in curves.items() if len(curve)}
     if curves:
-        title = f"{part.title}: the best of some draws, oracle, {seeds}; bands: half of all orders"
-        bands = {method: np.quantile(best_in_orders(found, method), [0.25, 0.75], axis=0) for method in curves}
+        title = f"{part.title}: the best of some draws, oracle, {which(part, cells)}; bands: half of all orders"
+        bands = {method: np.quantile(in_orders(compared, method), [0.25, 0.75], axis=0) for method in curves}
         drawn[f"{name}-best-so-far.png"] = title, best_figure(curves, bands, title)
     for method, by_domain in last.items():
         settings = draw_settings(part.records, method)
@@ -60,6 +62,17 @@ def draw_figures(part):
         if figure := hyper_parameter_figure(by_domain, part.domains, settings, title):
             drawn[f"{name}-{method}-hyper-parameters.png"] = title, figure
     return drawn
+
+
+def which(part, cells):
+    """Of which left-out domains and seeds a mean is, in words."""
+    domains, seeds = ([name for name in names if name in {*found}] for names, found in
+                      zip((part.domains, part.seeds), zip(*cells, strict=True), strict=True))  # fmt: skip
+    whole = len(cells) == len(domains) * len(seeds)
+    text = f"mean of {len(seeds)} seeds" if len(seeds) > 1 else "one seed"
+    if not whole:
+        return f"{len(cells)} of {len(part.domains) * len(part.seeds)} pairs of left-out domain and seed"
+    return text if domains == part.domains else f"{text}, {' and '.join(domains)} left out"
 
 
 def last_accuracies(found, method):
@@ -106,13 +119,14 @@ def best_so_far(found, method):
     return np.mean([curve[:shortest] for curve in curves], axis=0) if curves else np.array([])
 
 
-def best_in_orders(found, method):
+def in_orders(found, method):
     """The same for some random orders of the draws, each the same for all domains and seeds, (orders,n)."""
     cells, rng = oracle_draws(found, method), stream(0, "orders of draws")
     longest, shortest = (limit(len(scores) for scores, _ in cells) for limit in (max, min))
-    orders = [rng.permutation(longest) for _ in range(ORDERS)]
-    curves = [[best_in_order(*cell, order[order < len(cell[0])])[:shortest] for cell in cells] for order in orders]
-    return np.mean(curves, axis=1)
+    orders = rng.permuted(np.tile(np.arange(longest), (ORDERS, 1)), axis=1)
+    sizes = [len(scores) for scores, _ in cells]
+    curves = [best_in_orders(*cell, orders[orders < n].reshape(-1, n)) for cell, n in zip(cells, sizes, strict=True)]
+    return np.mean([curve[:, :shortest] for curve in curves], axis=0)
 
 
 def panels(number, title, columns, width=2.6, height=2.5, legend=0.0):

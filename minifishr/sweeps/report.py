@@ -1,9 +1,10 @@
 """The report of a sweep: records in, Markdown, LaTeX and CSV out, always the same from the same records."""
 
+from ..data import shown
 from ..evaluate import last_step, measured
 from ..experiments import TOYS, invariance_table, markdown, matching
 from .comparison import ABOVE, ONE_SIDED, ORDER, TRAINED, above_block, one_sided_block, order_block, training_block
-from .sections import progress
+from .sections import progress, short
 from .selection import EARLY, RULES, choices, searches
 from .tables import PUBLISHED, comma_separated, latex, lines, rows
 
@@ -36,6 +37,8 @@ def caption(part, rule, table):
     text += f". Selection rule: {rule}, {RULES[rule].words}."
     text += "".join(f" {words}." for words in matching([record.config for record in part.records]))
     cells = [found for line in table for found in (*line.cells.values(), line.average)]
+    if few := short(part):
+        text += f" Searches with fewer than {len(part.draws)} draws so far: {shown(few)}; more can only be better."
     if any(found is None or found.seeds < len(part.seeds) for found in cells):
         text += f" (k/{len(part.seeds)}): only k seeds count, - none; an average needs a seed with all domains."
     if any(line.published is not None for line in table):
@@ -56,7 +59,8 @@ def table_of(part, rule, constant=True):
     found = {key[1:]: choice.accuracy for key, choice in choices(part.records, rule, constant).items()}
     if reason := unavailable(part, rule, found):
         return f"Not available for this data set: {reason}."
-    whole = {*part.domains} == {*part.names}  # an average over some domains is no match for one over all
+    # an average over some domains, or of searches that are not done, is no match for one over all
+    whole = {*part.domains} == {*part.names} and not short(part)
     comparable = part.records[0].config.convention == "domainbed" and whole
     published = PUBLISHED.get((part.dataset, rule), {}) if comparable else {}
     return lines(found, part.methods, part.domains, published)
@@ -118,17 +122,18 @@ def report(parts, pictures=()):
     blocks = ["# Report of a sweep", f"Preset {base.preset}, {net}, {base.steps} steps."]
     for part in parts:
         blocks += [f"## {part.title}", progress(part)]
-        blocks += [HALF] if part.dataset == "colored" and base.convention == "domainbed" else []
+        whole = {*part.domains} == {*part.names}
+        blocks += [HALF] if part.dataset == "colored" and base.convention == "domainbed" and whole else []
         for rule, table in found[part.dataset].items():
             blocks.append(f"### {part.title}, {rule}")
             if isinstance(table, str):
                 blocks.append(table)
                 continue
-            shown, words = rows(table, len(part.seeds)), caption(part, rule, table)
+            cells, words = rows(table, len(part.seeds)), caption(part, rule, table)
             name = f"{part.dataset}-{rule.replace(' ', '-')}"
-            files |= {f"{name}.tex": latex(*shown, words, name)}
+            files |= {f"{name}.tex": latex(*cells, words, name)}
             files |= {f"{name}.csv": comma_separated(table, part.dataset, rule)}
-            blocks += [markdown(*shown), words, *judgement(part, rule, table)]
+            blocks += [markdown(*cells), words, *judgement(part, rule, table)]
         runs, which = measured_runs(part)
         blocks += [f"### {part.title}, what each method has made equal", invariance_table(runs, which)] if runs else []
         blocks += [f"![{title}]({file})" for file, title in dict(pictures).get(part.dataset, {}).items()]

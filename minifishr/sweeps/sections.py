@@ -1,5 +1,6 @@
 """What is recorded of each data set of a sweep, in a fixed order."""
 
+from collections import Counter
 from typing import NamedTuple
 
 from ..algorithms import ALGORITHMS
@@ -35,10 +36,10 @@ def section(dataset, records):
     def values(key):
         return sorted({getattr(record.config, key) for record in records})
 
-    methods, single = values("algorithm"), [r for r in records if len(r.config.left_out) == 1]
+    methods = values("algorithm")
     methods = [name for name in ALGORITHMS if name in methods] + [name for name in methods if name not in ALGORITHMS]
     order = in_order(records)
-    domains = [name for name in order if name in {record.config.test_domain for record in single}]
+    domains = [name for name in order if name in {record.config.test_domain for record in single(records)}]
     configs = [record.config for record in records]
     title = titled(title_of(dataset, configs[0].data), configs)
     return Section(dataset, title, records, methods, domains, order, values("draw"), values("seed"))
@@ -76,3 +77,30 @@ def progress(part):
     factors[1] += " of what is left out"
     counts = f"{done} done, {len(failed)} failed{f' ({which})' * bool(failed)}, {missing} missing"
     return f"{whole} runs ({' x '.join(factors)}): {counts}."
+
+
+def drawn(part):
+    """How many draws are recorded, failed ones too, of each method, left-out domain and seed."""
+    return Counter((r.config.algorithm, r.config.test_domain, r.config.seed) for r in single(part.records))
+
+
+def short(part):
+    """The searches that lack draws, "erm +90% (3)" say with the fewest of a seed; not those that have none."""
+    few = {}
+    for (method, domain, _), number in drawn(part).items():
+        few[method, domain] = min(number, few.get((method, domain), number))
+    pairs = [(method, domain) for method in part.methods for domain in part.domains]
+    return [f"{m} {d} ({few[m, d]})" for m, d in pairs if few.get((m, d), len(part.draws)) < len(part.draws)]
+
+
+def shared(part):
+    """The (left-out domain, seed) in which methods compare: where the one with the fewest draws has most of them; none
+    where each lacks a method."""
+    number = drawn(part)
+    least = {(d, s): min(number[m, d, s] for m in part.methods) for d in part.domains for s in part.seeds}
+    return [key for key, count in least.items() if count and count == max(least.values())]
+
+
+def single(records):
+    """The records that leave out one domain."""
+    return [record for record in records if len(record.config.left_out) == 1]

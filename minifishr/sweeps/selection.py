@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..evaluate import measured, validation_scores
-from ..experiments import MOST_PREDICTED
+from ..experiments import MOST_PREDICTED, check_known
 
 CONSTANT = 0.99
 
@@ -135,7 +135,11 @@ def choices(records, rule, constant=True, least=None):
 
     Without `constant` those that predict (nearly) one class cannot be chosen, and with `least` none that has a lower
     accuracy on held-out rows of its training domains: an oracle also likes a network that is at chance there.
+    ValueError for an unknown rule, or a `least` outside [0, 1].
     """
+    check_known("rule", rule, ALL_RULES)
+    if least is not None and not 0 <= least <= 1:
+        raise ValueError(f"choices: least={least!r} must be a share from 0 to 1")
     found = {key: chosen(rule, draws, constant, least) for key, draws in searches(records).items()}
     return {key: choice for key, choice in found.items() if choice}
 
@@ -151,9 +155,9 @@ def expected_best(scores, accuracies):
     )
 
 
-def best_in_order(scores, accuracies, order):
-    """The accuracy of the best-scored of the first k draws of one order, (n,), (n,), (n,) -> (n,); of equals the first
-    in the arrays wins."""
+def best_in_orders(scores, accuracies, orders):
+    """The accuracy of the best-scored of the first k draws of some orders, (n,), (n,), (orders,n) -> (orders,n); of
+    equals the first in the arrays wins."""
     by_rank = np.argsort(-np.asarray(scores), kind="stable")
     rank = np.argsort(by_rank)
-    return np.asarray(accuracies)[by_rank[np.minimum.accumulate(rank[order])]]
+    return np.asarray(accuracies)[by_rank[np.minimum.accumulate(rank[orders], axis=1)]]

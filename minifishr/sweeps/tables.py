@@ -40,13 +40,15 @@ class Line(NamedTuple):
 def lines(found, methods, domains, published=()):
     """The Lines of a table, from {(method, left-out domain, seed): accuracy in [0, 1]}.
 
-    An average is over all domains, and then over the seeds that have them all.
+    An average is over all domains, and then over the seeds that have them all; one over fewer seeds than another has no
+    rank.
     """
     seeds = sorted({seed for _, _, seed in found})
     cells = {m: {d: cell([found[m, d, s] for s in seeds if (m, d, s) in found]) for d in domains} for m in methods}
     whole = {m: [s for s in seeds if all((m, d, s) in found for d in domains)] for m in methods}
     averages = {m: cell([fmean(found[m, d, s] for d in domains) for s in whole[m]]) for m in methods}
-    place = ranks({m: average.mean for m, average in averages.items() if average})
+    most = max(map(len, whole.values()))
+    place = ranks({m: average.mean for m, average in averages.items() if average and average.seeds == most})
     published = dict(published)
     return [Line(m, cells[m], averages[m], place.get(m), published.get(m)) for m in methods]
 

@@ -134,3 +134,12 @@ def test_report_packs_and_reads_such_a_file(folder, tmp_path, capsys, monkeypatc
     assert cli.main(["report", "kept.records.gz"]) == 0
     assert capsys.readouterr().out.replace("kept/report", "sweep/report") in first
     assert own_domains() and (tmp_path / "kept" / "report" / "report.md").is_file()
+
+
+def test_report_is_of_all_methods_or_of_those_named(folder, tmp_path, capsys):
+    write_record(folder, record("a", 0.9, method="irm"))
+    assert cli.main(["report", str(folder), "--algorithms", "irm", "--pack", str(tmp_path / "kept.gz")]) == 0
+    page = capsys.readouterr().out
+    assert "1 run" in page and "| irm" in page and "| erm" not in page and len(packed(tmp_path / "kept.gz")) == 4
+    assert cli.main(["report", str(folder), "--algorithms", "vrex"]) == 2
+    assert capsys.readouterr().err == "minifishr report: unknown method 'vrex', expected one of erm, irm\n"

@@ -79,7 +79,7 @@ def test_order_is_by_rank_with_differences_to_erm_and_who_is_tied():
         ["method", "minus ERM, points", "p", "pairs", "tied with"],
         ["vrex", "+1.0 +- 1.0", "0.62", "4", "erm, irm"],  # 10 of 16 signs have a sum of at least 4 of (2, 2, 2, -2)
         ["erm", "-", "-", "-", "vrex, irm"],
-        ["coral", "-", "-", "-", "none"],
+        ["coral", "-", "-", "-", "-"],
         ["irm", "+5.0", "1", "1", "vrex, erm"],
     ]
 

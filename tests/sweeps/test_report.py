@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import re
+from math import comb
 
 import numpy as np
 import pytest
@@ -12,10 +13,10 @@ from sweeps.test_selection import NAMES, pairs, record
 from minifishr import cli, plots
 from minifishr.data import Row
 from minifishr.experiments import DISPERSION, MOST_PREDICTED
-from minifishr.sweeps.figures import best_in_orders, best_so_far, last_accuracies, sweep_figures
+from minifishr.sweeps.figures import best_so_far, in_orders, last_accuracies, sweep_figures
 from minifishr.sweeps.records import records, runs_folder, write_record
 from minifishr.sweeps.report import report as texts
-from minifishr.sweeps.sections import in_order, sections
+from minifishr.sweeps.sections import in_order, sections, shared, short
 from minifishr.sweeps.selection import RULES, searches
 from minifishr.sweeps.tables import AVERAGE, PUBLISHED, cell, lines, ranks, text
 
@@ -94,7 +95,7 @@ def test_missing_and_failed_runs_are_counted_and_cells_say_how_many_seeds_they_h
     assert counts in page
     _, erm, fishr = cells(page, "Own data, oracle")
     assert erm == ["erm", "52.0 (1/2)", "61.0 +- 1.0", "70.0 (1/2)", "81.0 +- 1.0", "-", "-"]
-    assert fishr[-2:] == ["75.0 (1/2)", "1"]
+    assert fishr[-2:] == ["75.0 (1/2)", "1"]  # ERM has no average
     assert "(k/2): only k seeds count, - none; an average needs a seed with all domains." in page
 
 
@@ -406,6 +407,41 @@ def test_order_is_paired_over_domains_and_seeds():
 
 def test_band_over_orders_holds_the_expected_curve_and_ends_in_a_point():
     found = searches(small())
-    curves = best_in_orders(found, "erm")
-    np.testing.assert_allclose(curves.mean(axis=0), best_so_far(found, "erm"), atol=1.5)  # 200 orders
-    assert np.ptp(curves[:, -1]) < 1e-9 and curves.shape == (200, 2)
+    curves = in_orders(found, "erm")
+    np.testing.assert_allclose(curves.mean(axis=0), best_so_far(found, "erm"), atol=0.2)  # 4 000 orders
+    assert np.ptp(curves[:, -1]) < 1e-9 and curves.shape == (4_000, 2)
+
+
+def test_band_has_the_quartiles_that_counting_gives():
+    # of 20 draws four have 60 percent and the others 40: the best of 5 is among the four in 1 - C(16,5) / C(20,5)
+    found = searches([record("d", 0.6 if n < 4 else 0.4, oracle=0.1 * (n < 4), draw=n) for n in range(20)])
+    shares = np.mean(in_orders(found, "erm") > 50, axis=0)
+    exact = [1 - comb(16, k) / comb(20, k) for k in range(1, 21)]
+    np.testing.assert_allclose(shares, exact, atol=4 * 0.5 / 4_000**0.5)  # four standard errors
+
+
+def test_methods_compare_where_all_have_as_many_draws_and_what_lacks_some_is_said():
+    drawn = {("erm", "d"): 3, ("fishr", "d"): 3, ("erm", "c"): 3, ("fishr", "c"): 1, ("erm", "b"): 2}
+    found = [record(name, 0.5, draw=n, method=m) for (m, name), draws in drawn.items() for n in range(draws)]
+    (part,) = sections(found)
+    assert shared(part) == [("d", 0)] and short(part) == ["erm b (2)", "fishr c (1)"]
+    page = report(found)["report.md"]
+    assert "Searches with fewer than 3 draws so far: erm b (2), fishr c (1); more can only be better." in page
+    title, figure = sweep_figures(part)["own-best-so-far.png"]
+    assert title == "Own data: the best of some draws, oracle, one seed, d left out; bands: half of all orders"
+    assert [len(line.get_xdata()) for line in figure.axes[0].lines[:2]] == [3, 3]
+    failed = [record("c", draw=n, method="fishr", failure="lost") for n in (1, 2)]
+    assert shared(sections([*found, *failed])[0]) == [("c", 0), ("d", 0)]  # nothing is missing there
+    assert shared(sections([record("a"), record("b", method="irm")])[0]) == []
+
+
+def test_only_averages_over_the_same_seeds_have_ranks_and_short_searches_no_published_number():
+    found = [one for seed in (0, 1) for one in colored(seed=seed)]
+    found += [one._replace(config=one.config._replace(algorithm="fishr")) for one in colored(seed=0)]
+    _, erm, fishr = cells(report(found)["report.md"], "Colored MNIST, oracle")
+    assert erm[-3:] == ["20.0 +- 0.0", "1", "57.8"] and fishr[-3:] == ["20.0 (1/2)", "-", "68.8"]
+    more = [*found, found[0]._replace(config=found[0].config._replace(draw=1))]
+    page = report(more)["report.md"]
+    assert cells(page, "Colored MNIST, oracle")[0][-1] == "rank" and "An average of about 50 %" in page
+    part = [one for one in found if one.config.test_domain == "-90%"]
+    assert "An average of about 50 %" not in report(part)["report.md"]

@@ -9,7 +9,7 @@ from minifishr.data import Row
 from minifishr.evaluate import measured
 from minifishr.experiments import Config
 from minifishr.sweeps.records import Record
-from minifishr.sweeps.selection import EARLY, RULES, Choice, best_in_order, choices, expected_best, searches
+from minifishr.sweeps.selection import EARLY, RULES, Choice, best_in_orders, choices, expected_best, searches
 
 NAMES = "abcd"
 TRAINING, LEAVE_ONE_OUT, ORACLE = RULES
@@ -154,6 +154,15 @@ def test_each_seed_method_domain_and_data_set_is_a_search_of_its_own():
     }  # fmt: skip
 
 
+def test_unknown_rules_and_percent_in_the_place_of_a_share_are_refused():
+    with pytest.raises(ValueError, match=r"^unknown rule 'Oracle', expected one of training-domain validation, "):
+        choices([record("d")], "Oracle")
+    for least in (65, -0.1):
+        with pytest.raises(ValueError, match=rf"^choices: least={least} must be a share from 0 to 1$"):
+            choices([record("d")], ORACLE, least=least)
+    assert choices([record("d")], ORACLE, least=0.5) and not choices([record("d")], ORACLE, least=0.51)
+
+
 def test_runs_without_held_out_test_rows_have_no_oracle():
     old = record("d")
     old = old._replace(history=[row for row in old.history if row.metric != "oracle accuracy"])
@@ -186,17 +195,17 @@ def test_best_in_one_order_is_what_a_slow_search_finds(draws, random):
     for k in range(1, len(draws) + 1):
         seen = sorted(order[:k])  # of equals the first in the arrays wins
         slow.append(draws[max(seen, key=lambda n: draws[n][0])][1])
-    assert best_in_order(*zip(*draws, strict=True), np.array(order)).tolist() == slow
+    assert best_in_orders(*zip(*draws, strict=True), np.array([order])).tolist() == [slow]
 
 
 def test_of_many_equals_the_first_wins():
     accuracies = np.arange(40.0)  # so many that a sort that is not stable would mix them
     assert expected_best(np.zeros(40), accuracies)[-1] == 0
     order = np.arange(40)[::-1]
-    assert best_in_order(np.zeros(40), accuracies, order).tolist() == order.tolist()
+    assert best_in_orders(np.zeros(40), accuracies, order[None]).tolist() == [order.tolist()]
     scores = np.random.default_rng(0).integers(0, 4, 40)
     ranked = sorted(range(40), key=lambda n: -scores[n])  # Python's sort is stable
     # of two draws the better one counts: the one with rank r is it in 39 - r of the 780 pairs
     assert expected_best(scores, accuracies)[1] == pytest.approx(sum((39 - r) * n for r, n in enumerate(ranked)) / 780)
     best = [min(order[: k + 1], key=ranked.index) for k in range(40)]
-    assert best_in_order(scores, accuracies, order).tolist() == best
+    assert best_in_orders(scores, accuracies, order[None]).tolist() == [best]
