@@ -83,4 +83,5 @@ def factor(constant, told, exponents, spread, tolerance):
 @cache
 def monomials(told):
     """All exponents that are tried, (monomials, sizes)."""
-    return np.array([*product(*(range(-POWERS[name], POWERS[name] + 1) for name in told))]).reshape(-1, len(told))
+    found = [*product(*(range(-POWERS[name], POWERS[name] + 1) for name in told))]
+    return np.array(found, int).reshape(len(found), len(told))  # one without exponents where no size differs
