@@ -7,6 +7,7 @@ import numpy as np
 from ..algorithms import ALGORITHMS, PENALTIES
 from . import vectors
 from .cases import chosen
+from .factors import POWERS
 from .forms import Form
 from .jax_style import jax, jax_style
 from .matching import nearest, of_forms, of_memories, of_mistakes
@@ -16,6 +17,7 @@ from .trials import ALLOWED, Trouble, numpy_style, tried
 STYLES = {"numpy": numpy_style, "torch": torch_style, "jax": jax_style}
 LIBRARIES = {"torch": torch, "jax": jax}
 ENOUGH = 3  # cases: two of equal rows cannot tell m / (m - 1) from a power of m
+SIMPLE = 3  # the complexity of a constant that is no fraction
 FEW = "too few cases to be sure of a factor"
 
 
@@ -80,8 +82,9 @@ def told(method, trials, dtype, memory=None):
     mistakes = [] if memory else of_mistakes(method, trials, allowed)
     if whole(mistakes):
         return mistaken(method, whole(mistakes)[0], notes)
-    if forms or mistakes:
-        return without(method, [*forms, *mistakes][0], notes)
+    partly = [one for one in [*forms, *mistakes] if sure(one)]
+    if partly:
+        return without(method, partly[0], notes)
     others = whole(of_forms(method, trials, allowed, others=True))
     if others:
         form = others[0].what
@@ -93,6 +96,12 @@ def told(method, trials, dtype, memory=None):
 def whole(candidates):
     """The candidates whose gradient is right too."""
     return [one for one in candidates if one.gradient == "whole"]
+
+
+def sure(candidate):
+    """Whether values alone tell the factor: some monomial fits any few numbers, so many powers take many cases."""
+    cases, complexity = candidate.cases, candidate.factor.complexity
+    return complexity == 0 or (cases >= ENOUGH and (complexity <= SIMPLE or cases > len(POWERS)))
 
 
 def times(candidate):

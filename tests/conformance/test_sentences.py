@@ -2,6 +2,7 @@
 
 import autograd.numpy as np
 import pytest
+from autograd.tracer import getval
 from conformance import twenty as own
 
 from minifishr import PENALTIES
@@ -27,3 +28,29 @@ def test_sizes_that_are_the_same_in_all_cases_leave_a_constant():
     found = fit([2.5, 2.5], [size, size], 1e-9)
     assert (found.constant, found.powers, found.others) == (2.5, {}, ())
     assert fit([2.5, 2.6], [size, size], 1e-9) is None
+
+
+UNRELATED = {
+    "squares": lambda model, theta, domains: np.sum(theta**2),
+    "absolute values": lambda model, theta, domains: np.sum(np.abs(theta)),
+    "fourth powers": lambda model, theta, domains: np.sum(theta**4),
+    "mean risk": lambda model, theta, domains: own.mean(own.risks(model, theta, domains)),
+}
+
+
+@pytest.mark.parametrize("logits", ["one", "many"])
+@pytest.mark.parametrize("name", UNRELATED)
+def test_few_numbers_that_some_factor_fits_are_nobodys_value(name, logits):
+    for dtype, domains in (("float64", 4), ("float32", 3)):
+        said = text("fishr", UNRELATED[name], dtype=dtype, domains=domains, logits=logits)
+        assert said.startswith("no published convention"), said
+
+
+def test_value_with_a_simple_factor_on_many_cases_still_says_what_is_detached():
+    detached = lambda model, theta, domains: own.vrex_summed(model, getval(theta), domains)  # noqa: E731
+    said = text("vrex", detached)
+    assert said == "the value of the domainbed convention times m without its gradient: something is detached"
+    plain = lambda model, theta, domains: own.vrex_of_two(model, getval(theta), domains)  # noqa: E731
+    assert text("vrex", plain, domains=4, logits="one").startswith("the value of the paper convention without its grad")
+    powers = lambda *given: own.mean(len(d.y) for d in given[2]) ** 4 * detached(*given)  # noqa: E731
+    assert text("vrex", powers).startswith("the value of the domainbed convention times m n^4 without its gradient")
