@@ -66,18 +66,25 @@ def fit(ratios, sizes, tolerance, *, roots=False):
     if not len(kept):
         return None
     sign = np.sign(ratios[0])
-    found = [factor(sign * np.exp(np.median(rest[:, i])), told, exponents[i], spread[i], tolerance) for i in kept]
+    found = [factor(sign, rest[:, i], told, exponents[i], tolerance) for i in kept]
     found.sort(key=lambda one: (one.complexity, [-abs(one.powers.get(name, 0)) for name in told]))
     first, *more = found
     return first._replace(others=tuple(str(one) for one in more if one.complexity == first.complexity))
 
 
-def factor(constant, told, exponents, spread, tolerance):
-    """A Factor whose constant is a fraction exactly where it is one up to the tolerance."""
-    fraction = Fraction(float(constant)).limit_denominator(FRACTIONS)
-    near = fraction and abs(float(fraction) / constant - 1) <= tolerance
+def factor(sign, rest, told, exponents, tolerance):
+    """A Factor from what a monomial leaves of the logarithms (cases,); its constant is a fraction where one fits."""
+    constant = sign * np.exp(np.median(rest))
+    fraction = float(Fraction(float(constant)).limit_denominator(FRACTIONS))
     powers = {name: int(power) for name, power in zip(told, exponents, strict=True) if power}
-    return Factor(float(fraction) if near else float(constant), powers, float(spread))
+    if fraction and off(rest, fraction) <= tolerance:
+        return Factor(fraction, powers, off(rest, fraction))
+    return Factor(float(constant), powers, off(rest, constant))
+
+
+def off(rest, constant):
+    """The largest relative error of a constant, by logarithms (cases,) of what it should be."""
+    return float(np.abs(np.expm1(rest - np.log(abs(constant)))).max())
 
 
 @cache

@@ -54,3 +54,29 @@ def test_value_with_a_simple_factor_on_many_cases_still_says_what_is_detached():
     assert text("vrex", plain, domains=4, logits="one").startswith("the value of the paper convention without its grad")
     powers = lambda *given: own.mean(len(d.y) for d in given[2]) ** 4 * detached(*given)  # noqa: E731
     assert text("vrex", powers).startswith("the value of the domainbed convention times m n^4 without its gradient")
+
+
+@pytest.mark.parametrize(
+    ("times", "words", "error"),
+    [
+        (1.0004, "follows the domainbed convention with ddof=1", 4e-4),
+        (np.pi, "the paper convention with ddof=1 times 11/14", 44 / 14 / np.pi - 1),
+        (1.0012, "the paper convention with ddof=1 times 0.2503", 0),
+    ],
+)
+def test_error_is_that_of_the_factor_that_is_stated(times, words, error):
+    unbiased = lambda *given: times * PENALTIES["vrex"](*given, convention="domainbed", ddof=1)  # noqa: E731
+    found = check("vrex", unbiased, dtype="float32")
+    rounding = 2e-5  # of risks in float32, whose differences cancel
+    assert str(found).startswith(words) and abs(found.error - error) < rounding
+
+
+def test_fraction_is_told_only_where_it_fits_every_case():
+    size = {"m": 2, "m-1": 1, "n": 6, "k": 1, "h": 3, "d": 4}
+    ratios = np.array([0.4994, 0.5, 0.5008, 0.5008, 0.5008])  # the median is near 1/2, the first too far from 1/2
+    found = fit(ratios, [size] * 5, 3e-3)
+    assert (found.constant, found.error) == (0.5, pytest.approx(1.6e-3))
+    found = fit(1 + np.array([-9e-4, 5e-4, 5e-4]), [size] * 3, 1.5e-3)
+    assert (found.constant, found.error) == (1, pytest.approx(9e-4))
+    found = fit(1 + np.array([4e-4, 9e-4, 12e-4]), [size] * 3, 1e-3)
+    assert found.constant == pytest.approx(1.0009) and found.error == pytest.approx(5e-4, rel=1e-2)
