@@ -84,7 +84,7 @@ def told(method, trials, dtype, memory=None):
         return mistaken(method, whole(mistakes)[0], notes)
     partly = [one for one in [*forms, *mistakes] if sure(one)]
     if partly:
-        return without(method, partly[0], notes)
+        return without(method, partly[0], notes, trials[0].itself)
     others = whole(of_forms(method, trials, allowed, others=True))
     if others:
         form = others[0].what
@@ -140,22 +140,23 @@ def mistaken(method, candidate, notes):
     return Result(method, text, mistake=mistake.name, factor=str(factor), error=candidate.error)
 
 
-def without(method, candidate, notes):
-    """The right value with a wrong gradient."""
+def without(method, candidate, notes, itself):
+    """The right value with a wrong gradient, and why where autograd, or another library, made the gradient."""
     name = times(candidate) if hasattr(candidate.what, "convention") else f"the known mistake, {candidate.what.name},"
-    what = {
-        "none": f"the value of {name} without its gradient: something is detached",
-        "classifier": f"the value of {name} with the gradient of the classifier alone: the features are detached",
-        "another": f"the value of {name} with another gradient, off by up to {candidate.error:.0e}: a part is detached",
-    }[candidate.gradient]
-    return Result(method, what + "".join(f" ({note})" for note in notes), factor=str(candidate.factor))
+    words, why = {
+        "none": ("without its gradient", "something is detached"),
+        "classifier": ("with the gradient of the classifier alone", "the features are detached"),
+        "another": (f"with another gradient, off by up to {candidate.error:.0e}", "a part is detached"),
+    }.get(candidate.gradient, (f"with its gradient {candidate.gradient}", ""))
+    text = f"the value of {name} {words}" + f": {why}" * bool(why and not itself)
+    return Result(method, text + "".join(f" ({note})" for note in notes), factor=str(candidate.factor))
 
 
 def unknown(method, trials, notes):
     """No published convention, and the nearest."""
     if not any(trial.gradient.any() for trial in trials):
-        text = "no published convention, and no gradient on any case: it is detached"
-        return Result(method, text)
+        why = "" if trials[0].itself else ": it is detached"
+        return Result(method, f"no published convention, and no gradient on any case{why}")
     form, distance = nearest(method, trials)
     angle = np.degrees(np.arcsin(min(1.0, distance)))
     where = "points the same way but has another length" if angle < 1e-4 else f"points {angle:.2g} degrees elsewhere"

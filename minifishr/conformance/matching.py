@@ -7,16 +7,18 @@ import numpy as np
 from autograd import grad
 
 from . import vectors
-from .factors import Factor, fit
+from .factors import POWERS, Factor, fit
 from .gallery import GALLERY
 from .memory import REMEMBERING, gradient_with, length, value_with
 
+ALIKE = dict.fromkeys(POWERS, 1)  # sizes that leave a factor nothing but its constant
 NOTHING = 1e-20  # a penalty of the cases that is not 0 is above 1e-9
 SAME = 1e-6  # sines of angles that differ by less are the same
 
 
 class Candidate(NamedTuple):
-    """A form or a mistake whose values fit: its words, the factor, and how the gradients compare."""
+    """A form or a mistake whose values fit, by which factor, and how the gradients compare: "whole", "none",
+    "classifier", "another", or "times" a constant."""
 
     what: object
     factor: Factor
@@ -61,14 +63,23 @@ def compared(what, trials, values, gradients, dims, allowed, *, roots=False):
 
 def graded(what, factor, rows, gradients, allowed):
     """The Candidate for a factor that fits: how far the gradients (d,) of each row (trial, value, ...) agree."""
-    error, zero, partial = factor.error, True, True
+    error, zero, partial, ratios = factor.error, True, True, []
     for (trial, value, _), reference in zip(rows, gradients, strict=True):
         gradient = trial.value / value * reference
         off, where = np.abs(trial.gradient - gradient) / np.abs(gradient).max(), trial.case.model.classifier
         error, zero = max(error, off.max()), zero and not trial.gradient.any()
         partial = partial and off[where].max() <= allowed and not trial.gradient[: where.start].any()
+        ratios.append(ratio(trial.gradient, gradient, allowed))
     kind = "whole" if error <= allowed else "none" if zero else "classifier" if partial else "another"
-    return Candidate(what, factor, error, kind, len(rows))
+    constant = fit(ratios, [ALIKE] * len(ratios), allowed) if kind == "another" else None
+    return Candidate(what, factor, error, f"times {constant}" if constant else kind, len(rows))
+
+
+def ratio(gradient, reference, allowed):
+    """The number by which a reference (d,), not 0, becomes a gradient (d,), up to what is allowed; nan without one."""
+    found = gradient @ reference / (reference @ reference)
+    off = np.abs(gradient - found * reference).max()
+    return found if off <= allowed * np.abs(gradient).max() else np.nan
 
 
 def of_forms(method, trials, allowed, *, others=False):

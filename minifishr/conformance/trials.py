@@ -1,7 +1,8 @@
 """One call of somebody's penalty: what it gave, or in one sentence what is wrong with it.
 
-A style is a function (penalty, case, dtype) -> (value, gradient (d,), dtype of the value); the gradient is for theta in
-the order of this package's parameters, and all zeros where the value does not depend on them.
+A style is a function (penalty, case, dtype) -> (value, gradient (d,), dtype of the value), and True where the penalty
+gave the gradient itself; the gradient is for theta in the order of this package's parameters, and all zeros where the
+value does not depend on them.
 """
 
 import inspect
@@ -21,28 +22,29 @@ class Trouble(Exception):
 
 
 class Trial(NamedTuple):
-    """What a penalty gave on a case."""
+    """What a penalty gave on a case; `itself` is whether it gave the gradient too, so that nothing was detached."""
 
     case: object
     value: float
     gradient: np.ndarray
     dtype: str
+    itself: bool = False
 
 
 def numpy_style(penalty, case, dtype):
     """penalty(model, theta, domains), with arrays: a number that autograd can differentiate, or (number, gradient)."""
     theta, domains = case.theta.astype(dtype), cast(case, dtype)
     more = {"critic": case.critic, "w": case.w.astype(dtype)} if takes(penalty, "critic") else {}
-    value, gradient = differentiated(lambda t: penalty(case.model, t, domains, **more), theta, case)
+    value, gradient, itself = differentiated(lambda t: penalty(case.model, t, domains, **more), theta, case)
     unchanged(case, theta, domains)
     value, kind = number(value, case)
     if np.shape(gradient) != theta.shape:
         raise Trouble(f"gave a gradient {np.shape(gradient)} on case {case}, expected ({len(theta)},)")
-    return value, np.asarray(gradient, float), kind
+    return value, np.asarray(gradient, float), kind, itself
 
 
 def differentiated(function, theta, case):
-    """The value and the gradient of what autograd can trace; what it cannot trace has to return both."""
+    """The value, the gradient, and whether the function gave both: what autograd cannot trace has to."""
     given = []
 
     def traced(t):
@@ -62,9 +64,10 @@ def differentiated(function, theta, case):
                 "autograd.numpy, or return (value, gradient)"
             ) from error
     if isinstance(given[-1], tuple):
-        return [getval(part) for part in given[-1]]
+        value, gradient = given[-1]
+        return getval(value), getval(gradient), True
     _, kind = number(value, case)
-    return value, pull(np.ones(np.shape(value), kind))
+    return value, pull(np.ones(np.shape(value), kind)), False
 
 
 def takes(function, name):

@@ -2,6 +2,7 @@
 
 import autograd.numpy as np
 import pytest
+from autograd import value_and_grad
 from autograd.tracer import getval
 from conformance import twenty as own
 
@@ -80,3 +81,43 @@ def test_fraction_is_told_only_where_it_fits_every_case():
     assert (found.constant, found.error) == (1, pytest.approx(9e-4))
     found = fit(1 + np.array([4e-4, 9e-4, 12e-4]), [size] * 3, 1e-3)
     assert found.constant == pytest.approx(1.0009) and found.error == pytest.approx(5e-4, rel=1e-2)
+
+
+def with_gradient(change):
+    """V-REx of the paper that returns its value and its gradient, changed."""
+
+    def penalty(model, theta, domains):
+        return change(*value_and_grad(lambda t: own.vrex_of_two(model, t, domains))(theta), model)
+
+    return penalty
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda value, gradient, model: (value, 2 * gradient), "with its gradient times 2"),
+        (lambda value, gradient, model: (value, -gradient), "with its gradient times -1"),
+        (lambda value, gradient, model: (value, gradient / 3), "with its gradient times 1/3"),
+        (lambda value, gradient, model: (value, 0 * gradient), "without its gradient"),
+        (
+            lambda value, gradient, model: (value, np.where(np.arange(model.d) < model.classifier.start, 0, gradient)),
+            "with the gradient of the classifier alone",
+        ),
+        (lambda value, gradient, model: (value, np.abs(gradient)), "with another gradient, off by up to 2e+00"),
+        (lambda value, gradient, model: (value, model.d * gradient), "with another gradient, off by up to 8e+01"),
+    ],
+)
+def test_code_that_gives_its_gradient_itself_detaches_nothing(change, words):
+    assert text("vrex", with_gradient(change)) == f"the value of the paper convention {words}"
+
+
+def test_gradient_that_vanishes_or_goes_by_itself_is_not_said_to_be_detached():
+    constant = lambda model, theta, domains: (1.0 + len(domains), 0 * theta)  # noqa: E731
+    assert text("vrex", constant) == "no published convention, and no gradient on any case"
+
+
+def test_half_a_penalty_that_is_detached_halves_the_gradient():
+    half = lambda *given: (own.vrex_of_two(*given) + getval(own.vrex_of_two(*given))) / 2  # noqa: E731
+    assert text("vrex", half) == "the value of the paper convention with its gradient times 1/2"
+    said = text("vrex", half, domains=3, logits="one")
+    assert said == "the value of the paper convention with its gradient times 1/2 (2 of 13 cases)"
