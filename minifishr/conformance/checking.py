@@ -10,7 +10,7 @@ from .cases import chosen
 from .factors import POWERS
 from .forms import Form
 from .jax_style import jax, jax_style
-from .matching import nearest, of_forms, of_memories, of_mistakes
+from .matching import CLOSE, SAME, nearest, of_forms, of_gradients, of_memories, of_mistakes
 from .torch_style import torch, torch_style
 from .trials import ALLOWED, Trouble, numpy_style, tried
 
@@ -85,12 +85,25 @@ def told(method, trials, dtype, memory=None):
     partly = [one for one in [*forms, *mistakes] if sure(one)]
     if partly:
         return without(method, partly[0], notes, trials[0].itself)
+    return elsewhere(method, trials, allowed, notes, memory)
+
+
+def elsewhere(method, trials, allowed, notes, memory):
+    """The Result where no value fits: a memory that is none, another method's, a gradient alone, or nobody's."""
+    plain = whole(of_forms(method, trials, allowed)) if memory else []
+    if plain:
+        text = f"remembers nothing: {times(plain[0])} at every point{bracket(plain[0], notes)}"
+        return Result(method, text, error=plain[0].error, factor=str(plain[0].factor))
     others = whole(of_forms(method, trials, allowed, others=True))
     if others:
         form = others[0].what
         text = f"no published convention of {method}, but {form.method}, {times(others[0])}{bracket(others[0], notes)}"
         return Result(method, text, error=others[0].error, factor=str(others[0].factor))
-    return unknown(method, trials, notes)
+    alone = [one for one in of_gradients(method, trials, allowed) if sure(one)]
+    if alone:
+        text = f"the gradient of {times(alone[0])} with another value, off by up to {alone[0].error:.0e}"
+        return Result(method, text + "".join(f" ({note})" for note in notes), factor=str(alone[0].factor))
+    return unknown(method, trials, notes, allowed)
 
 
 def whole(candidates):
@@ -152,13 +165,26 @@ def without(method, candidate, notes, itself):
     return Result(method, text + "".join(f" ({note})" for note in notes), factor=str(candidate.factor))
 
 
-def unknown(method, trials, notes):
+def unknown(method, trials, notes, allowed):
     """No published convention, and the nearest."""
     if not any(trial.gradient.any() for trial in trials):
         why = "" if trials[0].itself else ": it is detached"
         return Result(method, f"no published convention, and no gradient on any case{why}")
-    form, distance = nearest(method, trials)
-    angle = np.degrees(np.arcsin(min(1.0, distance)))
-    where = "points the same way but has another length" if angle < 1e-4 else f"points {angle:.2g} degrees elsewhere"
+    form, angles, error = nearest(method, trials)
+    where = f"is off by up to {error:.0e}" if error <= CLOSE else direction(trials, angles, allowed)
     text = f"no published convention; nearest: the {form}, whose gradient {where}"
+    distance = np.sin(np.radians(min(90.0, np.median(angles))))
     return Result(method, text + "".join(f" ({note})" for note in notes), error=distance)
+
+
+def direction(trials, angles, allowed):
+    """Where a gradient points, by its angles (cases,) to another in degrees."""
+    same = angles <= max(SAME, np.degrees(allowed))
+    far = float(f"{angles.max() if same.any() else np.median(angles):.2g}")
+    if same.all():
+        return "points the same way but has another length"
+    if not same.any():
+        return f"points {far:g} degrees elsewhere"
+    equal = [len({*trial.case.rows}) == 1 for trial in trials]
+    where = "the cases of equal rows" if [*same] == equal else f"{same.sum()} of {len(same)} cases"
+    return f"points the same way on {where} only, up to {far:g} degrees elsewhere on the others"

@@ -13,7 +13,8 @@ from .memory import REMEMBERING, gradient_with, length, value_with
 
 ALIKE = dict.fromkeys(POWERS, 1)  # sizes that leave a factor nothing but its constant
 NOTHING = 1e-20  # a penalty of the cases that is not 0 is above 1e-9
-SAME = 1e-6  # sines of angles that differ by less are the same
+SAME = 1e-4  # degrees: angles that differ by less are the same
+CLOSE = 1e-5  # a gradient with a smaller relative error has no other length
 
 
 class Candidate(NamedTuple):
@@ -134,21 +135,37 @@ def wrong_gradient(penalty, case):
     return grad(lambda theta: penalty(case.model, theta, case.domains))(case.theta)
 
 
-def nearest(method, trials):
-    """(form, distance): the recorded form whose gradients are nearest after the best constant; 0 is equal, 1 is far. Of
-    those that are as near up to rounding, for which a cosine leaves half of the digits, the first."""
-    best = None
+def of_gradients(method, trials, allowed):
+    """Candidates among the recorded forms of a method whose gradients fit alone; the error is that of the values."""
+    found = []
     for number, form in enumerate(vectors.forms()):
         if form.method == method:
-            gradients = [of(trial.case, "gradient")[number] for trial in trials]
-            distance = np.median([away(t.gradient, g) for t, g in zip(trials, gradients, strict=True)])
-            if best is None or distance < best[1] - SAME:
-                best = form, float(distance)
-    return best
+            ratios = np.array([ratio(t.gradient, of(t.case, "gradient")[number], allowed) for t in trials])
+            factor = fit(ratios, [sizes(t.case, coordinates(number, t.case)) for t in trials], allowed)
+            if factor:
+                values = ratios * [of(t.case, "penalty")[number] for t in trials]
+                error = np.abs([t.value for t in trials] / values - 1).max()
+                found.append(Candidate(form, factor, error, "whole", len(trials)))
+    return simplest_first(found)
 
 
-def away(gradient, reference):
-    """The sine of the angle between two gradients; 1 where one is zero or they point apart."""
+def nearest(method, trials):
+    """(form, angles (cases,), error): the recorded form whose gradients are nearest by the median angle, and their
+    largest relative error. Of those that are as near up to rounding, for which a cosine leaves half of the digits, it
+    is one whose gradients are as long, too, or else the first.
+    """
+    found = []
+    for number, form in enumerate(vectors.forms()):
+        if form.method == method:
+            pairs = [(trial.gradient, of(trial.case, "gradient")[number]) for trial in trials]
+            error = max(np.abs(gradient - g).max() / np.abs(g).max() for gradient, g in pairs)
+            found.append((form, np.array([angle(*pair) for pair in pairs]), error))
+    best = min(np.median(angles) for _, angles, _ in found)
+    return min((one for one in found if np.median(one[1]) < best + SAME), key=lambda one: one[2] > CLOSE)
+
+
+def angle(gradient, reference):
+    """The angle between two gradients in degrees; 90 where one is zero."""
     size = np.linalg.norm(gradient) * np.linalg.norm(reference)
     cosine = gradient @ reference / size if size else 0.0
-    return np.sqrt(max(0.0, 1 - cosine**2)) if cosine > 0 else 1.0
+    return np.degrees(np.arctan2(np.sqrt(max(0.0, 1 - cosine**2)), cosine))

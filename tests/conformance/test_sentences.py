@@ -2,13 +2,14 @@
 
 import autograd.numpy as np
 import pytest
-from autograd import value_and_grad
+from autograd import grad, value_and_grad
 from autograd.tracer import getval
 from conformance import twenty as own
 
 from minifishr import PENALTIES
 from minifishr.conformance import check
 from minifishr.conformance.factors import fit
+from minifishr.conformance.vectors import cases
 
 
 def text(*given, **options):
@@ -121,3 +122,72 @@ def test_half_a_penalty_that_is_detached_halves_the_gradient():
     assert text("vrex", half) == "the value of the paper convention with its gradient times 1/2"
     said = text("vrex", half, domains=3, logits="one")
     assert said == "the value of the paper convention with its gradient times 1/2 (2 of 13 cases)"
+
+
+def sums_of_squares(model, theta, domains):
+    """Fishr of variances that are n^2 as large in each domain."""
+    return own.spread([len(d.y) ** 2 * own.variance(own.gradients(model, theta, d)) for d in domains])
+
+
+def degrees(penalty, other):
+    """The angle between the gradients of two penalties on each case."""
+    found = []
+    for case in cases():
+        g, h = (grad(lambda t, f=f: f(case.model, t, case.domains))(case.theta) for f in (penalty, other))  # noqa: B023
+        found.append(np.degrees(np.arccos(np.clip(g @ h / np.sqrt(g @ g) / np.sqrt(h @ h), -1, 1))))
+    return np.array(found)
+
+
+def test_gradient_points_the_same_way_only_where_it_does_on_every_case():
+    angles = degrees(sums_of_squares, own.fishr_summed)
+    equal = np.array([len({*case.rows}) == 1 for case in cases()])
+    assert angles[equal].max() < 1e-4 and angles[~equal].min() > 1
+    said = "no published convention; nearest: the paper convention, whose gradient points the same way on the cases of "
+    said += f"equal rows only, up to {angles.max():.0f} degrees elsewhere on the others"
+    assert text("fishr", sums_of_squares) == said
+    assert text("fishr", sums_of_squares, dtype="float32") == said + " (float32: 0.001 allowed)"
+
+
+def test_some_other_cases_on_which_it_points_the_same_way_are_counted():
+    to_the_first = lambda *given: sum((r - own.risks(*given)[0]) ** 2 for r in own.risks(*given))  # noqa: E731
+    angles = degrees(to_the_first, own.vrex_of_two)
+    said = f"points the same way on 6 of 13 cases only, up to {angles.max():.0f} degrees elsewhere on the others"
+    assert text("vrex", to_the_first).endswith(said)
+    assert sum(angles < 1e-4) == sum(len(case.domains) == 2 for case in cases()) == 6
+
+
+def test_length_alone_differs_of_a_function_of_a_penalty():
+    increasing = lambda *given: np.exp(own.vrex_of_two(*given))  # noqa: E731
+    assert text("vrex", increasing).endswith("convention, whose gradient points the same way but has another length")
+    decreasing = lambda *given: -np.exp(own.vrex_of_two(*given))  # noqa: E731
+    assert text("vrex", decreasing).endswith("convention, whose gradient points 180 degrees elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("penalty", "name"),
+    [
+        (lambda *given: own.vrex_of_two(*given) + 1, "paper convention"),
+        (lambda *given: own.vrex_by_pairs(*given) + 1, "domainbed convention"),
+        (lambda *given: 2 * own.vrex_of_two(*given) - 1, "paper convention times 2"),
+        (lambda *given: own.vrex_summed(*given) + 1, "domainbed convention times m"),
+    ],
+)
+def test_gradient_of_a_convention_with_another_value_is_told_as_that(penalty, name):
+    assert text("vrex", penalty).startswith(f"the gradient of the {name} with another value, off by up to ")
+
+
+def test_gradient_that_is_given_with_another_value_is_told_as_that():
+    zero = with_gradient(lambda value, gradient, model: (0.0, gradient))
+    said = "the gradient of the paper convention with another value, off by up to 1e+00"
+    assert text("vrex", zero) == said
+    assert text("vrex", zero, domains=4, logits="one") == said + " (1 of 13 cases)"
+
+
+def test_gradient_that_is_nearly_right_has_no_other_length():
+    near = lambda model, theta, domains: own.iga_summed(model, theta, domains) + 1e-8 * theta @ theta  # noqa: E731
+    assert "nearest: the domainbed convention, whose gradient is off by up to 1e-07" in text("iga", near)
+
+
+def test_penalty_that_remembers_nothing_is_told_so():
+    said = text("fishr", lambda: own.fishr_summed, memory=0.9, domains=3)
+    assert said.startswith("remembers nothing: the paper convention at every point (largest relative error ")
