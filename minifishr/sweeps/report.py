@@ -37,8 +37,8 @@ def caption(part, rule, table):
     text += f". Selection rule: {rule}, {RULES[rule].words}."
     text += "".join(f" {words}." for words in matching([record.config for record in part.records]))
     cells = [found for line in table for found in (*line.cells.values(), line.average)]
-    if few := short(part):
-        text += f" Searches with fewer than {len(part.draws)} draws so far: {shown(few)}; more can only be better."
+    if few := [f"{method} {domain} ({number})" for (method, domain), number in short(part).items()]:
+        text += f" Searches with fewer than {len(part.draws)} draws so far, which allow no average: {shown(few)}."
     if any(found is None or found.seeds < len(part.seeds) for found in cells):
         text += f" (k/{len(part.seeds)}): only k seeds count, - none; an average needs a seed with all domains."
     if any(line.published is not None for line in table):
@@ -59,11 +59,10 @@ def table_of(part, rule, constant=True):
     found = {key[1:]: choice.accuracy for key, choice in choices(part.records, rule, constant).items()}
     if reason := unavailable(part, rule, found):
         return f"Not available for this data set: {reason}."
-    # an average over some domains, or of searches that are not done, is no match for one over all
-    whole = {*part.domains} == {*part.names} and not short(part)
+    whole = {*part.domains} == {*part.names}  # an average over some domains is no match for one over all
     comparable = part.records[0].config.convention == "domainbed" and whole
     published = PUBLISHED.get((part.dataset, rule), {}) if comparable else {}
-    return lines(found, part.methods, part.domains, published)
+    return lines(found, part.methods, part.domains, published, {method for method, _ in short(part)})
 
 
 def judgement(part, rule, table):

@@ -85,12 +85,12 @@ def drawn(part):
 
 
 def short(part):
-    """The searches that lack draws, "erm +90% (3)" say with the fewest of a seed; not those that have none."""
+    """(method, left-out domain) -> the fewest draws of a seed, where draws are missing, but not all."""
     few = {}
     for (method, domain, _), number in drawn(part).items():
         few[method, domain] = min(number, few.get((method, domain), number))
     pairs = [(method, domain) for method in part.methods for domain in part.domains]
-    return [f"{m} {d} ({few[m, d]})" for m, d in pairs if few.get((m, d), len(part.draws)) < len(part.draws)]
+    return {pair: few[pair] for pair in pairs if few.get(pair, len(part.draws)) < len(part.draws)}
 
 
 def shared(part):

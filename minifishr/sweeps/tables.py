@@ -37,15 +37,16 @@ class Line(NamedTuple):
     published: float | None
 
 
-def lines(found, methods, domains, published=()):
+def lines(found, methods, domains, published=(), unfinished=()):
     """The Lines of a table, from {(method, left-out domain, seed): accuracy in [0, 1]}.
 
-    An average is over all domains, and then over the seeds that have them all; one over fewer seeds than another has no
-    rank.
+    An average is over all domains, and then over the seeds that have them all; an unfinished method has none, and one
+    over fewer seeds than another has no rank.
     """
     seeds = sorted({seed for _, _, seed in found})
     cells = {m: {d: cell([found[m, d, s] for s in seeds if (m, d, s) in found]) for d in domains} for m in methods}
     whole = {m: [s for s in seeds if all((m, d, s) in found for d in domains)] for m in methods}
+    whole |= {m: [] for m in unfinished}
     averages = {m: cell([fmean(found[m, d, s] for d in domains) for s in whole[m]]) for m in methods}
     most = max(map(len, whole.values()))
     place = ranks({m: average.mean for m, average in averages.items() if average and average.seeds == most})
