@@ -160,6 +160,17 @@ def test_results_that_are_there_are_kept_unless_forced(tmp_path):
     assert [*(folder / "models").iterdir()] == [] and (folder / "history.jsonl").read_text() == ""
 
 
+def test_models_alone_are_kept_unless_forced(tmp_path):
+    (tmp_path / "models").mkdir()
+    for name in ("irm-0.npz", "erm-0.npz"):
+        (tmp_path / "models" / name).write_text("precious")
+    with pytest.raises(FileExistsError, match=r": models/erm-0\.npz is there already; choose another folder or say "):
+        results_folder(tmp_path, "x")
+    assert len([*(tmp_path / "models").iterdir()]) == 2
+    results_folder(tmp_path, "x", force=True)
+    assert [*(tmp_path / "models").iterdir()] == []
+
+
 def test_folders_above_are_made_and_a_history_is_sorted_where_nothing_was_interrupted(tmp_path):
     folder = results_folder(tmp_path / "far" / "below", "x")
     report.sort_history(folder, results())
