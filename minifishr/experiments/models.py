@@ -38,7 +38,12 @@ class Model(NamedTuple):
     about: dict
 
     def inputs(self, x):
-        """x (n,width) as the network sees it, (n,q); ValueError for another width or numbers that are not finite."""
+        """x (n,width) as the network sees it, (n,q): of what has named columns those of the training. ValueError for
+        another width, columns that lack, or numbers that are not finite."""
+        if self.columns and hasattr(x, "columns"):
+            places = {" ".join(str(name).split()): name for name in x.columns}  # as a table's header is read
+            check_columns("predict", self, places)
+            x = x[[places[name] for name in self.columns]]
         x = np.asarray(x)
         if x.dtype.kind not in "fiub" or x.ndim != 2 or x.shape[1] != self.scaling.width:
             raise ValueError(f"predict: expected numbers x (n, {self.scaling.width}), got {x.dtype} {x.shape}")

@@ -102,6 +102,29 @@ def test_file_with_a_right_hash_and_parts_that_do_not_belong_together_is_refused
             load_model(tmp_path / "m.npz")
 
 
+class Frame:
+    """As much of a pandas or polars data frame as counts here."""
+
+    def __init__(self, columns):
+        self.values, self.columns = columns, [*columns]
+
+    def __getitem__(self, names):
+        return Frame({name: self.values[name] for name in names})
+
+    def __array__(self, dtype=None, copy=None):
+        return np.stack([*self.values.values()], axis=1).astype(dtype)
+
+
+def test_columns_of_a_frame_are_found_by_their_names_in_any_order():
+    result, task, own = trained()
+    model, x = model_of(result, task), own.domains[0].x
+    frame = Frame({" c": x[:, 2], "id": x[:, 0], "b": x[:, 1], "a": x[:, 0]})
+    assert model.logits(frame).tobytes() == model.logits(x).tobytes()
+    with pytest.raises(ValueError, match=r"^predict: the model was trained with columns that are missing here: a, c$"):
+        model.predict(frame[["b", "id"]])
+    assert (model._replace(columns=[]).logits(Frame({0: x[:, 0], 1: x[:, 1], 2: x[:, 2]})) == model.logits(x)).all()
+
+
 @pytest.mark.parametrize("x", [np.zeros((2, 4)), np.zeros(3), np.array([["a", "b", "c"]]), [[np.nan, 0, 0]]])
 def test_rows_that_do_not_fit_are_refused(x):
     result, task, _ = trained()
