@@ -111,6 +111,35 @@ def test_damage_is_a_warning_and_training_starts_anew(tmp_path):
     assert (tmp_path / "c.npz.damaged").read_bytes() == half
 
 
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"x_a": np.zeros((9, 2)), "y_a": np.arange(9), "x_b": np.ones((9, 2)), "y_b": np.arange(9)},
+        {"x": np.zeros((9, 2)), "y": np.array(5)},
+        {"alone": np.zeros(3)},
+        {},
+    ],
+)
+def test_file_that_is_no_checkpoint_is_refused_and_stays(arrays, tmp_path):
+    path = tmp_path / "mine.npz"
+    np.savez(path, **arrays)
+    before = path.read_bytes()
+    with pytest.raises(Foreign) as caught:
+        fit(ERM, THETA, batches, 2, checkpoint=Checkpoint(path))
+    assert str(caught.value) == f"{path}: this is no checkpoint; choose another file"
+    assert path.read_bytes() == before and [*tmp_path.iterdir()] == [path]
+
+
+def test_what_was_set_aside_before_stays(tmp_path):
+    path = tmp_path / "c.npz"
+    for number, end in enumerate((".damaged", ".2.damaged", ".3.damaged")):
+        path.write_bytes(b"half %d" % number)
+        with pytest.warns(UserWarning, match=rf", set aside as \*{end}; training starts anew$"):
+            fit(ERM, THETA, batches, 1, checkpoint=Checkpoint(path))
+    found = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    assert found == {"c.npz.damaged": b"half 0", "c.npz.2.damaged": b"half 1", "c.npz.3.damaged": b"half 2"}
+
+
 def test_warning_of_a_broken_checkpoint_points_to_who_asked(tmp_path):
     (tmp_path / "c.npz").write_bytes(b"half")
     with pytest.warns(UserWarning) as said:
