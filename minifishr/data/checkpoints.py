@@ -49,10 +49,11 @@ class Foreign(ValueError):
 
 
 def training_identity(algorithm, theta, batches, model):
-    """What tells one training from another, as JSON: method, settings, hashes of start and of the first batch."""
+    """What tells one training from another, as JSON: method, settings, hashes of start and of the first batch, with
+    all rows where the batches are of `minibatches`."""
     if algorithm.settings is None:
         raise ValueError(f"fit: {algorithm.name} has no settings, so nobody could tell whose checkpoint it is")
-    data = [part for domain in batches(0) for part in (domain.x, domain.y)]
+    data = [part for domain in (*batches(0), *getattr(batches, "domains", ())) for part in (domain.x, domain.y)]
     found = {"model": model and str(model), "method": algorithm.name, **algorithm.settings}
     return json.dumps({**found, "start": digest([theta]), "data": digest(data)}, default=str)
 

@@ -10,9 +10,9 @@ import pytest
 from samples import hashed
 
 from minifishr.algorithms import ALGORITHMS, Algorithm
-from minifishr.data import Checkpoint, Domain, Fit, Foreign, Row, digest, load_checkpoint, reached, save_checkpoint
+from minifishr.data import Checkpoint, Domain, Fit, Foreign, Row, digest, load_checkpoint, minibatches, reached
 
-from minifishr.data import save_reached, training_identity, write_whole  # isort: skip
+from minifishr.data import save_checkpoint, save_reached, training_identity, write_whole  # isort: skip
 from minifishr.mlp import MLP
 from minifishr.train import fit
 
@@ -49,6 +49,18 @@ def test_identity_is_model_method_settings_start_and_the_first_batch():
     strange = ERM._replace(settings={"rate": np.float32(0.5)})  # a number that JSON does not know
     assert json.loads(training_identity(strange, THETA, batches, None))["rate"] == "0.5"
     assert digest([1, 2.0]) == hashed(1, 2.0)[:16]
+
+
+def test_identity_of_minibatches_is_of_all_rows_their_number_and_the_seed():
+    domains = [Domain(name, np.arange(18.0).reshape(9, 2) + e, np.arange(9) % 2) for e, name in enumerate("ab")]
+    first = training_identity(ERM, THETA, minibatches(domains, 2), MODEL)
+    assert first == training_identity(ERM, THETA, minibatches([d._replace(x=d.x.copy()) for d in domains], 2), MODEL)
+    assert len({first, *(training_identity(ERM, THETA, minibatches(domains, *o), MODEL) for o in ((3,), (2, 1)))}) == 3
+    for row in range(9):  # whether it is in the first batch or not
+        other = domains[1].x.copy()
+        other[row] += 1
+        changed = minibatches([domains[0], domains[1]._replace(x=other)], 2)
+        assert training_identity(ERM, THETA, changed, MODEL) != first
 
 
 def test_state_keeps_its_types_and_names(tmp_path):
