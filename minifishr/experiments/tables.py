@@ -26,7 +26,10 @@ def shown(problem):
     """What a table or figure shows: label -> names of domains, many training domains as their mean."""
     train, test = ([domain.name for domain in part] for part in (problem.train, problem.test))
     parts = {n: [n] for n in train} if len(train) <= FEW else {f"mean of {len(train)} training domains": train}
-    return parts | {f"{n} (test)" if n == test[0] != "test" else n: [n] for n in test}
+    first = test[0] if test[0] == "test" else f"{test[0]} (test)"
+    while first in {*parts, *test[1:]}:  # somebody's domain may be called so
+        first += " (test)"
+    return parts | {n: [test[0] if n == first else n] for n in (first, *test[1:])}
 
 
 def table(results, problem, selection="last", seconds=True):

@@ -243,6 +243,17 @@ def test_columns_are_domains_up_to_six_of_them_and_their_mean_beyond():
     assert names(7) == ["mean of 7 training domains", "t (test)"]
 
 
+def test_no_column_is_lost_whatever_domains_are_called():
+    a, same, twice, b = (
+        Domain(name, np.zeros((2, 1)), np.arange(2)) for name in ("a", "a (test)", "a (test) (test)", "b")
+    )
+    found = tables.shown(Problem("x", [same, b], [], [a, twice]))
+    assert found == {
+        "a (test)": ["a (test)"], "b": ["b"], "a (test) (test) (test)": ["a"], "a (test) (test)": ["a (test) (test)"],
+    }  # fmt: skip
+    assert tables.shown(Problem("x", [a], [], [b._replace(name="test")])) == {"a": ["a"], "test": ["test"]}
+
+
 def test_history_says_of_each_row_which_run_it_belongs_to(tmp_path):
     report.append_history(tmp_path, result(plan("quick", ("erm",), (3,))[0], 0.5))
     rows = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
