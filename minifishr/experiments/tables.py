@@ -57,8 +57,9 @@ def table(results, problem, selection="last", seconds=True):
 
 
 def markdown(header, body, align=None):
-    """A Markdown table, `aligned` unless said."""
-    return tabulate(body, header, tablefmt="github", colalign=align or aligned(header), disable_numparse=True)
+    """A Markdown table, `aligned` unless said; what would end a cell, a bar in a name, is escaped."""
+    head, *rows = [[f"{cell}".replace("|", r"\|") for cell in row] for row in (header, *body)]
+    return tabulate(rows, head, tablefmt="github", colalign=align or aligned(header), disable_numparse=True)
 
 
 def aligned(header):

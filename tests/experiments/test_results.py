@@ -254,6 +254,15 @@ def test_no_column_is_lost_whatever_domains_are_called():
     assert tables.shown(Problem("x", [a], [], [b._replace(name="test")])) == {"a": ["a"], "test": ["test"]}
 
 
+def test_bar_in_a_name_does_not_end_a_cell():
+    assert tables.markdown(["m|", "n"], [["a|b", "1"], ["c", 2]]).splitlines() == [
+        r"| m\|   |   n |",
+        "|-------|-----|",
+        r"| a\|b  |   1 |",
+        "| c     |   2 |",
+    ]
+
+
 def test_history_says_of_each_row_which_run_it_belongs_to(tmp_path):
     report.append_history(tmp_path, result(plan("quick", ("erm",), (3,))[0], 0.5))
     rows = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
