@@ -30,6 +30,16 @@ def test_tables_are_known_by_their_names_and_whole_numbers_have_their_order():
     assert ordered(["b", "10", "9"], np.arange(3))[0] == ["10", "9", "b"]
 
 
+def test_labels_with_leading_zeros_or_plus_signs_stay_as_they_are_written():
+    for names in (["01", "007", "7"], ["+1", "-1", "0"], ["-01", "2", "3"]):
+        found, places = ordered(names, np.arange(3), whole=True)
+        assert sorted(found) == sorted(names) and [found[place] for place in places] == names
+    found, places = ordered(["1.0", "0", "-2", "1", "0.0", "10."], np.arange(6), whole=True)
+    assert found == [-2, 0, 1, 10] and places.tolist() == [2, 1, 0, 2, 1, 3]
+    assert ordered(["01", "007", "-1", "0"], np.arange(4))[0] == ["-1", "0", "01", "007"]
+    assert ordered(["١", "٢"], np.arange(2), whole=True)[0] == ["١", "٢"]
+
+
 def test_columns_become_x_in_order_and_words_become_labels_and_domains(tmp_path):
     own = read(tmp_path, GOOD)
     north, south = own.domains
