@@ -37,7 +37,7 @@ def test_labels_with_leading_zeros_or_plus_signs_stay_as_they_are_written():
     found, places = ordered(["1.0", "0", "-2", "1", "0.0", "10."], np.arange(6), whole=True)
     assert found == [-2, 0, 1, 10] and places.tolist() == [2, 1, 0, 2, 1, 3]
     assert ordered(["01", "007", "-1", "0"], np.arange(4))[0] == ["-1", "0", "01", "007"]
-    assert ordered(["١", "٢"], np.arange(2), whole=True)[0] == ["١", "٢"]
+    assert ordered(["\u0661", "\u0662"], np.arange(2), whole=True)[0] == ["\u0661", "\u0662"]
 
 
 def test_columns_become_x_in_order_and_words_become_labels_and_domains(tmp_path):
@@ -102,7 +102,8 @@ BAD = {
     "line in a name": ('age,site,outcome\n1,"a\nb",0\n', r"'a\\nb' in column 'site' is no name that fits on one line"),
     "open quote": ('age,note,site,outcome\n1,"x,a,0\n1,x,a,0\n', "unexpected end of data"),
     "open quote at the end": ('age,site,outcome\n1,a,0\n1,a,"0\n', "unexpected end of data"),
-    "underscore": ("age,site,outcome\n1_0,a,0\n", "could not convert string '1_0'"),
+    "underscore": ("age,site,outcome\n1_0,a,0\n", r"not a number: age \('1_0' in line 2\); "),
+    "other digits": ("age,site,outcome\n1,a,0\n\u0663,a,0\n", r"not a number: age \('\u0663' in line 3\); "),
     "no text": (b"age,site,outcome\n1,\xff,0\n", r"no UTF-8 text \(byte \d+: 0xff\)"),
     "no label": ("age,site,result\n1,a,0\n", "no column 'outcome' for --label; the nearest are"),
 }
