@@ -78,6 +78,12 @@ def test_table_becomes_a_comparison_models_and_predictions(here, capsys):
     assert "so it takes a table" in refused(capsys, "predict", path, "few.npz")
 
 
+def test_file_of_another_kind_is_told_what_a_table_is(here, capsys):
+    words = ["compare", "--data", "x.parquet", "--label", "y", "--test-domain", "a"]
+    told = "--label has no effect beside --data x.parquet, which is no table (.csv, .tsv, .gz)\n"
+    assert refused(capsys, *words).endswith(told)
+
+
 def test_words_for_missing_values_are_said_where_they_are_classes_or_domains(here, capsys):
     words = table()
     mine = Path("mine.csv").read_text()

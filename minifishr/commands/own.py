@@ -39,7 +39,9 @@ def own_source(args):
     table = bool(args.data) and is_table(args.data)
     for name in TABLE_ONLY:
         if getattr(args, name) is not None and not table:
-            beside = f"beside --data {args.data}, which is no table" if args.data else "without --data"
+            beside = (
+                f"beside --data {args.data}, which is no table (.csv, .tsv, .gz)" if args.data else "without --data"
+            )
             raise ValueError(f"--{name} has no effect {beside}")
     for name in ("raw", "balance"):
         if getattr(args, name) and not args.data:
