@@ -68,10 +68,11 @@ class DomainClassifier(ClassifierMixin, BaseEstimator):
             share = self.validation_fraction
             pairs = [held_out(d, share, stream(seed, "held out", e)) for e, d in enumerate(rows)]
             rows, validation = ([pair[number] for pair in pairs] for number in (0, 1))
-        scaling = standardization(rows) if self.standardize else unscaled(X.shape[1])
+        names = getattr(self, "feature_names_in_", ())
+        scaling = standardization(rows, names=names) if self.standardize else unscaled(X.shape[1])
         if self.class_balance:
             rows = [balanced(d, stream(seed, "balanced", e)) for e, d in enumerate(rows)]
-        rows, validation = ([d._replace(x=scaling.applied(d.x)) for d in part] for part in (rows, validation))
+        rows, validation = ([scaled(d, scaling) for d in part] for part in (rows, validation))
         theta, sizes = self.trained(rows, validation, seed)
         self.model_ = Model(theta, sizes, [*range(len(self.classes_))], [], scaling, {})
         return self
@@ -137,6 +138,15 @@ def as_domains(X, y, names):
     if names.ndim != 1:
         raise ValueError(f"DomainClassifier: domains must be (n,), got {names.shape}")
     return [Domain(str(name), X[names == name], y[names == name]) for name in np.unique(names)]
+
+
+def scaled(domain, scaling):
+    """A domain as the network sees it; ValueError for numbers that float32 does not have."""
+    with np.errstate(over="ignore"):
+        x = scaling.applied(domain.x)
+    if not np.isfinite(x).all():
+        raise ValueError(f"DomainClassifier: X has numbers in {domain.name!r} that are not finite in float32")
+    return domain._replace(x=x)
 
 
 def stopped_early(algorithm, theta, batches, steps, score, *, every, patience, model):

@@ -160,6 +160,20 @@ def test_classes_that_weigh_equally_are_both_predicted():
     assert shares[0] < 0.2 < 0.6 < shares[1]
 
 
+def test_columns_of_any_scale_are_standardized_and_refused_without_a_warning_where_that_cannot_be():
+    x, y, domains = table(20)
+    options = {"steps": 30, "random_state": 0}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        expected = DomainClassifier(**options).fit(x, y, domains).predict(x)
+        for scale in (1e-200, 1e160):
+            assert (DomainClassifier(**options).fit(x * scale, y, domains).predict(x * scale) == expected).all()
+        with pytest.raises(
+            ValueError, match=r"^DomainClassifier: X has numbers in 'a' that are not finite in float32$"
+        ):
+            DomainClassifier(standardize=False, **options).fit(x * 1e160, y, domains)
+
+
 def test_no_warning_is_raised_on_the_way():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
