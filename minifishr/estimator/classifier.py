@@ -137,7 +137,14 @@ def as_domains(X, y, names):
     check_consistent_length(X, names)
     if names.ndim != 1:
         raise ValueError(f"DomainClassifier: domains must be (n,), got {names.shape}")
+    if missing := sum(map(is_missing, names)) if names.dtype.kind in "fmMO" else 0:
+        raise ValueError(f"DomainClassifier: domains has {missing} missing values")
     return [Domain(str(name), X[names == name], y[names == name]) for name in np.unique(names)]
+
+
+def is_missing(value):
+    """Whether a value is None, NaN, NaT or pandas' NA, which is known by how it is shown."""
+    return value is None or (not isinstance(value, str) and str(value) in ("nan", "NaT", "<NA>"))
 
 
 def scaled(domain, scaling):

@@ -88,6 +88,49 @@ def test_impossible_arguments_are_repeated(options, message):
         DomainClassifier(**options).fit(x, y, domains)
 
 
+class NA:
+    """As pandas' NA: any comparison is NA again, which is neither true nor false."""
+
+    def __eq__(self, other):
+        return self
+
+    __ne__ = __lt__ = __gt__ = __eq__
+    __hash__ = None
+
+    def __bool__(self):
+        raise TypeError("boolean value of NA is ambiguous")
+
+    def __repr__(self):
+        return "<NA>"
+
+
+def days(*names):
+    return np.array(names, "datetime64[ns]")
+
+
+@pytest.mark.parametrize(
+    "domains",
+    [
+        np.array([0, 1, np.nan, 1, 0, np.nan]),
+        np.array(["a", "b", None, "b", "a", None], object),
+        np.array(["a", "b", np.nan, "b", "a", float("nan")], object),
+        ["a", "b", NA(), "b", "a", NA()],
+        days("2020-01-01", "2021-01-01", "NaT", "2021-01-01", "2020-01-01", "NaT"),
+    ],
+)
+def test_missing_domains_are_counted(domains):
+    x, y, _ = table(2)
+    with pytest.raises(ValueError, match=r"^DomainClassifier: domains has 2 missing values$"):
+        DomainClassifier("vrex", steps=1).fit(x, y, domains)
+
+
+def test_domains_may_be_called_anything_else():
+    x, y, _ = table(2)
+    for domains in (["nan", "None", "NaT"] * 2, [True, False] * 3, days("2020", "2021").repeat(3), [1.5, 2.5] * 3):
+        found = DomainClassifier("vrex", steps=1, warm_up=0).fit(x, y, domains)
+        assert np.isfinite(found.predict_proba(x)).all()
+
+
 def test_domains_pass_through_pipeline_grid_search_and_leave_one_group_out():
     x, y, domains = table(20)
     with sklearn.config_context(enable_metadata_routing=True):
