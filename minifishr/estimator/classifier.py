@@ -19,6 +19,25 @@ NAMED = ("lr", "weight_decay", "penalty_weight", "warm_up")
 FLOATS = (np.float64, np.float32)
 
 
+def counts(value):
+    """Whether a value is a whole number from 1 up."""
+    return isinstance(value, Integral) and value >= 1
+
+
+COUNT = counts, "no whole number from 1 up"
+LISTS = list, tuple, np.ndarray
+# what an argument must be, and what is said of another
+ARGUMENTS = {
+    "hidden": (lambda v: isinstance(v, LISTS) and all(map(counts, v)), "no list of whole numbers from 1 up"),
+    "more": (lambda v: v is None or isinstance(v, dict), "no dictionary {name: value}"),
+    "steps": COUNT,
+    "batch_size": (lambda v: v is None or counts(v), "neither None nor a whole number from 1 up"),
+    "validation_fraction": (lambda v: isinstance(v, Real) and 0 < v < 1, "not in (0, 1)"),
+    "patience": COUNT,
+    "every": COUNT,
+}
+
+
 class DomainClassifier(ClassifierMixin, BaseEstimator):
     """A classifier that learns from several domains: fit(X, y, domains=...).
 
@@ -104,14 +123,11 @@ class DomainClassifier(ClassifierMixin, BaseEstimator):
         return identifying(self.method, defaults, {**chosen, **given})
 
     def check_arguments(self):
-        """ValueError, which repeats the argument, for an unknown method and numbers that are not possible."""
+        """ValueError, which repeats the argument, for an unknown method and values that are not possible."""
         check_known("method", self.method, ALGORITHMS)
-        for name, least in {"steps": 1, "every": 1, "patience": 1}.items():
-            value = getattr(self, name)
-            if not isinstance(value, Integral) or value < least:
-                raise ValueError(f"DomainClassifier: {name}={value!r} is no whole number from {least} up")
-        if not isinstance(self.validation_fraction, Real) or not 0 < self.validation_fraction < 1:
-            raise ValueError(f"DomainClassifier: validation_fraction={self.validation_fraction!r} is not in (0, 1)")
+        for name, (fits, told) in ARGUMENTS.items():
+            if not fits(value := getattr(self, name)):
+                raise ValueError(f"DomainClassifier: {name}={value!r} is {told}")
 
     def predict(self, X):
         """The most likely class of each row, (n,p) -> (n,)."""

@@ -1,4 +1,5 @@
 import pickle
+import re
 import warnings
 
 import numpy as np
@@ -79,12 +80,20 @@ def test_method_that_needs_domains_says_so_without_them():
         ({"patience": 1.5}, "patience=1.5 is no whole number"),
         ({"validation_fraction": 1}, "validation_fraction=1 is not in"),
         ({"convention": "mine"}, "unknown convention 'mine'"),
-        ({"hidden": (0,)}, "sizes must be two or more positive integers"),
+        *(
+            ({"hidden": v}, f"hidden={v!r} is no list of whole numbers from 1 up")
+            for v in ((0,), 8, "32", (8.7,), None)
+        ),
+        *(
+            ({"batch_size": v}, f"batch_size={v!r} is neither None nor a whole number from 1 up")
+            for v in (0, "all", 2.5, -1)
+        ),
+        ({"more": ["x"]}, "more=['x'] is no dictionary {name: value}"),
     ],
 )
 def test_impossible_arguments_are_repeated(options, message):
     x, y, domains = table(5)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=re.escape(message)):
         DomainClassifier(**options).fit(x, y, domains)
 
 
