@@ -9,7 +9,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from ..algorithms import ALGORITHMS, DEFAULTS, identifying, with_shortened_warm_ups
-from ..data import Domain, Row, balanced, full_batch, held_out, minibatches, standardization, stream, unscaled
+from ..data import Domain, Row, balanced, full_batch, held_out, minibatches, standardization, stream, take, unscaled
 from ..evaluate import accuracy
 from ..experiments import Model, check_known
 from ..mlp import MLP
@@ -83,6 +83,8 @@ class DomainClassifier(ClassifierMixin, BaseEstimator):
         seed = self.random_state
         seed = seed if isinstance(seed, Integral) else check_random_state(seed).randint(2**31)
         rows, validation = as_domains(X, codes, domains), []
+        # irm's halves are even and odd rows, here dealt at random as in a comparison, whatever order they had
+        rows = [take(d, stream(seed, "rows", e).permutation(len(d.y))) for e, d in enumerate(rows)]
         if self.early_stopping:
             share = self.validation_fraction
             pairs = [held_out(d, share, stream(seed, "held out", e)) for e, d in enumerate(rows)]

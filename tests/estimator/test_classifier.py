@@ -64,6 +64,20 @@ def test_fit_is_the_training_of_the_package_on_standardized_columns():
     assert found.classes_.tolist() == ["no", "yes"] and found.n_features_in_ == 2
 
 
+def test_rows_are_dealt_by_the_seed_so_that_the_halves_of_irm_are_no_order_of_the_table():
+    x, y, domains = table()
+    options = {"hidden": (5,), "penalty_weight": 10.0, "warm_up": 3, "steps": 12, "random_state": 4}
+    found = DomainClassifier("irm", **options).fit(x, y, domains)
+    z = ((x - x.mean(axis=0)) / x.std(axis=0)).astype(np.float32)
+    model, rows = MLP((2, 5, 2)), []
+    for e, name in enumerate("abc"):
+        order = np.flatnonzero(domains == name)[stream(4, "rows", e).permutation(60)]
+        rows.append(Domain(name, z[order], (y[order] == "yes").astype(int)))
+    algorithm = ALGORITHMS["irm"](model, convention="domainbed", lr=0.01, penalty_weight=10.0, warm_up=3)
+    expected = fit(algorithm, model.init(stream(4, "init"), np.float32), full_batch(rows), 12)
+    np.testing.assert_allclose(found.model_.theta, expected.theta, rtol=1e-3, atol=1e-4)  # float32
+
+
 def test_method_that_needs_domains_says_so_without_them():
     x, y, _ = table()
     with pytest.raises(ValueError, match="fishr needs at least 2 domains, got 1: \\['all rows'\\]"):
