@@ -37,6 +37,8 @@ def read_table(path, label, domain, drop=()):
     if label == domain or {label, domain} & {*drop}:
         raise ValueError(f"{path}: --label {label}, --domain {domain} and --drop {' '.join(drop)} must be different")
     columns = [name for name in header if name not in (label, domain, *drop)]
+    if not columns:
+        raise ValueError(f"{path}: no column is left to learn from: {shown(header)} are label, domain or dropped")
     x, (labels, y), (names, rows) = read_columns(path, header, columns, [label, domain])
     labels, y = ordered(labels, y, whole=True)
     names, rows = ordered(names, rows)

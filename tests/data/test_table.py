@@ -132,6 +132,12 @@ def test_columns_that_are_not_there_are_refused_with_the_nearest(options, messag
         read(tmp_path, GOOD, **options)
 
 
+def test_table_without_a_column_to_learn_from_says_so(tmp_path):
+    told = "mine.csv: no column is left to learn from: age, weight, site, outcome are label, domain or dropped$"
+    with pytest.raises(ValueError, match=told):
+        read(tmp_path, GOOD, drop=["age", "weight"])
+
+
 def test_missing_values_are_counted_by_column_and_domain(tmp_path):
     text = "age,weight,site,outcome\n,NA,a,0\n1,nan,b,1\n1, n/a ,b,1\n1,2,,0\n1,2,a,\n"
     with pytest.raises(ValueError, match=r"mine.csv: 6 values are missing, in age, weight, site and 1 more") as error:
