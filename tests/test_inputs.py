@@ -6,7 +6,7 @@ import pytest
 
 from minifishr import curvature
 from minifishr.algorithms import ALGORITHMS, MODULES, PENALTIES
-from minifishr.data import Domain
+from minifishr.data import Domain, full_batch
 from minifishr.evaluate import accuracies, accuracy, predictions
 from minifishr.gradients import (
     METHODS,
@@ -20,6 +20,7 @@ from minifishr.gradients import (
 from minifishr.invariance import STATISTICS, invariances, risks_along
 from minifishr.losses import per_sample_losses, risk
 from minifishr.mlp import MLP
+from minifishr.train import fit
 
 CURVATURES = ("gradient_covariance", "empirical_fisher", "true_fisher", "gauss_newton", "hessian")
 FUNCTIONS = {
@@ -148,3 +149,14 @@ def test_parameters_of_another_kind_than_float32_and_float64_are_refused(kind):
         risk(model, theta.astype(kind), domain.x, domain.y)
     with pytest.raises(ValueError, match=f"float32 or float64.*{onp.dtype(kind)}"):
         model.init(onp.random.default_rng(0), kind)
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_labels_that_are_no_integers_are_refused_by_the_name_of_the_domain(name):
+    model = MLP((3, 4, 2))
+    theta, (first, second) = problem(model, "float64", m=2)
+    words = second._replace(y=onp.where(second.y, "yes", "no"))
+    for odd, dtype in ((words, "<U3"), (second._replace(y=second.y / 2), "float64")):
+        algorithm = ALGORITHMS[name](model)
+        with pytest.raises(ValueError, match=f"^domain '{odd.name}': labels must be integers, got {dtype}$"):
+            fit(algorithm, theta, full_batch([first, odd]), 1)

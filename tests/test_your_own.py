@@ -78,6 +78,25 @@ def test_table_becomes_a_comparison_models_and_predictions(here, capsys):
     assert "so it takes a table" in refused(capsys, "predict", path, "few.npz")
 
 
+def test_file_of_another_kind_is_told_what_a_table_is(here, capsys):
+    words = ["compare", "--data", "x.parquet", "--label", "y", "--test-domain", "a"]
+    told = "--label has no effect beside --data x.parquet, which is no table (.csv, .tsv, .gz)\n"
+    assert refused(capsys, *words).endswith(told)
+
+
+def test_words_for_missing_values_are_said_where_they_are_classes_or_domains(here, capsys):
+    words = table()
+    mine = Path("mine.csv").read_text()
+    Path("mine.csv").write_text(mine.replace(",C,", ",NA,").replace("no\n", "None\n"))
+    assert cli.main(["train", "erm", *words, "--test-domain", "B", "--out", "x", *SHORT]) == 0
+    again = "like any other; leave out its rows where it means a missing value\n"
+    notes = f"minifishr: --label outcome: None is a class {again}minifishr: --domain hospital: NA is a domain {again}"
+    assert capsys.readouterr().err.startswith(notes)
+    Path("mine.csv").write_text(mine)
+    assert cli.main(["train", "erm", *words, "--test-domain", "B", "--out", "y", *SHORT]) == 0
+    assert "missing" not in capsys.readouterr().err
+
+
 def test_images_are_divided_said_drawn_and_predicted(here, capsys):
     rng = np.random.default_rng(0)
     arrays = {f"x_{n}": rng.integers(0, 256, (12, 5, 4, 3)).astype(np.uint8) for n in "abc"}

@@ -10,6 +10,9 @@ from ..pieces import split
 
 def as_arrays(model, theta, domains):
     """(x_1, y_1, x_2, y_2, ...), x in theta's dtype: what can be an input of a replayed function."""
+    for domain in domains:
+        if (dtype := onp.asarray(domain.y).dtype).kind not in "iub":
+            raise ValueError(f"domain {domain.name!r}: labels must be integers, got {dtype}")
     return [part for domain in domains for part in (model.inputs(theta, domain.x), onp.asarray(domain.y))]
 
 

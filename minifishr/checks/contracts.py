@@ -46,10 +46,20 @@ def check_algorithm(factory, convention="paper", *, ordered_domains=False, order
 
 def trained(algorithm, theta, domains, steps=3):
     """(theta, state, info) after some updates."""
-    state = algorithm.init(theta)
+    state, info = storable(algorithm.init(theta)), {}
     for _ in range(steps):
-        theta, state, info = algorithm.update(theta, state, domains)
+        found = algorithm.update(theta, state, domains)
+        kinds = [type(part).__name__ for part in found] if isinstance(found, tuple) else type(found).__name__
+        promise(kinds[2:] == ["dict"], "update returns theta, a state and a dict of numbers", kinds)
+        theta, state, info = found[0], storable(found[1]), found[2]
     return theta, state, info
+
+
+def storable(state):
+    """A state again; AssertionError for parts that a checkpoint cannot keep."""
+    odd = {type(leaf).__name__ for leaf in leaves(state) if not isinstance(leaf, np.ndarray | np.generic | int | float)}
+    promise(not odd, "a state is an array, a number, or a tuple of such", sorted(odd))
+    return state
 
 
 def check_update(make, model, theta, domains):

@@ -1,6 +1,8 @@
 """Options for data of one's own, and what they read."""
 
-from ..data import Own, is_table, own_npz, read_table
+import sys
+
+from ..data import MISSING, Own, is_table, own_npz, read_table, shown
 
 TABLE_ONLY = ("label", "domain", "drop")
 
@@ -37,14 +39,29 @@ def own_source(args):
     table = bool(args.data) and is_table(args.data)
     for name in TABLE_ONLY:
         if getattr(args, name) is not None and not table:
-            beside = f"beside --data {args.data}, which is no table" if args.data else "without --data"
+            beside = (
+                f"beside --data {args.data}, which is no table (.csv, .tsv, .gz)" if args.data else "without --data"
+            )
             raise ValueError(f"--{name} has no effect {beside}")
     for name in ("raw", "balance"):
         if getattr(args, name) and not args.data:
             raise ValueError(f"--{name} has no effect without --data")
     if not args.data:
         return None
-    return read_table(args.data, args.label, args.domain, args.drop or ()) if table else own_npz(args.data)
+    if not table:
+        return own_npz(args.data)
+    source = read_table(args.data, args.label, args.domain, args.drop or ())
+    note_missing("class", f"--label {args.label}", source.labels)
+    note_missing("domain", f"--domain {args.domain}", [domain.name for domain in source.domains])
+    return source
+
+
+def note_missing(what, option, names):
+    """Say which words of a column, that often stand for a missing value, are a class or domain all the same."""
+    odd = [name for name in names if str(name).lower() in MISSING]
+    if odd:
+        words = f"{option}: {shown(odd)} is a {what} like any other; leave out its rows where it means a missing value"
+        print(f"minifishr: {words}", file=sys.stderr)
 
 
 def own_choices(args):

@@ -32,7 +32,7 @@ from .domains import (
     shrink,
     stream,
 )
-from .faults import shown
+from .faults import MISSING, shown
 from .here import in_browser
 from .own import Own, as_own, load_npz, own_npz, read_arrays, recoded
 from .scaling import Scaling, balanced, standardization, unscaled
@@ -41,6 +41,7 @@ from .table import is_table, names_of, read_columns, read_table
 from .toys import cdsprites, check_number, linear_toy
 
 __all__ = [
+    "MISSING",
     "Checkpoint",
     "Digits",
     "Domain",

@@ -20,4 +20,5 @@ def minibatches(domains: Sequence[Domain], size: int, seed: int = 0) -> Callable
         rng = stream(seed, "batches", step)
         return [take(domain, rng.integers(0, len(domain.y), size)) for domain in domains]
 
+    batch.domains = domains  # for a checkpoint, which tells data by all rows
     return batch

@@ -3,12 +3,14 @@
 A checkpoint is an .npz file of plain arrays: whose it is, updates made, history, parameters, the algorithm's state.
 """
 
+import contextlib
 import hashlib
 import io
 import json
 import os
 import uuid
 import warnings
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,14 +45,15 @@ class Checkpoint(NamedTuple):
 
 
 class Foreign(ValueError):
-    """A checkpoint of another training."""
+    """A checkpoint of another training, or a file that is none."""
 
 
 def training_identity(algorithm, theta, batches, model):
-    """What tells one training from another, as JSON: method, settings, hashes of start and of the first batch."""
+    """What tells one training from another, as JSON: method, settings, hashes of start and of the first batch, with
+    all rows where the batches are of `minibatches`."""
     if algorithm.settings is None:
         raise ValueError(f"fit: {algorithm.name} has no settings, so nobody could tell whose checkpoint it is")
-    data = [part for domain in batches(0) for part in (domain.x, domain.y)]
+    data = [part for domain in (*batches(0), *getattr(batches, "domains", ())) for part in (domain.x, domain.y)]
     found = {"model": model and str(model), "method": algorithm.name, **algorithm.settings}
     return json.dumps({**found, "start": digest([theta]), "data": digest(data)}, default=str)
 
@@ -77,13 +80,21 @@ def reached(checkpoint, algorithm, theta, owner, steps):
     except Foreign as error:
         raise Foreign(f"{checkpoint.path}: {error}; choose another file") from None
     except Exception as error:  # damage can surface anywhere in zipfile, zlib, the header's parser or json
-        os.replace(checkpoint.path, f"{checkpoint.path}.damaged")
+        end = set_aside(checkpoint.path)
         reason = f"{checkpoint.path}: damaged checkpoint ({' '.join(str(error).split())[:100]})"
-        warnings.warn(f"{reason}, set aside as *.damaged; training starts anew", stacklevel=3)
+        warnings.warn(f"{reason}, set aside as *{end}; training starts anew", stacklevel=3)
         return 0, start
     if step > steps:
         raise ValueError(f"fit: {checkpoint.path} is {step} steps far, and steps={steps} would go back")
     return step, found
+
+
+def set_aside(path):
+    """Rename a damaged file, and return what its name ends in now, which no other's did: .damaged, .2.damaged, ..."""
+    ends = (f".{n}.damaged" if n > 1 else ".damaged" for n in count(1))
+    end = next(end for end in ends if not Path(f"{path}{end}").exists())
+    os.replace(path, f"{path}{end}")
+    return end
 
 
 def save_reached(path, owner, step, fit):
@@ -117,15 +128,24 @@ def load_checkpoint(path, template, owner=None):
     """(theta, state) from a file of save_checkpoint; `template` is a state of the same algorithm, init(theta) will do.
 
     Nothing is unpickled. ValueError where the file has another number of arrays than such a state; Foreign where its
-    first leaf is an identity, and not that of the owner.
+    first leaf is no identity, or not that of the owner.
     """
     with np.load(path, allow_pickle=False) as file:
-        theta, *values = (file[name] for name in file.files)
+        arrays = [file[name] for name in file.files]
     if owner:
-        check_owner(json.loads(str(values[0])), json.loads(owner))
+        check_owner(identity_in(arrays), json.loads(owner))
+    theta, *values = arrays
     if len(values) != len(leaves(template)):
         raise ValueError(f"{path}: {len(values)} arrays of state, expected {len(leaves(template))}")
     return theta, refilled(template, iter(values))
+
+
+def identity_in(arrays):
+    """The identity that is a checkpoint's second array; Foreign where it is none, as in data or anybody's arrays."""
+    with contextlib.suppress(IndexError, ValueError):
+        if isinstance(found := json.loads(str(arrays[1])), dict):
+            return found
+    raise Foreign("this is no checkpoint")
 
 
 def check_owner(theirs, ours):

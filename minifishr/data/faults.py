@@ -72,9 +72,9 @@ def explain(path, header, columns, words):
 
 
 def number(text):
-    """A number in a tuple, () where the text is none."""
+    """A number in a tuple, () where the text is none that NumPy reads too: no 1_000 and no digits of other scripts."""
     try:
-        return (float(text),)
+        return (float(text),) * (text.isascii() and "_" not in text)
     except ValueError:
         return ()
 

@@ -52,6 +52,8 @@ def own_npz(path, dtype=None, labelled=True):
     if lone or not names:
         which = f"{lone[:5]}{' ...' * (len(lone) > 5)}" if lone else "no arrays"
         raise ValueError(f"{path}: arrays must come in pairs x_NAME, y_NAME; without a partner: {which}")
+    if "" in names:
+        raise ValueError(f"{path}: the array 'x_' lacks the name of a domain, as in x_NAME")
     kinds = {arrays[f"x_{name}"].dtype == np.uint8 for name in names}
     if len(kinds) > 1:
         raise ValueError(f"{path}: either all x_NAME are bytes (uint8), which are divided by 255, or none")

@@ -32,27 +32,46 @@ def unscaled(p):
     return Scaling(p, np.arange(p), np.zeros(p), np.ones(p))
 
 
-def standardization(domains, channels=None):
+def standardization(domains, channels=None, names=()):
     """The Scaling that gives the rows of all domains together mean 0 and standard deviation 1 in each column that is
     not constant, (n,p) -> p or fewer columns; images of so many channels keep all columns, with one mean and one
-    standard deviation for each channel."""
+    standard deviation for each channel. ValueError for nothing to learn from, and for numbers too large, by `names`."""
     n, p = sum(len(domain.x) for domain in domains), domains[0].x.shape[1]
-    center = sum(domain.x.sum(axis=0, dtype=np.float64) for domain in domains) / n
-    if channels:
-        center = np.repeat(center.reshape(channels, -1).mean(axis=1), p // channels)
-    variance = sum(np.square(domain.x - center).sum(axis=0) for domain in domains) / n
+    with np.errstate(over="ignore", invalid="ignore"):  # found below
+        center = sum(domain.x.sum(axis=0, dtype=np.float64) for domain in domains) / n
+        if channels:
+            center = np.repeat(center.reshape(channels, -1).mean(axis=1), p // channels)
+        ends = (f([f(domain.x, axis=0) for domain in domains], axis=0) for f in (np.min, np.max))
+        least, most = (np.float64(end) for end in ends)
+        unit = powers_of_two(most - least, channels)
+        variance = sum(squares(domain.x, center, unit) for domain in domains) / n
     if not np.isfinite(variance).all():
-        raise ValueError("own data: x has numbers whose squares are not finite")
-    least, most = (f([f(domain.x, axis=0) for domain in domains], axis=0) for f in (np.min, np.max))
-    varies = least < most
+        number = int(np.argmin(np.isfinite(variance)))
+        raise ValueError(
+            f"own data: the numbers of column {[*names, *range(p)][number]!r} are too large to standardize"
+        )
     if channels:
         variance = np.repeat(variance.reshape(channels, -1).mean(axis=1), p // channels)
         varies = np.repeat(variance.reshape(channels, -1).max(axis=1) > 0, p // channels)
-        return Scaling(p, np.arange(p), center, np.where(varies, np.sqrt(variance), 1.0))
-    if not varies.any():
+        return Scaling(p, np.arange(p), center, np.where(varies, np.sqrt(variance) * unit, 1.0))
+    scale = np.sqrt(variance) * unit
+    kept = np.flatnonzero((least < most) & (scale > 0))
+    if not len(kept):
         raise ValueError("own data: every column is constant in the training domains, so there is nothing to learn")
-    kept = np.flatnonzero(varies)
-    return Scaling(p, kept, center[kept], np.sqrt(variance[kept]))
+    return Scaling(p, kept, center[kept], scale[kept])
+
+
+def powers_of_two(spans, channels):
+    """A power of two about as large as each span (p,), for images as the largest: numbers in these units have squares
+    in floating point, and are exact."""
+    return np.ldexp(1.0, np.frexp(np.full_like(spans, spans.max()) if channels else spans)[1])
+
+
+def squares(x, center, unit):
+    """The sum over rows of ((x - center) / unit)^2, (n,p) -> (p,), in the memory of one array like x."""
+    z = x - center
+    z /= unit
+    return np.square(z, out=z).sum(axis=0)
 
 
 def balanced(domain, rng):

@@ -19,7 +19,7 @@ def leave_out(
     names = [domain.name for domain in domains]
     if any(len({*given}) < len(given) for given in (names, left_out)):
         raise ValueError(f"{name}: domain names repeat: {names}, without {[*left_out]}")
-    for each in {*left_out} - {*names}:
+    for each in {*(left_out or [""])} - {*names}:
         near = names if len(names) <= 8 else [*get_close_matches(each, names, 8, 0), "..."]
         raise ValueError(f"{name}: unknown test domain {each!r}, expected one of {', '.join(near)}")
     if len(names) < len(left_out) + 2:

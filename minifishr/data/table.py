@@ -37,6 +37,8 @@ def read_table(path, label, domain, drop=()):
     if label == domain or {label, domain} & {*drop}:
         raise ValueError(f"{path}: --label {label}, --domain {domain} and --drop {' '.join(drop)} must be different")
     columns = [name for name in header if name not in (label, domain, *drop)]
+    if not columns:
+        raise ValueError(f"{path}: no column is left to learn from: {shown(header)} are label, domain or dropped")
     x, (labels, y), (names, rows) = read_columns(path, header, columns, [label, domain])
     labels, y = ordered(labels, y, whole=True)
     names, rows = ordered(names, rows)
@@ -46,9 +48,10 @@ def read_table(path, label, domain, drop=()):
 
 def ordered(names, codes, whole=False):
     """Names in alphabetical order or, where all are whole numbers, in theirs, and the codes (n,) for them; with `whole`
-    such names become the numbers, of which 1 and 1.0 are the same."""
-    numbers = all(re.fullmatch(r"[+-]?\d{1,15}(\.0*)?", name) for name in names)
-    kept = [int(float(name)) for name in names] if numbers and whole else names
+    such names become the numbers, of which 1 and 1.0 are the same, unless one has a leading zero or a plus: a code."""
+    numbers = all(re.fullmatch(r"[+-]?[0-9]{1,15}(\.0*)?", name) for name in names)
+    written = any(re.match(r"\+|-?0[0-9]", name) for name in names)
+    kept = [int(float(name)) for name in names] if numbers and whole and not written else names
     order = sorted(set(kept), key=(lambda name: (float(name), name)) if numbers else None)
     places = np.array([order.index(name) for name in kept])
     return order, places[codes]

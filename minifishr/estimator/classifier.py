@@ -9,7 +9,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from ..algorithms import ALGORITHMS, DEFAULTS, identifying, with_shortened_warm_ups
-from ..data import Domain, Row, balanced, full_batch, held_out, minibatches, standardization, stream, unscaled
+from ..data import Domain, Row, balanced, full_batch, held_out, minibatches, standardization, stream, take, unscaled
 from ..evaluate import accuracy
 from ..experiments import Model, check_known
 from ..mlp import MLP
@@ -17,6 +17,25 @@ from ..train import fit
 
 NAMED = ("lr", "weight_decay", "penalty_weight", "warm_up")
 FLOATS = (np.float64, np.float32)
+
+
+def counts(value):
+    """Whether a value is a whole number from 1 up."""
+    return isinstance(value, Integral) and value >= 1
+
+
+COUNT = counts, "no whole number from 1 up"
+LISTS = list, tuple, np.ndarray
+# what an argument must be, and what is said of another
+ARGUMENTS = {
+    "hidden": (lambda v: isinstance(v, LISTS) and all(map(counts, v)), "no list of whole numbers from 1 up"),
+    "more": (lambda v: v is None or isinstance(v, dict), "no dictionary {name: value}"),
+    "steps": COUNT,
+    "batch_size": (lambda v: v is None or counts(v), "neither None nor a whole number from 1 up"),
+    "validation_fraction": (lambda v: isinstance(v, Real) and 0 < v < 1, "not in (0, 1)"),
+    "patience": COUNT,
+    "every": COUNT,
+}
 
 
 class DomainClassifier(ClassifierMixin, BaseEstimator):
@@ -64,14 +83,17 @@ class DomainClassifier(ClassifierMixin, BaseEstimator):
         seed = self.random_state
         seed = seed if isinstance(seed, Integral) else check_random_state(seed).randint(2**31)
         rows, validation = as_domains(X, codes, domains), []
+        # irm's halves are even and odd rows, here dealt at random as in a comparison, whatever order they had
+        rows = [take(d, stream(seed, "rows", e).permutation(len(d.y))) for e, d in enumerate(rows)]
         if self.early_stopping:
             share = self.validation_fraction
             pairs = [held_out(d, share, stream(seed, "held out", e)) for e, d in enumerate(rows)]
             rows, validation = ([pair[number] for pair in pairs] for number in (0, 1))
-        scaling = standardization(rows) if self.standardize else unscaled(X.shape[1])
+        names = getattr(self, "feature_names_in_", ())
+        scaling = standardization(rows, names=names) if self.standardize else unscaled(X.shape[1])
         if self.class_balance:
             rows = [balanced(d, stream(seed, "balanced", e)) for e, d in enumerate(rows)]
-        rows, validation = ([d._replace(x=scaling.applied(d.x)) for d in part] for part in (rows, validation))
+        rows, validation = ([scaled(d, scaling) for d in part] for part in (rows, validation))
         theta, sizes = self.trained(rows, validation, seed)
         self.model_ = Model(theta, sizes, [*range(len(self.classes_))], [], scaling, {})
         return self
@@ -103,14 +125,11 @@ class DomainClassifier(ClassifierMixin, BaseEstimator):
         return identifying(self.method, defaults, {**chosen, **given})
 
     def check_arguments(self):
-        """ValueError, which repeats the argument, for an unknown method and numbers that are not possible."""
+        """ValueError, which repeats the argument, for an unknown method and values that are not possible."""
         check_known("method", self.method, ALGORITHMS)
-        for name, least in {"steps": 1, "every": 1, "patience": 1}.items():
-            value = getattr(self, name)
-            if not isinstance(value, Integral) or value < least:
-                raise ValueError(f"DomainClassifier: {name}={value!r} is no whole number from {least} up")
-        if not isinstance(self.validation_fraction, Real) or not 0 < self.validation_fraction < 1:
-            raise ValueError(f"DomainClassifier: validation_fraction={self.validation_fraction!r} is not in (0, 1)")
+        for name, (fits, told) in ARGUMENTS.items():
+            if not fits(value := getattr(self, name)):
+                raise ValueError(f"DomainClassifier: {name}={value!r} is {told}")
 
     def predict(self, X):
         """The most likely class of each row, (n,p) -> (n,)."""
@@ -136,7 +155,23 @@ def as_domains(X, y, names):
     check_consistent_length(X, names)
     if names.ndim != 1:
         raise ValueError(f"DomainClassifier: domains must be (n,), got {names.shape}")
+    if missing := sum(map(is_missing, names)) if names.dtype.kind in "fmMO" else 0:
+        raise ValueError(f"DomainClassifier: domains has {missing} missing values")
     return [Domain(str(name), X[names == name], y[names == name]) for name in np.unique(names)]
+
+
+def is_missing(value):
+    """Whether a value is None, NaN, NaT or pandas' NA, which is known by how it is shown."""
+    return value is None or (not isinstance(value, str) and str(value) in ("nan", "NaT", "<NA>"))
+
+
+def scaled(domain, scaling):
+    """A domain as the network sees it; ValueError for numbers that float32 does not have."""
+    with np.errstate(over="ignore"):
+        x = scaling.applied(domain.x)
+    if not np.isfinite(x).all():
+        raise ValueError(f"DomainClassifier: X has numbers in {domain.name!r} that are not finite in float32")
+    return domain._replace(x=x)
 
 
 def stopped_early(algorithm, theta, batches, steps, score, *, every, patience, model):

@@ -38,10 +38,18 @@ class Model(NamedTuple):
     about: dict
 
     def inputs(self, x):
-        """x (n,width) as the network sees it, (n,q); ValueError for another width or numbers that are not finite."""
+        """x (n,width) as the network sees it, (n,q): of what has named columns those of the training, and bytes
+        divided by 255 where the training's were. ValueError for another width, columns that lack, numbers not finite.
+        """
+        if self.columns and hasattr(x, "columns"):
+            places = {" ".join(str(name).split()): name for name in x.columns}  # as a table's header is read
+            check_columns("predict", self, places)
+            x = x[[places[name] for name in self.columns]]
         x = np.asarray(x)
         if x.dtype.kind not in "fiub" or x.ndim != 2 or x.shape[1] != self.scaling.width:
             raise ValueError(f"predict: expected numbers x (n, {self.scaling.width}), got {x.dtype} {x.shape}")
+        if x.dtype == np.uint8 and self.about.get("pixels"):  # own_npz has divided what it reads, into floats
+            x = x / 255
         with np.errstate(over="ignore", invalid="ignore"):
             x = self.scaling.applied(x, self.theta.dtype)
         if not np.isfinite(x).all():

@@ -63,7 +63,7 @@ def own_problem(config, own):
     with np.errstate(over="ignore", invalid="ignore"):  # found below
         scaling = unscaled(train[0].x.shape[1])
         if config.standardized:
-            scaling = standardization(train, own.shape[0] if own.shape else None)
+            scaling = standardization(train, own.shape[0] if own.shape else None, own.columns)
         parts = {"train": train, "validation": task.validation, "test": task.test, "oracle": task.oracle}
         parts = {key: [d._replace(x=scaling.applied(d.x)) for d in part] for key, part in parts.items()}
     for domain in (domain for part in parts.values() for domain in part):

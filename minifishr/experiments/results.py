@@ -20,12 +20,13 @@ def results_folder(out, name, force=False):
     FileExistsError where `out` has results already, unless force; OSError where it cannot be written.
     """
     folder = new_folder(name) if out is None else Path(out)
-    present = [file for file in FILES if (folder / file).exists()]
+    models = [path.relative_to(folder).as_posix() for path in folder.glob("models/*.npz")]
+    present = [*(file for file in FILES if (folder / file).exists()), *sorted(models)]
     if present and not force:
         raise FileExistsError(f"--out {out}: {present[0]} is there already; choose another folder or say --force")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for file in (*FILES, *(path.relative_to(folder) for path in folder.glob("models/*.npz"))):
+        for file in (*FILES, *models):
             (folder / file).unlink(missing_ok=True)
         (folder / "models").mkdir(exist_ok=True)
         (folder / "history.jsonl").touch()

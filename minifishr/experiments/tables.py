@@ -26,7 +26,10 @@ def shown(problem):
     """What a table or figure shows: label -> names of domains, many training domains as their mean."""
     train, test = ([domain.name for domain in part] for part in (problem.train, problem.test))
     parts = {n: [n] for n in train} if len(train) <= FEW else {f"mean of {len(train)} training domains": train}
-    return parts | {f"{n} (test)" if n == test[0] != "test" else n: [n] for n in test}
+    first = test[0] if test[0] == "test" else f"{test[0]} (test)"
+    while first in {*parts, *test[1:]}:  # somebody's domain may be called so
+        first += " (test)"
+    return parts | {n: [test[0] if n == first else n] for n in (first, *test[1:])}
 
 
 def table(results, problem, selection="last", seconds=True):
@@ -54,8 +57,9 @@ def table(results, problem, selection="last", seconds=True):
 
 
 def markdown(header, body, align=None):
-    """A Markdown table, `aligned` unless said."""
-    return tabulate(body, header, tablefmt="github", colalign=align or aligned(header), disable_numparse=True)
+    """A Markdown table, `aligned` unless said; what would end a cell, a bar in a name, is escaped."""
+    head, *rows = [[f"{cell}".replace("|", r"\|") for cell in row] for row in (header, *body)]
+    return tabulate(rows, head, tablefmt="github", colalign=align or aligned(header), disable_numparse=True)
 
 
 def aligned(header):

@@ -93,6 +93,29 @@ BROKEN = {
 }
 
 
+@pytest.mark.parametrize(
+    ("returned", "told"),
+    [
+        (lambda theta, state: (theta, state), r"update returns theta, a state and .*; came: \['ndarray', 'int'\]"),
+        (lambda theta, state: theta, "update returns theta, a state and a dict of numbers; came: ndarray"),
+        (lambda theta, state: (theta, state, 0.5), "update returns .*; came: .*'float'"),
+        (lambda theta, state: (theta, [state], {"risk": 0.5}), "a state is an array, .*; came: .'list'"),
+        (lambda theta, state: (theta, (state, (None, {})), {"risk": 0.5}), "a state is .*; came: .'NoneType', 'dict'"),
+    ],
+)  # fmt: skip
+def test_what_an_update_must_return_is_told(returned, told):
+    def factory(model, *, convention="paper"):
+        return Algorithm("own", lambda theta: 0, lambda theta, state, domains: returned(theta, state))
+
+    with pytest.raises(AssertionError, match=f"^promised: {told}"):
+        check_algorithm(factory)
+
+
+def test_list_as_the_first_state_is_told():
+    with pytest.raises(AssertionError, match=r"^promised: a state is .*; came: \['list'\]$"):
+        check_algorithm(lambda model, convention: Algorithm("own", lambda theta: [0], None))
+
+
 @pytest.mark.parametrize("change", BROKEN, ids=lambda change: change.__name__)
 def test_broken_promise_is_named(change):
     with pytest.raises(AssertionError, match=f"^promised: {BROKEN[change]}.*; came: "):

@@ -10,9 +10,9 @@ import pytest
 from samples import hashed
 
 from minifishr.algorithms import ALGORITHMS, Algorithm
-from minifishr.data import Checkpoint, Domain, Fit, Foreign, Row, digest, load_checkpoint, reached, save_checkpoint
+from minifishr.data import Checkpoint, Domain, Fit, Foreign, Row, digest, load_checkpoint, minibatches, reached
 
-from minifishr.data import save_reached, training_identity, write_whole  # isort: skip
+from minifishr.data import save_checkpoint, save_reached, training_identity, write_whole  # isort: skip
 from minifishr.mlp import MLP
 from minifishr.train import fit
 
@@ -49,6 +49,18 @@ def test_identity_is_model_method_settings_start_and_the_first_batch():
     strange = ERM._replace(settings={"rate": np.float32(0.5)})  # a number that JSON does not know
     assert json.loads(training_identity(strange, THETA, batches, None))["rate"] == "0.5"
     assert digest([1, 2.0]) == hashed(1, 2.0)[:16]
+
+
+def test_identity_of_minibatches_is_of_all_rows_their_number_and_the_seed():
+    domains = [Domain(name, np.arange(18.0).reshape(9, 2) + e, np.arange(9) % 2) for e, name in enumerate("ab")]
+    first = training_identity(ERM, THETA, minibatches(domains, 2), MODEL)
+    assert first == training_identity(ERM, THETA, minibatches([d._replace(x=d.x.copy()) for d in domains], 2), MODEL)
+    assert len({first, *(training_identity(ERM, THETA, minibatches(domains, *o), MODEL) for o in ((3,), (2, 1)))}) == 3
+    for row in range(9):  # whether it is in the first batch or not
+        other = domains[1].x.copy()
+        other[row] += 1
+        changed = minibatches([domains[0], domains[1]._replace(x=other)], 2)
+        assert training_identity(ERM, THETA, changed, MODEL) != first
 
 
 def test_state_keeps_its_types_and_names(tmp_path):
@@ -109,6 +121,35 @@ def test_damage_is_a_warning_and_training_starts_anew(tmp_path):
     assert str(one.message) == f"{reason}; training starts anew"
     assert [row.step for row in found.history if row.metric == "risk"] == [0, 1]
     assert (tmp_path / "c.npz.damaged").read_bytes() == half
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"x_a": np.zeros((9, 2)), "y_a": np.arange(9), "x_b": np.ones((9, 2)), "y_b": np.arange(9)},
+        {"x": np.zeros((9, 2)), "y": np.array(5)},
+        {"alone": np.zeros(3)},
+        {},
+    ],
+)
+def test_file_that_is_no_checkpoint_is_refused_and_stays(arrays, tmp_path):
+    path = tmp_path / "mine.npz"
+    np.savez(path, **arrays)
+    before = path.read_bytes()
+    with pytest.raises(Foreign) as caught:
+        fit(ERM, THETA, batches, 2, checkpoint=Checkpoint(path))
+    assert str(caught.value) == f"{path}: this is no checkpoint; choose another file"
+    assert path.read_bytes() == before and [*tmp_path.iterdir()] == [path]
+
+
+def test_what_was_set_aside_before_stays(tmp_path):
+    path = tmp_path / "c.npz"
+    for number, end in enumerate((".damaged", ".2.damaged", ".3.damaged")):
+        path.write_bytes(b"half %d" % number)
+        with pytest.warns(UserWarning, match=rf", set aside as \*{end}; training starts anew$"):
+            fit(ERM, THETA, batches, 1, checkpoint=Checkpoint(path))
+    found = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    assert found == {"c.npz.damaged": b"half 0", "c.npz.2.damaged": b"half 1", "c.npz.3.damaged": b"half 2"}
 
 
 def test_warning_of_a_broken_checkpoint_points_to_who_asked(tmp_path):

@@ -92,6 +92,7 @@ BAD = {
         {"x_a": X, "y_a": Y, "x_b": X.astype(np.uint8), "y_b": Y},
         r"either all x_NAME are bytes \(uint8\), which are divided by 255, or none$",
     ),
+    "no name": ({"x_": X, "y_": Y}, "the array 'x_' lacks the name of a domain, as in x_NAME$"),
     "NaN": ({"x_a": np.where(X == 5, np.nan, X), "y_a": Y}, "x_a has NaN"),
     "too large for float32": ({"x_a": X * 1e300, "y_a": Y}, r"x_a has NaN or infinite values \(as float32\)"),
     "labels beyond int64": (

@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 
@@ -53,11 +55,33 @@ def test_means_of_float32_are_sums_of_float64():
 def test_what_cannot_be_standardized_is_told():
     for x, reason in (
         (np.ones((3, 2)), "every column is constant in the training domains, so there is nothing to learn"),
-        (np.array([[1e200], [-1e200]]), "x has numbers whose squares are not finite"),
+        (np.array([[1, 1.7e308], [2, -1.7e308]]), "the numbers of column 'b' are too large to standardize"),
+        (np.full((9, 3), 1e308), "the numbers of column 'a' are too large to standardize"),
     ):
-        with np.errstate(over="ignore"), pytest.raises(ValueError) as caught:
-            standardization([Domain("a", x, None)])
+        with warnings.catch_warnings(), pytest.raises(ValueError) as caught:
+            warnings.simplefilter("error")
+            standardization([Domain("a", x, None)], names=["a", "b", "c"][: x.shape[1]])
         assert str(caught.value) == f"own data: {reason}"
+    with pytest.raises(ValueError, match=r"^own data: the numbers of column 1 are too large"):
+        standardization([Domain("a", np.array([[1, 1.7e308], [2, -1.7e308]]), None)])
+
+
+def test_columns_of_any_scale_are_standardized_and_ordinary_ones_to_the_bit():
+    (one,) = domains(p=5, n=(40,))
+    plain = one.x.std(axis=0)
+    scales = np.array([1, 2.0**-700, 1e-200, 1e160, 2.0**600])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        scaling = standardization([one._replace(x=one.x * scales)])
+        z = scaling.applied(one.x * scales)
+    np.testing.assert_allclose(z, (one.x - one.x.mean(axis=0)) / plain, rtol=1e-5)
+    # the formula without units, where that has no trouble; powers of two change no digit
+    deviation = np.sqrt(np.square(one.x - one.x.sum(axis=0) / 40).sum(axis=0) / 40)
+    assert standardization([one]).scale.tobytes() == deviation.tobytes()
+    assert (scaling.scale / scales)[[0, 1, 4]].tolist() == deviation[[0, 1, 4]].tolist()
+    assert standardization([one], channels=1).scale[0] == np.sqrt(np.square(one.x - one.x.mean()).mean())
+    tiny = one._replace(x=np.eye(99)[:, :2] * [5e-324, 1])  # the deviation of the first is below all numbers
+    assert standardization([tiny]).kept.tolist() == [1]
 
 
 def test_only_constant_columns_are_refused():

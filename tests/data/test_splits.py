@@ -41,6 +41,11 @@ def test_of_many_domains_the_eight_nearest_are_named(count, told):
     assert str(caught.value) == f"own data: unknown test domain 'side 27', expected one of {told}"
 
 
+def test_nothing_to_leave_out_is_a_sentence():
+    with pytest.raises(ValueError, match=r"^own data: unknown test domain '', expected one of a, b, c$"):
+        leave_out("own data", rows(*"abc"))
+
+
 def test_of_many_domains_also_distant_names_are_shown():
     with pytest.raises(ValueError, match=r"expected one of (\w, ){8}\.\.\.$"):
         leave_out("own data", rows(*"abcdefghi"), "x")

@@ -30,6 +30,16 @@ def test_tables_are_known_by_their_names_and_whole_numbers_have_their_order():
     assert ordered(["b", "10", "9"], np.arange(3))[0] == ["10", "9", "b"]
 
 
+def test_labels_with_leading_zeros_or_plus_signs_stay_as_they_are_written():
+    for names in (["01", "007", "7"], ["+1", "-1", "0"], ["-01", "2", "3"]):
+        found, places = ordered(names, np.arange(3), whole=True)
+        assert sorted(found) == sorted(names) and [found[place] for place in places] == names
+    found, places = ordered(["1.0", "0", "-2", "1", "0.0", "10."], np.arange(6), whole=True)
+    assert found == [-2, 0, 1, 10] and places.tolist() == [2, 1, 0, 2, 1, 3]
+    assert ordered(["01", "007", "-1", "0"], np.arange(4))[0] == ["-1", "0", "01", "007"]
+    assert ordered(["\u0661", "\u0662"], np.arange(2), whole=True)[0] == ["\u0661", "\u0662"]
+
+
 def test_columns_become_x_in_order_and_words_become_labels_and_domains(tmp_path):
     own = read(tmp_path, GOOD)
     north, south = own.domains
@@ -92,7 +102,8 @@ BAD = {
     "line in a name": ('age,site,outcome\n1,"a\nb",0\n', r"'a\\nb' in column 'site' is no name that fits on one line"),
     "open quote": ('age,note,site,outcome\n1,"x,a,0\n1,x,a,0\n', "unexpected end of data"),
     "open quote at the end": ('age,site,outcome\n1,a,0\n1,a,"0\n', "unexpected end of data"),
-    "underscore": ("age,site,outcome\n1_0,a,0\n", "could not convert string '1_0'"),
+    "underscore": ("age,site,outcome\n1_0,a,0\n", r"not a number: age \('1_0' in line 2\); "),
+    "other digits": ("age,site,outcome\n1,a,0\n\u0663,a,0\n", r"not a number: age \('\u0663' in line 3\); "),
     "no text": (b"age,site,outcome\n1,\xff,0\n", r"no UTF-8 text \(byte \d+: 0xff\)"),
     "no label": ("age,site,result\n1,a,0\n", "no column 'outcome' for --label; the nearest are"),
 }
@@ -119,6 +130,12 @@ def test_unfit_table_is_refused_in_one_sentence(case, tmp_path):
 def test_columns_that_are_not_there_are_refused_with_the_nearest(options, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         read(tmp_path, GOOD, **options)
+
+
+def test_table_without_a_column_to_learn_from_says_so(tmp_path):
+    told = "mine.csv: no column is left to learn from: age, weight, site, outcome are label, domain or dropped$"
+    with pytest.raises(ValueError, match=told):
+        read(tmp_path, GOOD, drop=["age", "weight"])
 
 
 def test_missing_values_are_counted_by_column_and_domain(tmp_path):

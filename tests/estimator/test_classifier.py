@@ -1,4 +1,5 @@
 import pickle
+import re
 import warnings
 
 import numpy as np
@@ -63,6 +64,20 @@ def test_fit_is_the_training_of_the_package_on_standardized_columns():
     assert found.classes_.tolist() == ["no", "yes"] and found.n_features_in_ == 2
 
 
+def test_rows_are_dealt_by_the_seed_so_that_the_halves_of_irm_are_no_order_of_the_table():
+    x, y, domains = table()
+    options = {"hidden": (5,), "penalty_weight": 10.0, "warm_up": 3, "steps": 12, "random_state": 4}
+    found = DomainClassifier("irm", **options).fit(x, y, domains)
+    z = ((x - x.mean(axis=0)) / x.std(axis=0)).astype(np.float32)
+    model, rows = MLP((2, 5, 2)), []
+    for e, name in enumerate("abc"):
+        order = np.flatnonzero(domains == name)[stream(4, "rows", e).permutation(60)]
+        rows.append(Domain(name, z[order], (y[order] == "yes").astype(int)))
+    algorithm = ALGORITHMS["irm"](model, convention="domainbed", lr=0.01, penalty_weight=10.0, warm_up=3)
+    expected = fit(algorithm, model.init(stream(4, "init"), np.float32), full_batch(rows), 12)
+    np.testing.assert_allclose(found.model_.theta, expected.theta, rtol=1e-3, atol=1e-4)  # float32
+
+
 def test_method_that_needs_domains_says_so_without_them():
     x, y, _ = table()
     with pytest.raises(ValueError, match="fishr needs at least 2 domains, got 1: \\['all rows'\\]"):
@@ -79,13 +94,64 @@ def test_method_that_needs_domains_says_so_without_them():
         ({"patience": 1.5}, "patience=1.5 is no whole number"),
         ({"validation_fraction": 1}, "validation_fraction=1 is not in"),
         ({"convention": "mine"}, "unknown convention 'mine'"),
-        ({"hidden": (0,)}, "sizes must be two or more positive integers"),
+        *(
+            ({"hidden": v}, f"hidden={v!r} is no list of whole numbers from 1 up")
+            for v in ((0,), 8, "32", (8.7,), None)
+        ),
+        *(
+            ({"batch_size": v}, f"batch_size={v!r} is neither None nor a whole number from 1 up")
+            for v in (0, "all", 2.5, -1)
+        ),
+        ({"more": ["x"]}, "more=['x'] is no dictionary {name: value}"),
     ],
 )
 def test_impossible_arguments_are_repeated(options, message):
     x, y, domains = table(5)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=re.escape(message)):
         DomainClassifier(**options).fit(x, y, domains)
+
+
+class NA:
+    """As pandas' NA: any comparison is NA again, which is neither true nor false."""
+
+    def __eq__(self, other):
+        return self
+
+    __ne__ = __lt__ = __gt__ = __eq__
+    __hash__ = None
+
+    def __bool__(self):
+        raise TypeError("boolean value of NA is ambiguous")
+
+    def __repr__(self):
+        return "<NA>"
+
+
+def days(*names):
+    return np.array(names, "datetime64[ns]")
+
+
+@pytest.mark.parametrize(
+    "domains",
+    [
+        np.array([0, 1, np.nan, 1, 0, np.nan]),
+        np.array(["a", "b", None, "b", "a", None], object),
+        np.array(["a", "b", np.nan, "b", "a", float("nan")], object),
+        ["a", "b", NA(), "b", "a", NA()],
+        days("2020-01-01", "2021-01-01", "NaT", "2021-01-01", "2020-01-01", "NaT"),
+    ],
+)
+def test_missing_domains_are_counted(domains):
+    x, y, _ = table(2)
+    with pytest.raises(ValueError, match=r"^DomainClassifier: domains has 2 missing values$"):
+        DomainClassifier("vrex", steps=1).fit(x, y, domains)
+
+
+def test_domains_may_be_called_anything_else():
+    x, y, _ = table(2)
+    for domains in (["nan", "None", "NaT"] * 2, [True, False] * 3, days("2020", "2021").repeat(3), [1.5, 2.5] * 3):
+        found = DomainClassifier("vrex", steps=1, warm_up=0).fit(x, y, domains)
+        assert np.isfinite(found.predict_proba(x)).all()
 
 
 def test_domains_pass_through_pipeline_grid_search_and_leave_one_group_out():
@@ -158,6 +224,20 @@ def test_classes_that_weigh_equally_are_both_predicted():
     found = [DomainClassifier(class_balance=b, steps=100).fit(x, y, domains).predict(x) for b in (False, True)]
     shares = [np.mean(p[y == "yes"] == "yes") for p in found]
     assert shares[0] < 0.2 < 0.6 < shares[1]
+
+
+def test_columns_of_any_scale_are_standardized_and_refused_without_a_warning_where_that_cannot_be():
+    x, y, domains = table(20)
+    options = {"steps": 30, "random_state": 0}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        expected = DomainClassifier(**options).fit(x, y, domains).predict(x)
+        for scale in (1e-200, 1e160):
+            assert (DomainClassifier(**options).fit(x * scale, y, domains).predict(x * scale) == expected).all()
+        with pytest.raises(
+            ValueError, match=r"^DomainClassifier: X has numbers in 'a' that are not finite in float32$"
+        ):
+            DomainClassifier(standardize=False, **options).fit(x * 1e160, y, domains)
 
 
 def test_no_warning_is_raised_on_the_way():

@@ -61,6 +61,11 @@ def test_caption_of_many_or_of_several_numbers_of_domains(sizes, words):
     assert f"seed 0. {words}test 2." in caption(runs, many)
 
 
+def test_caption_of_many_domains_of_different_sizes_has_the_least_and_the_most_rows():
+    many = task({f"d{e}": [0, 1] * (3 + e) for e in range(7)}, {"t": [1, 1]}, labels=[0, 1])
+    assert "Rows: 6 to 18 in 7 training domains, t 2." in caption([config()], many)
+
+
 def test_labels_are_named_where_they_are_not_the_classes():
     assert [*own_labels(task({}, {}, labels=[0, 1, 2]))] == [*own_labels(task({}, {}))] == []
     assert [*own_labels(task({}, {}, labels=[0, 2]))] == ["Labels: 0, 2"]

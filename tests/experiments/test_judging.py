@@ -162,8 +162,8 @@ def test_choices_that_cannot_be_or_have_no_effect_are_refused(options, message):
 
 
 def test_numbers_that_float32_does_not_have_are_refused_before_training():
-    domains = own_domains()
-    domains[1] = domains[1]._replace(x=domains[1].x.astype(float) * 1e300)
-    for standardized in (False, True):
+    for standardized, number in ((False, 1), (False, 2), (True, 2)):  # of training, and left out
+        domains = own_domains()
+        domains[number] = domains[number]._replace(x=domains[number].x.astype(float) * 1e300)
         with pytest.raises(ValueError, match=r"own data: x .*not finite"):
             problem(plan("quick", ["erm"], (0,), "own", "c", standardized=standardized)[0], domains)

@@ -5,7 +5,8 @@ import pytest
 from samples import own_domains
 
 from minifishr import ALGORITHMS, load_model
-from minifishr.data import Own
+from minifishr.commands.predict import rows_of
+from minifishr.data import Own, own_npz
 from minifishr.experiments import model_of, network, plan, problem, run, save_model
 from minifishr.experiments.models import FORMAT, file_of, hash_of
 
@@ -100,6 +101,45 @@ def test_file_with_a_right_hash_and_parts_that_do_not_belong_together_is_refused
         np.savez(tmp_path / "m.npz", **found)
         with pytest.raises(ValueError, match=r"m.npz: no model, or a damaged one"):
             load_model(tmp_path / "m.npz")
+
+
+class Frame:
+    """As much of a pandas or polars data frame as counts here."""
+
+    def __init__(self, columns):
+        self.values, self.columns = columns, [*columns]
+
+    def __getitem__(self, names):
+        return Frame({name: self.values[name] for name in names})
+
+    def __array__(self, dtype=None, copy=None):
+        return np.stack([*self.values.values()], axis=1).astype(dtype)
+
+
+def test_columns_of_a_frame_are_found_by_their_names_in_any_order():
+    result, task, own = trained()
+    model, x = model_of(result, task), own.domains[0].x
+    frame = Frame({" c": x[:, 2], "id": x[:, 0], "b": x[:, 1], "a": x[:, 0]})
+    assert model.logits(frame).tobytes() == model.logits(x).tobytes()
+    with pytest.raises(ValueError, match=r"^predict: the model was trained with columns that are missing here: a, c$"):
+        model.predict(frame[["b", "id"]])
+    assert (model._replace(columns=[]).logits(Frame({0: x[:, 0], 1: x[:, 1], 2: x[:, 2]})) == model.logits(x)).all()
+
+
+def test_bytes_are_divided_as_they_were_for_the_training_and_once(tmp_path):
+    rng = np.random.default_rng(0)
+    arrays = {f"x_{name}": rng.integers(0, 256, (20, 2, 2), np.uint8) for name in "abc"}
+    np.savez(tmp_path / "bytes.npz", **arrays, **{f"y_{name}": np.arange(20) % 2 for name in "abc"})
+    (config,) = plan("quick", ["erm"], (0,), "own", "c", steps=3, hidden=[5], standardized=True)
+    own = own_npz(tmp_path / "bytes.npz")
+    model = model_of(run(config, own, ALGORITHMS["erm"]), problem(config, own))
+    rows = arrays["x_a"].reshape(20, 4)
+    expected = model.logits(rows / 255)
+    assert model.logits(rows).tobytes() == expected.tobytes()
+    ((_, x), *_) = rows_of(model, tmp_path / "bytes.npz")
+    assert model.logits(x).tobytes() == expected.tobytes()
+    numbers = model._replace(about=model.about | {"pixels": False})  # small whole numbers, as they are
+    assert numbers.logits(rows).tobytes() == model.logits(rows.astype(float)).tobytes() != expected.tobytes()
 
 
 @pytest.mark.parametrize("x", [np.zeros((2, 4)), np.zeros(3), np.array([["a", "b", "c"]]), [[np.nan, 0, 0]]])

@@ -160,6 +160,17 @@ def test_results_that_are_there_are_kept_unless_forced(tmp_path):
     assert [*(folder / "models").iterdir()] == [] and (folder / "history.jsonl").read_text() == ""
 
 
+def test_models_alone_are_kept_unless_forced(tmp_path):
+    (tmp_path / "models").mkdir()
+    for name in ("irm-0.npz", "erm-0.npz"):
+        (tmp_path / "models" / name).write_text("precious")
+    with pytest.raises(FileExistsError, match=r": models/erm-0\.npz is there already; choose another folder or say "):
+        results_folder(tmp_path, "x")
+    assert len([*(tmp_path / "models").iterdir()]) == 2
+    results_folder(tmp_path, "x", force=True)
+    assert [*(tmp_path / "models").iterdir()] == []
+
+
 def test_folders_above_are_made_and_a_history_is_sorted_where_nothing_was_interrupted(tmp_path):
     folder = results_folder(tmp_path / "far" / "below", "x")
     report.sort_history(folder, results())
@@ -230,6 +241,26 @@ def test_columns_are_domains_up_to_six_of_them_and_their_mean_beyond():
 
     assert names(6) == ["d0", "d1", "d2", "d3", "d4", "d5", "t (test)"]
     assert names(7) == ["mean of 7 training domains", "t (test)"]
+
+
+def test_no_column_is_lost_whatever_domains_are_called():
+    a, same, twice, b = (
+        Domain(name, np.zeros((2, 1)), np.arange(2)) for name in ("a", "a (test)", "a (test) (test)", "b")
+    )
+    found = tables.shown(Problem("x", [same, b], [], [a, twice]))
+    assert found == {
+        "a (test)": ["a (test)"], "b": ["b"], "a (test) (test) (test)": ["a"], "a (test) (test)": ["a (test) (test)"],
+    }  # fmt: skip
+    assert tables.shown(Problem("x", [a], [], [b._replace(name="test")])) == {"a": ["a"], "test": ["test"]}
+
+
+def test_bar_in_a_name_does_not_end_a_cell():
+    assert tables.markdown(["m|", "n"], [["a|b", "1"], ["c", 2]]).splitlines() == [
+        r"| m\|   |   n |",
+        "|-------|-----|",
+        r"| a\|b  |   1 |",
+        "| c     |   2 |",
+    ]
 
 
 def test_history_says_of_each_row_which_run_it_belongs_to(tmp_path):
