@@ -20,7 +20,7 @@ def new_figure(rows, columns, width, height, title, **options):
     from matplotlib.figure import Figure  # 0.3 s to import
 
     figure = Figure(figsize=(width, height), layout="constrained")
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle(title, fontsize=11, wrap=True)
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
