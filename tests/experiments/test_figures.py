@@ -137,7 +137,7 @@ def test_nothing_is_drawn_where_every_run_failed(tmp_path):
 
 def test_a_title_longer_than_its_figure_is_broken_and_not_cut():
     figure, axes = figures.new_figure(1, 1, 4, 3, "the best of some draws " * 5)
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     title, (width, height) = figure._suptitle.get_window_extent(), figure.bbox.size
     assert title.x0 >= 0 and title.x1 <= width and title.y1 <= height
     assert axes[0, 0].get_window_extent().y1 <= title.y0
