@@ -18,6 +18,7 @@ from .checkpoints import (
     reached,
     save_checkpoint,
     save_reached,
+    set_aside,
     training_identity,
     write_whole,
 )
@@ -80,6 +81,7 @@ __all__ = [
     "rotated_mnist",
     "save_checkpoint",
     "save_reached",
+    "set_aside",
     "shown",
     "shrink",
     "standardization",

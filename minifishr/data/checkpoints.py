@@ -89,9 +89,9 @@ def reached(checkpoint, algorithm, theta, owner, steps):
     return step, found
 
 
-def set_aside(path):
-    """Rename a damaged file, and return what its name ends in now, which no other's did: .damaged, .2.damaged, ..."""
-    ends = (f".{n}.damaged" if n > 1 else ".damaged" for n in count(1))
+def set_aside(path, why="damaged"):
+    """Rename a file, and return what its name ends in now, which no other's did: .damaged, .2.damaged, ..."""
+    ends = (f".{n}.{why}" if n > 1 else f".{why}" for n in count(1))
     end = next(end for end in ends if not Path(f"{path}{end}").exists())
     os.replace(path, f"{path}{end}")
     return end

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from ..data import Row, write_whole
+from ..data import Row, set_aside, write_whole
 from ..evaluate import measured
 from ..experiments import Config, config_of, said
 from .grid import check_same_sweep
@@ -170,9 +170,9 @@ def prepare(folder, configs):
         runs.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=runs).close()  # told now, and not when the first run is done
         for path, error in scanned(folder)[1].items():
-            print(f"minifishr: {error}; set aside as {path.name}.damaged, the run is repeated", file=sys.stderr)
             with contextlib.suppress(FileNotFoundError):  # another sweep was faster
-                path.replace(f"{path}.damaged")
+                name = path.name + set_aside(path)
+                print(f"minifishr: {error}; set aside as {name}, the run is repeated", file=sys.stderr)
         for part in runs.glob("*.part"):
             with contextlib.suppress(FileNotFoundError):
                 if time.time() - part.stat().st_mtime > STALE:

@@ -15,7 +15,7 @@ from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 from ..algorithms import ALGORITHMS
-from ..data import Checkpoint, Foreign
+from ..data import Checkpoint, Foreign, set_aside
 from ..experiments import counted, in_processes, run, versions, watched
 from .records import Record, checkpoint_path, prepare, record_path, unfinished, write_record
 
@@ -55,8 +55,8 @@ def trained(config, source, factory, progress=iter, checkpoint=None):
         try:
             result = run(config, source, factory, progress, checkpoint, curves=False)
         except Foreign as error:  # who put it there knows why; the run is this one
-            print(f"minifishr: {error}; set aside as *.foreign, the run is repeated", file=sys.stderr)
-            os.replace(checkpoint.path, f"{checkpoint.path}.foreign")
+            end = set_aside(checkpoint.path, "foreign")
+            print(f"minifishr: {error}; set aside as *{end}, the run is repeated", file=sys.stderr)
             result = run(config, source, factory, progress, checkpoint, curves=False)
     measured = {row.step for row in result.history if row.metric == "accuracy"}
     history = [row for row in result.history if row.step in measured]

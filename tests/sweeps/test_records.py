@@ -175,6 +175,16 @@ def test_what_a_kill_left_goes_and_what_is_damaged_is_set_aside_by_name(tmp_path
     assert str(caught.value) == f"{runs / 'old.txt'}: cannot be written: Not a directory"
 
 
+def test_what_was_set_aside_before_stays(tmp_path, capsys):
+    prepare(tmp_path, [])
+    path = runs_folder(tmp_path) / f"{'a' * 64}.json"
+    for text, end in (("one", ".damaged"), ("two", ".2.damaged"), ("three", ".3.damaged")):
+        path.write_text(text)
+        prepare(tmp_path, [])
+        assert path.with_name(path.name + end).read_text() == text and not path.exists()
+        assert f"set aside as {path.name}{end}, the run is repeated\n" in capsys.readouterr().err
+
+
 def test_sweeps_may_differ_in_what_tells_runs_apart_and_nothing_else():
     one = record("a").config
     for same in ([], [one], [record("b", draw=3, seed=2, method="irm").config]):
