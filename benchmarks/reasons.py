@@ -52,9 +52,8 @@ def main(place, folder, jobs="2", domain="-90%", seed="0"):
     """Run what is missing, and print the table."""
     configs, digits, rows = chosen_configurations(recorded(place), domain, int(seed)), load_digits("mnist"), []
     for name, change in CHANGES.items():
-        wanted = [c for c in configs if name == "as chosen" or c.algorithm in METHODS]
+        wanted = [change(c) for c in configs if name == "as chosen" or c.algorithm in METHODS]
         where = Path(folder, name.replace(" ", "-"))
-        wanted = [change(c) for c in wanted]
         for record in sweep(wanted, digits, where, jobs=int(jobs)):
             print(name, record.config.algorithm, record.failure or f"{record.seconds:.0f} s", flush=True)
         # another domain, seed or choice may be there from before

@@ -14,8 +14,6 @@ from ..algorithms import WARM_UPS
 TROUBLE = (ValueError, OSError, MemoryError, BrokenExecutor, PicklingError)
 LONGEST = 270  # characters of a sentence, after the name of the command
 LOG_SECONDS = 30  # between two lines of progress in a log
-
-
 SEVERAL = ("--test-domain", "--test-domains")  # options whose values may begin with a minus, and be several
 
 

@@ -36,7 +36,7 @@ from ..experiments import (
     write_figures,
 )
 from .common import TROUBLE, note_warm_ups, one_sentence, progress_bar
-from .own import add_own_options, check_beside_data, check_left_out, left_out, own_choices, own_source
+from .own import add_own_options, check_beside_data, check_digits, check_left_out, left_out, own_choices, own_source
 
 
 def add(commands):
@@ -134,8 +134,7 @@ def planned(args):
     dataset = "own" if args.data else args.dataset or "colored"
     if not args.data:
         check_known("dataset", dataset, NAMED)
-    if dataset in TOYS and args.digits is not None:
-        raise ValueError(f"--digits {args.digits} has no effect on data set {dataset!r}, which is drawn without digits")
+    check_digits(args, [dataset])
     seeds = range(args.seeds) if several else [args.seed]
     options = {name: getattr(args, name) for name in ("steps", "domains", "invariances", "matched", "count", "size")}
     options |= {"changes": [change(text) for text in args.changes], **own_choices(args)}

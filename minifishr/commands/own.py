@@ -3,6 +3,7 @@
 import sys
 
 from ..data import MISSING, Own, is_table, own_npz, read_table, shown
+from ..experiments import TOYS
 
 TABLE_ONLY = ("label", "domain", "drop")
 
@@ -32,6 +33,13 @@ def check_beside_data(args, *names):
         if (value := getattr(args, name)) is not None:
             said = " ".join(value) if isinstance(value, list) else value
             raise ValueError(f"--{name} {said} has no effect beside --data {args.data}")
+
+
+def check_digits(args, datasets):
+    """ValueError for --digits where every data set is drawn without them."""
+    if args.digits is not None and {*datasets} <= {*TOYS}:
+        names = ", ".join(map(repr, datasets))
+        raise ValueError(f"--digits {args.digits} has no effect on data set {names}, which is drawn without digits")
 
 
 def own_source(args):

@@ -11,7 +11,7 @@ from ..data import load_digits
 from ..experiments import NAMED, PRESETS, TOYS, check_known
 from ..sweeps import beside, expected_seconds, grid, packed, records, sweep, unpack
 from .common import note_warm_ups, progress_bar
-from .own import add_own_options, check_beside_data, own_choices, own_source
+from .own import add_own_options, check_beside_data, check_digits, own_choices, own_source
 
 
 def add(commands):
@@ -80,11 +80,8 @@ def planned(args):
         if getattr(args, key) < 1:
             raise ValueError(f"--{key} must be at least 1, got {getattr(args, key)}")
     source = own_source(args)
-    toys = set(datasets) <= {*TOYS}
-    if toys and args.digits is not None:
-        names = ", ".join(datasets)
-        raise ValueError(f"--digits {args.digits} has no effect on data set {names}, which is drawn without digits")
-    if source is None and not toys:
+    check_digits(args, datasets)
+    if source is None and not {*datasets} <= {*TOYS}:
         source = load_digits(args.digits or "auto")
     names = ("algorithms", "test_domains", "leave_two_out", "draws", "seeds", "preset")
     names += ("invariances", "matched", "steps", "size", "count")

@@ -19,7 +19,8 @@ def caption(configs, problem, selection="last", others=()):
     notes = [note for task in (problem, *others) for note in notes_of(base, task, bool(others))]
     numbers = list(dict.fromkeys(config.domains for config in configs))
     counts = [len(domain.y) for domain in problem.train]
-    each = f"{min(counts)}" if len({*counts}) == 1 else f"{min(counts)} to {max(counts)}"
+    same = min(counts) == max(counts)
+    each = f"{counts[0]}" if same else f"{min(counts)} to {max(counts)}"
     train, test = problem.train, ", ".join(f"{domain.name} {len(domain.y)}" for domain in problem.test)
     if others:
         where = "Accuracy on the domain left out"
@@ -27,7 +28,7 @@ def caption(configs, problem, selection="last", others=()):
     elif len(numbers) > 1:
         where, rows = "Accuracy on the test domain", f"{each} a training domain, {test}"
     elif len(train) > FEW:
-        where, rows = "Accuracy", f"{each} in {'each of ' * each.isdigit()}{len(train)} training domains, {test}"
+        where, rows = "Accuracy", f"{each} in {'each of ' * same}{len(train)} training domains, {test}"
     else:
         where, rows = "Accuracy", ", ".join([*(f"{domain.name} {len(domain.y)}" for domain in train), test])
     many = len(seeds) > 1

@@ -10,9 +10,9 @@ import zlib
 from pathlib import Path
 
 from ..data import write_whole
+from .grid import check_same_sweep
 from .records import (
     Damaged,
-    check_same_sweep,
     prepare,
     record_of,
     record_path,

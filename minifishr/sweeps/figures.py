@@ -41,7 +41,7 @@ def literally(part):
 def draw_figures(part):
     """{file name: (title, figure)} of what the draws of a data set show."""
     name, drawn = part.dataset, {}
-    seeds = f"mean of {len(part.seeds)} seeds" if len(part.seeds) > 1 else "one seed"
+    seeds = mean_of(part.seeds)
     found = searches(part.records)
     last = {method: last_accuracies(found, method) for method in part.methods}
     last = {method: by_domain for method, by_domain in last.items() if by_domain}
@@ -64,15 +64,18 @@ def draw_figures(part):
     return drawn
 
 
+def mean_of(seeds):
+    """Over how many seeds a mean is, in words."""
+    return f"mean of {len(seeds)} seeds" if len(seeds) > 1 else "one seed"
+
+
 def which(part, cells):
     """Of which left-out domains and seeds a mean is, in words."""
-    domains, seeds = ([name for name in names if name in {*found}] for names, found in
-                      zip((part.domains, part.seeds), zip(*cells, strict=True), strict=True))  # fmt: skip
-    whole = len(cells) == len(domains) * len(seeds)
-    text = f"mean of {len(seeds)} seeds" if len(seeds) > 1 else "one seed"
-    if not whole:
+    seeds, names = {seed for _, seed in cells}, {name for name, _ in cells}
+    if len(cells) < len(names) * len(seeds):
         return f"{len(cells)} of {len(part.domains) * len(part.seeds)} pairs of left-out domain and seed"
-    return text if domains == part.domains else f"{text}, {' and '.join(domains)} left out"
+    left = [name for name in part.domains if name in names]
+    return mean_of(seeds) + f", {' and '.join(left)} left out" * (left != part.domains)
 
 
 def last_accuracies(found, method):

@@ -59,8 +59,7 @@ def table_of(part, rule, constant=True):
     found = {key[1:]: choice.accuracy for key, choice in choices(part.records, rule, constant).items()}
     if reason := unavailable(part, rule, found):
         return f"Not available for this data set: {reason}."
-    whole = {*part.domains} == {*part.names}  # an average over some domains is no match for one over all
-    comparable = part.records[0].config.convention == "domainbed" and whole
+    comparable = part.records[0].config.convention == "domainbed" and part.whole
     published = PUBLISHED.get((part.dataset, rule), {}) if comparable else {}
     return lines(found, part.methods, part.domains, published, {method for method, _ in short(part)})
 
@@ -121,8 +120,7 @@ def report(parts, pictures=()):
     blocks = ["# Report of a sweep", f"Preset {base.preset}, {net}, {base.steps} steps."]
     for part in parts:
         blocks += [f"## {part.title}", progress(part)]
-        whole = {*part.domains} == {*part.names}
-        blocks += [HALF] if part.dataset == "colored" and base.convention == "domainbed" and whole else []
+        blocks += [HALF] if part.dataset == "colored" and base.convention == "domainbed" and part.whole else []
         for rule, table in found[part.dataset].items():
             blocks.append(f"### {part.title}, {rule}")
             if isinstance(table, str):

@@ -19,6 +19,11 @@ class Section(NamedTuple):
     draws: list
     seeds: list
 
+    @property
+    def whole(self):
+        """Whether each domain is left out: an average over some is no match for one over all."""
+        return {*self.domains} == {*self.names}
+
 
 def sections(records):
     """A Section for each data set, all in a fixed order; ValueError for records of no sweep."""

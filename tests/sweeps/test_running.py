@@ -564,6 +564,12 @@ def test_command_goes_on_with_a_file_and_unpacks_nothing_that_it_refuses_or_only
     assert (here / "again.gz").read_bytes() == (here / "kept.records.gz").read_bytes()
 
 
+def test_digits_beside_data_sets_that_are_drawn_without_are_refused(here, capsys):
+    toy = ["sweep", "--datasets", "linear", "--preset", "linear", "--algorithms", "erm", "--digits", "mnist"]
+    assert cli.main([*toy, "--dry-run"]) == 2
+    assert "--digits mnist has no effect on data set 'linear', which is drawn" in capsys.readouterr().err
+
+
 def test_command_measures_what_runs_make_equal_and_the_report_shows_it(here, capsys):
     assert cli.main([*SMALL, "--invariances"]) == 0
     assert cli.main(["report", "results/sweep"]) == 0
