@@ -48,6 +48,7 @@ def run_sweep(args):
     grid.check(configs, source)
     note_pairs(args, configs)
     kept = packed(args.out) if Path(args.out).is_file() else []
+    grid.check_same_sweep(args.out, [record.config for record in kept], configs)
     args.out = beside(args.out)
     todo = records.unfinished(args.out, configs, kept)
     if args.dry_run:

@@ -553,7 +553,7 @@ def test_command_goes_on_with_a_file_and_unpacks_nothing_that_it_refuses_or_only
     assert cli.main(["report", "sweep", "--pack", "kept.records.gz"]) == 0
     capsys.readouterr()
     assert cli.main([*toy, "5", "--out", "kept.records.gz"]) == 2
-    assert "kept holds a sweep with steps=4, not 5" in capsys.readouterr().err
+    assert "kept.records.gz holds a sweep with steps=4, not 5; choose another" in capsys.readouterr().err
     more = [*toy, "4", "--seeds", "2", "--out", "kept.records.gz"]
     assert cli.main([*more, "--dry-run"]) == 0
     assert "2 runs, 1 of them recorded in kept;" in capsys.readouterr().out and not (here / "kept").exists()
