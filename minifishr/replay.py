@@ -27,6 +27,7 @@ import numpy as np
 from autograd.core import VSpace, sparse_add
 from autograd.tracer import Node, isbox, new_box, register_notrace, trace_stack
 
+PICKING = {"unique", "nonzero", "flatnonzero", "argwhere", "compress", "extract"}  # how many numbers: by their values
 KEPT = 16  # recordings of one function, of which the oldest is dropped
 ADDING = (sparse_add, VSpace.mut_add)  # in place to their second argument
 CHANGING = {sparse_add.fun, VSpace.mut_add.fun, VSpace.add.fun}  # whose result may be added to in place
@@ -118,8 +119,10 @@ class Line(Node):
     def __init__(self, value, fun, args, kwargs, argnums, parents):
         constants = [arg for i, arg in enumerate(args) if i not in argnums]
         added = fun in ADDING and 1 not in argnums and args[1] is not None
-        if added or any(map(hides_box, [value, *kwargs.values(), *constants])):
-            raise TypeError(f"{fun.__name__} has added to a constant, or met a box inside an array or a tuple")
+        masked = 1 in argnums and fun.__name__ == "__getitem__" and args[1].dtype == bool
+        picked = masked or fun.__name__ in PICKING or (fun.__name__ == "where" and len(args) == 1)
+        if added or picked or any(map(hides_box, [value, *kwargs.values(), *constants])):
+            raise TypeError(f"{fun.__name__} has added to a constant, a shape of its own, or a box where none is seen")
         names = dict(zip(argnums, [parent.name for parent in parents], strict=True))
         self.fun, self.words = fun.fun, [names.get(i) or Constant(arg) for i, arg in enumerate(args)]
         self.kwargs = {key: Constant(value) for key, value in kwargs.items()}
@@ -138,9 +141,8 @@ class Constant:
     """An argument that is the same at every call, and a key for equal ones; an array of equal numbers takes no room."""
 
     def __init__(self, value):
-        array = isinstance(value, np.ndarray) and value.size > 1
-        self.value, self.key = value, id(value) if array else repr(value)
-        if array and (value == value.flat[0]).all():
+        self.value, self.key = value, id(value) if "array(" in repr(value) else repr(value)
+        if isinstance(value, np.ndarray) and value.size and (value == value.flat[0]).all():
             self.value, self.key = np.broadcast_to(value.flat[0], value.shape), (value.shape, repr(value.flat[0]))
 
 
@@ -181,8 +183,7 @@ def compiled(lines, inputs, result):
     needed, body = set(outputs), [f"    return {', '.join(outputs)}{',' * isinstance(result, tuple)}"]
 
     def known_as(value, stem="c"):
-        name = f"{stem if stem.isidentifier() else 'f'}_{len(space)}"
-        space[name] = value
+        space[name := f"{stem if stem.isidentifier() else 'f'}_{len(space)}"] = value
         return name
 
     for line in reversed(lines[inputs:]):
@@ -193,8 +194,7 @@ def compiled(lines, inputs, result):
             words += [f"{key}={known_as(constant.value)}" for key, constant in line.kwargs.items()]
             body.append(f"    {line.name} = {known_as(line.fun, line.fun.__name__)}({', '.join(words)})")
             needed |= used
-    body.append(f"def program({', '.join(line.name for line in lines[:inputs])}):")
-    source = "\n".join(reversed(body))
+    source = "\n".join([f"def program({', '.join(line.name for line in lines[:inputs])}):", *reversed(body)])
     exec(source, space)
     space["program"].source = source
     return space["program"]

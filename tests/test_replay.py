@@ -381,3 +381,36 @@ def test_a_statistic_of_ones_own_is_replayed_when_it_is_built_from_the_protocol(
     own = penalized("own", MLP((3, 4, 1)), statistic, lambda phi: np.sum(deviations(phi) ** 2), recipe, **options)
     train(own, 6)
     assert len(calls) == 4  # two domains, recorded and compared
+
+
+@pytest.mark.parametrize(
+    "count",
+    [
+        lambda z: len(z[z > 0]),
+        lambda z: z[z > 0].size,
+        lambda z: len(np.unique((z > 0) * onp.arange(4))),
+        lambda z: len(np.flatnonzero(z > 0)),
+        lambda z: np.argwhere(z > 0).shape[0],
+        lambda z: len(np.compress(z > 0, z)),
+        lambda z: len(np.extract(z > 0, z)),
+        lambda z: len(np.nonzero(z > 0)[0]),
+        lambda z: len(np.where(z > 0)[0]),
+    ],
+)
+def test_a_number_that_depends_on_values_is_no_constant(count):
+    function = replayed(lambda z: np.sum(z) / (1 + count(z)))
+    for positive in (2, 2, 1, 3, 3, 2):  # the first two alike, so that the second call cannot tell
+        z = onp.where(onp.arange(4) < positive, 1.5, -1.0)
+        assert function(z) == onp.sum(z) / (1 + count(z))
+
+
+def test_constants_that_print_alike_stay_apart():
+    rows = [(onp.arange(1200), onp.full(1200, column)) for column in (0, 1)]
+    function = replayed(
+        lambda z: (
+            np.sum(z * onp.array(0.1234567891)) - np.sum(z * onp.array(0.1234567892)) + np.sum(z[rows[0]] - z[rows[1]])
+        )
+    )
+    for seed in range(4):
+        z = onp.random.default_rng(seed).normal(size=(1200, 2))
+        assert function(z) == pytest.approx(function.function(z), rel=1e-12)
