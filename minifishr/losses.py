@@ -18,10 +18,11 @@ from .mlp import MLP
 @primitive
 def sigmoid(z):
     """1 / (1 + exp(-z)) without overflow."""
-    return 0.5 + 0.5 * onp.tanh(0.5 * z)
+    e = onp.exp(-onp.abs(z))  # small where the answer is: what is near 0 keeps its digits
+    return onp.where(z >= 0, 1, e) / (1 + e)
 
 
-defvjp(sigmoid, lambda p, z: lambda g: g * p * (1 - p))
+defvjp(sigmoid, lambda p, z: lambda g: g * p * sigmoid(-z))
 
 
 @primitive

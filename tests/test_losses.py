@@ -43,8 +43,9 @@ def test_one_logit_gives_the_logistic_loss_of_plain_mathematics(z):
 def test_logistic_loss_and_slope_of_huge_logits_are_their_limits(size, dtype):
     z, y = np.array([[size], [size], [-size], [-size]], dtype), np.array([1, 0, 1, 0])
     np.testing.assert_allclose(losses(z, y), [0, size, size, 0], atol=1e-300)  # exp(-700) is 1e-304
-    np.testing.assert_array_equal(grad(lambda z: anp.sum(losses(z, y)))(z)[:, 0], [0, 1, -1, 0])
-    np.testing.assert_array_equal(hessian(lambda z: anp.sum(losses(z, y)))(z), 0)
+    slope = grad(lambda z: anp.sum(losses(z, y)))(z)[:, 0]
+    np.testing.assert_allclose(slope, [0, 1, -1, 0], atol=1e-300)
+    np.testing.assert_allclose(hessian(lambda z: anp.sum(losses(z, y)))(z), 0, atol=1e-300)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -206,3 +207,14 @@ def test_unequal_numbers_of_rows_and_labels_are_refused(rows, labels):
 @pytest.mark.parametrize(("k", "y"), [(1, [0, 1]), (2, [0, 1]), (4, [0, 3])])
 def test_smallest_and_largest_label_are_accepted(k, y):
     np.testing.assert_allclose(losses(np.zeros((2, k)), np.array(y)), math.log(max(k, 2)), rtol=1e-15)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_slope_of_a_confident_row_keeps_its_digits(dtype):
+    z = np.array([-80, -38, -20, -16, -12, -1, 0, 1, 12, 16, 20, 38, 80], dtype)
+    digits = 4 * np.finfo(dtype).eps * np.abs(z.astype(float)).max()  # an error of exp is its argument's
+    np.testing.assert_allclose(sigmoid(z), special.expit(z.astype(float)), rtol=digits)
+    slopes = np.array([grad(sigmoid)(value) for value in z])
+    expected = special.expit(z.astype(float)) * special.expit(-z.astype(float))
+    np.testing.assert_allclose(slopes, expected, rtol=digits)
+    assert sigmoid(z).dtype == slopes.dtype == dtype
