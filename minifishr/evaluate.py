@@ -25,8 +25,11 @@ def most_likely(logits):
 
 
 def accuracy(model: MLP, theta: np.ndarray, domain: Domain) -> float:
-    """The share of rows predicted right, in [0, 1]; ValueError for labels that the model's logits cannot mean."""
-    return share_right(model, predictions(model, theta, domain.x), domain.y)
+    """The share of rows predicted right, in [0, 1]; ValueError for labels that logits cannot mean, or NaN logits."""
+    logits = model.logits(theta, domain.x)
+    if np.isnan(logits).any():
+        raise ValueError(f"accuracy: domain {domain.name!r} has rows whose logits are not numbers")
+    return share_right(model, most_likely(logits), domain.y)
 
 
 def share_right(model, found, y):

@@ -58,7 +58,6 @@ def by_jacobian(model, theta, x, y):
 
 def tiled(model, theta, x, y):
     """A copy of theta for every sample, (n,d): the gradient of the summed losses keeps the copies apart."""
-
     x = model.inputs(theta, x)
 
     def total(copies):
@@ -165,8 +164,10 @@ def gradient_variance(
     E[g^2] instead, whose divisor is n. E[g^2] - E[g]^2 loses digits where the mean is much larger than the spread: the
     error is about the machine precision times E[g]^2, and can make a small variance negative. stable=True subtracts
     the means first. With m, of m domains of as many rows each, one below the other, (m,d_scope); not with stable.
-    ValueError for an unknown scope or n <= ddof.
+    ValueError for an unknown scope, n <= ddof, or such an m.
     """
+    if m is not None and (stable or m < 1 or len(y) % m):
+        raise ValueError(f"gradient_variance: m={m} of {len(y)} rows, with stable={stable}: expected a divisor, False")
     factor = divisor_factor(len(y) // (m or 1), ddof)
     if scope not in ("classifier", "all"):
         raise ValueError(f"gradient_variance: unknown scope {scope!r}, expected 'classifier' or 'all'")
@@ -179,7 +180,8 @@ def gradient_variance(
 
 
 def divisor_factor(n, ddof):
-    """n / (n - ddof), which turns a mean over n into a sum over n - ddof; ValueError for n <= ddof."""
-    if n <= ddof:
-        raise ValueError(f"gradient_variance: ddof={ddof} needs more than {ddof} samples, got {n}")
+    """n / (n - ddof), which turns a mean over n into a sum over n - ddof; ValueError unless 0 <= ddof < n."""
+    if not 0 <= ddof < n:
+        reason = f"needs more than {ddof} samples, got {n}" if ddof >= 0 else "is below 0"
+        raise ValueError(f"gradient_variance: ddof={ddof} {reason}")
     return n / (n - ddof)

@@ -20,10 +20,13 @@ PROBES = 10  # random vectors for the Hessian of all layers: E ||H v||^2 = ||H||
 
 
 def dispersion(phi):
-    """The share of the squared statistics that differs between domains, (m, ...) -> () in [0, 1]; 0 where all are 0."""
+    """The share of the squared statistics that differs between domains, (m, ...) -> () in [0, 1]; 0 where all are 0,
+    ValueError for fewer than two domains."""
+    if len(phi) < 2:
+        raise ValueError(f"dispersion: at least 2 domains can differ, got {len(phi)}")
     phi = np.asarray(phi, np.float64)
-    total = np.sum(phi**2)
-    return float(np.sum((phi - phi.mean(axis=0)) ** 2) / total) if total else 0.0
+    phi = phi / (np.max(np.abs(phi), initial=0) or 1.0)  # no square of it is too small or too large
+    return float(np.sum((phi - phi.mean(axis=0)) ** 2) / (np.sum(phi**2) or 1.0))
 
 
 def in_classifier(statistic, **options):

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import autograd.numpy as np
 import numpy as onp
 from autograd.extend import defvjp, primitive
+from autograd.tracer import isbox
 from numpy.typing import DTypeLike
 
 from .pieces import piece, split, unpack
@@ -90,7 +91,7 @@ class MLP(NamedTuple):
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Name -> shape of each block, in the order of theta."""
-        return dict(layout(tuple(checked(self.sizes))))
+        return dict(layout(tuple(map(int, checked(self.sizes)))))
 
     @property
     def blocks(self) -> dict[str, slice]:
@@ -132,11 +133,12 @@ class MLP(NamedTuple):
 
         ValueError where it has none, or is not as wide as the model's input.
         """
-        if getattr(x, "dtype", None) == theta.dtype and x.shape[1:] == self.sizes[:1]:
+        p, masked = self.sizes[0], "masked " * isinstance(x, onp.ma.MaskedArray)  # with numbers that nobody knows
+        x = x if isbox(x) else onp.asarray(x)
+        if x.dtype == theta.dtype and x.shape[1:] == (p,) and not masked:
             return x
-        x = onp.asarray(x)
-        if x.dtype.kind not in "fiub" or x.shape[1:] != (self.sizes[0],):
-            raise ValueError(f"MLP({self.sizes}): expected numbers x (n, {self.sizes[0]}), got {x.dtype} {x.shape}")
+        if masked or x.dtype.kind not in "fiub" or x.shape[1:] != (p,):
+            raise ValueError(f"MLP({self.sizes}): expected numbers x (n, {p}), got {masked}{x.dtype} {x.shape}")
         return x.astype(theta.dtype)
 
     def features(self, theta: onp.ndarray, x: onp.ndarray) -> onp.ndarray:

@@ -37,3 +37,20 @@ def hashed(*arrays):
 def stream_once_more(seed, name, *numbers):
     """A stream once more: the seed, a checksum of its name, numbers."""
     return np.random.default_rng([seed, zlib.crc32(name), *numbers])
+
+
+class Table:
+    """What a table of pandas is to NumPy: an array when asked, and rows by its index, here the reverse, in brackets."""
+
+    def __init__(self, values):
+        self.values = np.asarray(values)
+        self.shape, self.ndim = self.values.shape, self.values.ndim
+
+    def __len__(self):
+        return len(self.values)
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.values, dtype=dtype)
+
+    def __getitem__(self, rows):
+        return self.values[::-1][rows]

@@ -107,3 +107,11 @@ def test_two_domains_of_one_name_are_refused():
 def test_largest_share_is_one_for_a_constant_predictor():
     assert largest_share(np.array([2, 2, 2])) == 1
     assert largest_share(np.array([0, 1, 1, 3])) == 0.5
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_what_is_no_number_is_neither_right_nor_wrong(k):
+    model = MLP((2, k))
+    broken = Domain("a", np.array([[1, 2], [np.nan, 0]]), np.zeros(2, int))
+    with pytest.raises(ValueError, match="accuracy: domain 'a' has rows whose logits are not numbers"):
+        accuracy(model, np.ones(model.d), broken)

@@ -357,3 +357,14 @@ def test_in_float32_the_fast_variance_can_be_negative_and_the_stable_one_is_not(
 def test_stable_variance_can_be_differentiated():
     model, theta, x, y = offset(0.1)
     check_grads(lambda t: gradient_variance(model, t, x, y, stable=True), modes=["rev"], order=2)(theta / 10)
+
+
+@pytest.mark.parametrize("options", [{"m": 2}, {"m": 0}, {"m": 3, "stable": True}])
+def test_domains_that_are_not_of_as_many_rows_are_refused(options):
+    with pytest.raises(ValueError, match=f"m={options['m']} of 9 rows, with stable={'stable' in options}"):
+        gradient_variance(MLP((2, 1)), np.zeros(3), np.ones((9, 2)), np.arange(9) % 2, **options)
+
+
+def test_a_negative_ddof_is_refused():
+    with pytest.raises(ValueError, match="ddof=-3 is below 0"):
+        gradient_variance(MLP((2, 1)), np.zeros(3), np.ones((9, 2)), np.arange(9) % 2, ddof=-3)

@@ -118,3 +118,16 @@ def test_one_row_has_no_covariance_of_features():
         STATISTICS["covariance of features"](
             model, model.init(np.random.default_rng(0)), np.ones((1, 2)), np.ones(1, int)
         )
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e-310, 1e200])
+def test_dispersion_neither_underflows_nor_overflows(size):
+    assert dispersion([[size], [2 * size]]) == pytest.approx(0.1, rel=1e-6)
+
+
+def test_fewer_than_two_domains_cannot_differ():
+    for phi in ([], [[1.0, 2.0]]):
+        with pytest.raises(ValueError, match=f"at least 2 domains can differ, got {len(phi)}"):
+            dispersion(phi)
+    with pytest.raises(ValueError, match="at least 2 domains can differ, got 0"):
+        invariances(MLP((2, 1)), np.zeros(3), [])

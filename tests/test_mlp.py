@@ -7,10 +7,12 @@ from autograd import grad
 from autograd.test_util import check_grads
 from hypothesis import given
 from hypothesis import strategies as st
+from samples import Table
 from scipy import stats
 from strategies import SIZES, models, problems
 
 from minifishr import mlp
+from minifishr.gradients import per_sample_gradients
 from minifishr.losses import risk
 from minifishr.mlp import MLP, affine, cross, layer_sums, product, relu, split, unpack
 
@@ -283,3 +285,24 @@ def test_a_truth_value_is_no_width():
     with pytest.raises(ValueError, match=r"MLP\(\(6, True\)\): sizes must be two or more positive integers"):
         MLP((6, True)).init(np.random.default_rng(0))
     assert MLP((6, 1)).d == 7
+
+
+def test_small_integers_as_widths_neither_wrap_around_nor_are_remembered():
+    assert MLP((3, np.uint8(255), np.uint8(10))).d == 3 * 255 + 255 + 2550 + 10 == MLP((3, 255, 10)).d
+    assert MLP((np.int32(70_000), np.int32(70_000), 1)).d == 70_000**2 + 140_001 == MLP((70_000, 70_000, 1)).d
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_inputs_are_plain_arrays_whatever_came(dtype, tmp_path):
+    model, x = MLP([3, 4, 1]), np.arange(12, dtype=dtype).reshape(4, 3)
+    theta, y = model.init(np.random.default_rng(0), dtype), np.array([0, 1, 1, 0])
+    np.save(tmp_path / "x.npy", x)
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    expected = grad(lambda t: risk(model, t, x, y))(theta)
+    for other in (x.tolist(), mapped, Table(x)):
+        assert type(model.inputs(theta, other)) is np.ndarray
+        assert (grad(lambda t, other=other: risk(model, t, other, y))(theta) == expected).all()
+    assert per_sample_gradients(model, theta, mapped, y).shape == (4, model.d)
+    hidden = np.ma.masked_array(x, x == 5)
+    with pytest.raises(ValueError, match=r"expected numbers x \(n, 3\), got masked float"):
+        model.logits(theta, hidden)

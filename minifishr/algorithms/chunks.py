@@ -12,7 +12,7 @@ from autograd import make_vjp
 from autograd.builtins import tuple as traced_tuple
 
 from ..replay import replayed
-from .protocol import remembered, shares
+from .protocol import as_arrays, as_domains, remembered, shares
 
 
 def chunks_of(domain, chunk):
@@ -24,11 +24,11 @@ def in_chunks(name, model, sums, finish, distance, *, chunk, ema, pooled):
     """A direction for `descent`: sums(model, theta, x, y) -> (s,) additive over rows, its first entry the loss;
     finish(s, n) -> the statistic of a domain.
     """
-
     forward = replayed(lambda theta, x, y: sums(model, theta, x, y))
     back = replayed(lambda theta, cotangent, x, y: make_vjp(lambda t: sums(model, t, x, y))(theta)[0](cotangent))
 
     def direction(theta, domains, weight, memory):
+        domains = as_domains(as_arrays(model, theta, domains))
         rows = [len(domain.y) for domain in domains]
         per_row = shares(rows, pooled) / rows
         total = np.stack([sum(forward(theta, *part) for part in chunks_of(d, chunk)) for d in domains])

@@ -29,7 +29,8 @@ def statistic(model, theta, x, y):
         raise ValueError(f"coral: a covariance needs at least 2 samples a domain, got {len(y)}")
     a = model.features(theta, x)
     mean = np.sum(a, axis=0, keepdims=True) / len(y)
-    return np.concatenate([mean, (a - mean).T @ (a - mean) / (len(y) - 1)])
+    u = a - mean  # once: NumPy multiplies an array with itself otherwise than with its equal, and a replay has one
+    return np.concatenate([mean, u.T @ u / (len(y) - 1)])
 
 
 def distance(phi, convention="paper", means=None):

@@ -94,7 +94,7 @@ def discounted(model, theta, domains, *, ema=0.0, memory=0.0, **variant):
 
     memory is what this was at the step before, 0 at the first, and a constant for the gradient; variant as above.
     """
-    settings("fishr", DEFAULTS, "paper", {"ema": ema})
+    settings("fishr", DEFAULTS, "paper", {"ema": ema} | {key: variant[key] for key in VARIANT if key in variant})
     phi = statistics(lambda *a: statistic(*a, **variant), model, theta, domains)
     if np.shape(memory) not in ((), phi.shape):
         raise ValueError(f"fishr: memory {np.shape(memory)} of other domains or parameters, expected {phi.shape}")

@@ -18,9 +18,10 @@ def method(
 
         A weight, and what else the distance takes, is given by its name. ValueError for too few domains.
         """
-        known = settings(name, defaults, convention, {key: given[key] for key in switches if key in given})
+        names = [*switches, *(second or ())[:1]]
+        known = settings(name, defaults, convention, {key: given.pop(key) for key in names if key in given})
         given |= {key: known[key] for key in switches}
-        weight = second and given.pop(second[0], known[second[0]])
+        weight = second and known[second[0]]
         terms = distance(statistics(statistic, model, theta, domains, needed, ragged), convention, **given)
         return summed(terms, weight)
 

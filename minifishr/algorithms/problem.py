@@ -13,7 +13,8 @@ def as_arrays(model, theta, domains):
     for domain in domains:
         if (dtype := onp.asarray(domain.y).dtype).kind not in "iub":
             raise ValueError(f"domain {domain.name!r}: labels must be integers, got {dtype}")
-    return [part for domain in domains for part in (model.inputs(theta, domain.x), onp.asarray(domain.y))]
+    # one integer type for all: NumPy makes floats of uint64 beside int64
+    return [part for d in domains for part in (model.inputs(theta, d.x), onp.asarray(d.y).astype(int))]
 
 
 def as_domains(arrays):
@@ -22,13 +23,14 @@ def as_domains(arrays):
 
 
 def check_domains(name, model, domains, needed=1):
-    """ValueError unless there are enough domains and each has rows as wide as the model's input."""
+    """ValueError unless there are enough domains and each has rows as wide as the model's input, and as many labels."""
     if len(domains) < needed:
         least = f"{needed} domain{'s' if needed > 1 else ''}"
         raise ValueError(f"{name} needs at least {least}, got {len(domains)}: {[d.name for d in domains]}")
     for domain in domains:
-        if domain.x.ndim != 2 or domain.x.shape[1] != model.sizes[0] or len(domain.x) == 0:
-            raise ValueError(f"{name}: domain {domain.name!r} has x {domain.x.shape}, expected (n, {model.sizes[0]})")
+        x, y, p = onp.shape(domain.x), onp.shape(domain.y), model.sizes[0]
+        if len(x) != 2 or x[0] == 0 or (*y, p) != x:
+            raise ValueError(f"{name}: domain {domain.name!r} has x {x} and y {y}, expected (n, {p}) and (n,), n >= 1")
 
 
 def classifier_problem(model, theta, domains):

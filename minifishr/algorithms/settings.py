@@ -96,7 +96,8 @@ def settings(name, defaults, convention, given):
         if key in CHOICES and not any(same(value, choice) for choice in CHOICES[key]):
             raise ValueError(f"{name}: {key}={value!r} is none of {', '.join(map(str, CHOICES[key]))}")
     # a NumPy float64 would turn a float32 theta into float64
-    return {key: getattr(value, "item", lambda v=value: v)() for key, value in {**known, **given}.items()}
+    plain = {key: getattr(value, "item", lambda v=value: v)() for key, value in {**known, **given}.items()}
+    return {key: int(value) if key in WHOLE and value is not None else value for key, value in plain.items()}
 
 
 def check_convention(name, convention):

@@ -112,3 +112,13 @@ def test_chunks_refuse_a_single_domain_by_name():
     assert algorithm.name == "fishr"
     with pytest.raises(ValueError, match=r"^fishr needs at least 2 domains, got 1: \['0'\]$"):
         algorithm.update(theta, algorithm.init(theta), domains[:1])
+
+
+def test_labels_may_be_lists_in_chunks_too():
+    model = MLP((2, 3, 1))
+    theta, x = model.init(np.random.default_rng(0)), np.arange(8.0).reshape(4, 2)
+    found = [
+        (algorithm := fishr(model, chunk=2)).update(theta, algorithm.init(theta), [Domain(e, x, y) for e in "ab"])[0]
+        for y in ([0, 1, 1, 0], np.array([0, 1, 1, 0]))
+    ]
+    assert (found[0] == found[1]).all()

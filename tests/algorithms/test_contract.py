@@ -215,7 +215,7 @@ def test_errors_say_which_method_refuses(name, convention):
         factory(model, convention=convention, lr=-1)
     algorithm = factory(model, convention=convention)
     narrow = domains[1]._replace(name="narrow", x=domains[1].x[:, :2])
-    with pytest.raises(ValueError, match=rf"^{name}: domain 'narrow' has x \(4, 2\), expected \(n, 3\)$"):
+    with pytest.raises(ValueError, match=rf"^{name}: domain 'narrow' has x \(4, 2\) and y \(4,\), expected \(n, 3\) "):
         algorithm.update(theta, algorithm.init(theta), [domains[0], narrow])
     with pytest.raises(ValueError, match=f"^{name} needs at least . domain"):
         algorithm.update(theta, algorithm.init(theta), [])
@@ -232,3 +232,16 @@ def test_paper_is_the_default_convention(name):
     model, theta, domains = problem()
     chosen, paper = ALGORITHMS[name](model), ALGORITHMS[name](model, convention="paper")
     assert_equal(train(chosen, theta, domains, 2), train(paper, theta, domains, 2))
+
+
+@every_method
+def test_rows_and_labels_of_different_number_are_refused_by_the_domain_s_name(name, convention):
+    model = MLP((2, 3, 1))
+    theta, x, y = model.init(np.random.default_rng(0)), np.arange(18.0).reshape(9, 2), np.arange(9) % 2
+    uneven = [Domain("a", x[:5], y[:4]), Domain("b", x[5:], y[4:])]  # nine of each: a row would go to the other domain
+    algorithm = ALGORITHMS[name](model, convention=convention)
+    with pytest.raises(ValueError, match=r"domain 'a' has x \(5, 2\) and y \(4,\)"):
+        algorithm.update(theta, algorithm.init(theta), uneven)
+    if name in PENALTIES:
+        with pytest.raises(ValueError, match=r"domain 'a' has x \(5, 2\) and y \(4,\)"):
+            PENALTIES[name](model, theta, uneven, convention=convention)

@@ -11,8 +11,10 @@ from hypothesis import settings as examples
 from strategies import SIZES, problems
 
 from minifishr.algorithms.coral import DEFAULTS, coral, distance, penalty, statistic
+from minifishr.data import Domain, full_batch
 from minifishr.losses import risks
 from minifishr.mlp import MLP
+from minifishr.train import fit
 
 HIDDEN = [(3, 4, 1), (3, 1, 2), (3, 4, 2, 1), (3, 2, 4)]
 
@@ -251,3 +253,14 @@ def test_one_domain_and_an_unknown_convention_are_refused():
         penalty(model, theta, domains, convention="own")
     with pytest.raises(ValueError, match=r"^coral: means='no' is none of True, False$"):
         penalty(model, theta, domains, means="no")
+
+
+def test_copies_train_in_float32_whatever_product_the_library_takes_for_a_matrix_with_itself():
+    rng = np.random.default_rng(0)
+    for h, n in ((79, 26), (33, 50), (64, 64)):
+        model = MLP((21, h, 1))
+        x, y = rng.normal(size=(n, 21)).astype(np.float32), np.arange(n) % 2
+        algorithm, theta = coral(model, warm_up=0), model.init(rng, np.float32)
+        batches = full_batch([Domain("a", x, y), Domain("b", x.copy(), y)])
+        first, again = (fit(algorithm, theta, batches, 4).theta for _ in range(2))
+        assert (first == again).all()

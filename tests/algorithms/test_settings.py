@@ -5,8 +5,9 @@ import re
 import numpy as np
 import pytest
 
-from minifishr.algorithms import ALGORITHMS, DEFAULTS, RANGES
+from minifishr.algorithms import ALGORITHMS, DEFAULTS, PENALTIES, RANGES
 from minifishr.algorithms.settings import BATCH_RANGE, choice, log_uniform, settings, shortened, uniform, whole
+from minifishr.data import Domain
 from minifishr.mlp import MLP
 
 
@@ -70,3 +71,26 @@ def test_whatever_is_drawn_is_allowed(name):
 def test_values_without_effect_or_of_another_kind_are_refused(name, given, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
         ALGORITHMS[name](MLP((2, 1)), **given)
+
+
+def test_whole_numbers_written_as_floats_are_whole_numbers():
+    found = settings("fishr", DEFAULTS["fishr"], "paper", {"chunk": 2.0, "warm_up": np.float32(3)})
+    assert [(found[key], type(found[key])) for key in ("chunk", "warm_up")] == [(2, int), (3, int)]
+    assert settings("fishr", DEFAULTS["fishr"], "paper", {})["chunk"] is None
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "message"),
+    [
+        ("fishr", {"covariance": "Diagonal"}, "fishr: covariance='Diagonal' is none of diagonal, full"),
+        ("fishr", {"centered": "no"}, "fishr: centered='no' is none of True, False"),
+        ("fishr", {"ddof": -1}, "fishr: ddof=-1 is outside"),
+        ("cma", {"gradient_weight": -1}, "cma: gradient_weight=-1 is outside"),
+        ("ib_irm", {"ib_weight": "1"}, "ib_irm: ib_weight='1' is not a number"),
+    ],
+)
+def test_penalties_refuse_what_their_methods_refuse(name, given, message):
+    model = MLP((2, 3, 1))
+    theta, x, y = model.init(np.random.default_rng(0)), np.arange(8.0).reshape(4, 2), np.arange(4) % 2
+    with pytest.raises(ValueError, match=re.escape(message)):
+        PENALTIES[name](model, theta, [Domain("a", x, y), Domain("b", -x, y)], **given)
