@@ -53,7 +53,7 @@ def metric_curves(ax, steps, by_method, ylabel, linear=1e-4):
     most = max(np.max(values) for values in by_method.values())
     if least > 0 and most > 100 * least:
         ax.set_yscale("log")
-    elif least <= 0 and most > 0:
+    elif least <= 0 and most > 1e-290:  # a symlog scale of what is smaller overflows
         ax.set_yscale("symlog", linthresh=10 ** np.floor(np.log10(linear * most)))
     ax.set(xlabel="step", ylabel=ylabel)
     return ax
@@ -90,7 +90,7 @@ def lines(ax, x, by_label, styles=None, **labels):
 def bars(ax, by_group, styles=None, **labels):
     """Groups of bars with their numbers, {group: {label: number}}; hatches keep the labels apart in grey."""
     names = list(dict.fromkeys(label for values in by_group.values() for label in values))
-    width = 0.8 / len(names)
+    width = 0.8 / max(1, len(names))
     for number, name in enumerate(names):
         places = [g + (number - (len(names) - 1) / 2) * width for g, v in enumerate(by_group.values()) if name in v]
         heights = [values[name] for values in by_group.values() if name in values]

@@ -22,9 +22,11 @@ def heat_map(ax, values, rows, columns):
 
 def confusion(ax, y, found, names):
     """What is predicted (across) for each class (down), labels (n,), (n,) in 0..k-1, in percent of the class's rows; a
-    class without rows stays empty."""
-    k = len(names)
-    counts = np.bincount(k * np.asarray(y) + found, minlength=k * k).reshape(k, k)
+    class without rows stays empty. ValueError for other labels."""
+    k, pair = len(names), [np.asarray(labels, int) for labels in (y, found)]  # in uint8, k y would wrap around
+    if pair[0].shape != pair[1].shape or any(((part < 0) | (part >= k)).any() for part in pair):
+        raise ValueError(f"confusion: expected as many predictions as labels, both in 0..{k - 1}")
+    counts = np.bincount(k * pair[0] + pair[1], minlength=k * k).reshape(k, k)
     shares = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     ax.imshow(np.where(counts.sum(axis=1, keepdims=True), shares, np.nan), cmap="Greys", vmin=0, vmax=100)
     for (i, j), share in np.ndenumerate(shares) if k <= 10 else []:
@@ -57,7 +59,7 @@ def contours(ax, x, y, values, levels=12, **labels):
 
 def matrix(ax, values, title=None):
     """A matrix of signed numbers (r,c) as shades, orange below 0 and purple above; few also as numbers."""
-    values = np.asarray(values)
+    values = np.asarray(values, float)
     top = np.abs(values).max() or 1.0
     ax.imshow(values, cmap="PuOr", vmin=-top, vmax=top)
     for (i, j), value in np.ndenumerate(values) if values.size <= 64 else []:

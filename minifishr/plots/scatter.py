@@ -34,7 +34,7 @@ def few_ticks(ax, x):
     x = np.asarray(x, float)
     least, most, positive = x.min(), x.max(), x[x > 0]
     ax.tick_params(axis="x", labelsize=8)
-    if least < 0 or np.median(positive) > most / 4:
+    if least < 0 or most == 0 or np.median(positive) > most / 4:
         ax.xaxis.set_major_locator(MaxNLocator(4))
         return ax
     if least == 0:  # a linear piece from 0 to a power of ten below the smallest other value

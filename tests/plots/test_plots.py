@@ -1,6 +1,7 @@
 import itertools
 
 import numpy as np
+import pytest
 from matplotlib.figure import Figure
 
 from minifishr import plots
@@ -123,3 +124,20 @@ def luminance(color):
 def test_every_line_has_a_contrast_of_three_to_one_on_white():
     colors = {color for color, _ in [*plots.METHODS.values(), *plots.TRAINING, *plots.TEST, *plots.POINTS]}
     assert {color: 1.05 / (luminance(color) + 0.05) >= 3 for color in colors} == dict.fromkeys(colors, True)
+
+
+def test_confusion_counts_in_whole_numbers_and_refuses_what_is_no_label():
+    y = np.arange(20, dtype=np.uint8)  # 20 times 19 is no uint8
+    image = plots.confusion(Figure().subplots(), y, y, range(20)).images[0].get_array()
+    assert (image == 100 * np.eye(20)).all()
+    for wrong in ([0, 1, -1], [0, 1, 2], [0, 1]):
+        with pytest.raises(ValueError, match=r"as many predictions as labels, both in 0\.\.1"):
+            plots.confusion(Figure().subplots(), [0, 1, 1], wrong, "ab")
+
+
+def test_nothing_but_zeros_truth_values_and_nothing_at_all_are_drawn():
+    ax = Figure().subplots()
+    plots.few_ticks(ax, [0, 0])
+    plots.metric_curves(ax, {"erm": [0, 1]}, {"erm": np.array([[0, 1e-320]])}, "risk")
+    plots.matrix(ax, [[True, False]])
+    assert not plots.bars(Figure().subplots(), {}).containers
