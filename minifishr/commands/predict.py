@@ -43,7 +43,7 @@ def run_predict(args):
 def rows_of(model, path):
     """[(None, x)] of a table, or (domain, x) for each pair of arrays; ValueError for what does not fit the model."""
     if is_table(path):
-        header = names_of(path)
+        header = names_of(path, least=min(2, len(model.columns)))
         check_columns(path, model, header)
         return [(None, read_columns(path, header, model.columns)[0])]
     own = own_npz(path, labelled=False)

@@ -35,7 +35,7 @@ from .domains import (
 )
 from .faults import MISSING, shown
 from .here import in_browser
-from .own import Own, as_own, load_npz, own_npz, read_arrays, recoded
+from .own import Own, as_own, image_shape, load_npz, own_npz, read_arrays, recoded, rows_of
 from .scaling import Scaling, balanced, standardization, unscaled
 from .splits import held_out, leave_out, take
 from .table import is_table, names_of, read_columns, read_table
@@ -62,6 +62,7 @@ __all__ = [
     "digest",
     "full_batch",
     "held_out",
+    "image_shape",
     "in_browser",
     "is_table",
     "leave_out",
@@ -79,6 +80,7 @@ __all__ = [
     "read_table",
     "recoded",
     "rotated_mnist",
+    "rows_of",
     "save_checkpoint",
     "save_reached",
     "set_aside",

@@ -55,7 +55,12 @@ def training_identity(algorithm, theta, batches, model):
         raise ValueError(f"fit: {algorithm.name} has no settings, so nobody could tell whose checkpoint it is")
     data = [part for domain in (*batches(0), *getattr(batches, "domains", ())) for part in (domain.x, domain.y)]
     found = {"model": model and str(model), "method": algorithm.name, **algorithm.settings}
-    return json.dumps({**found, "start": digest([theta]), "data": digest(data)}, default=str)
+    return json.dumps({**found, "start": digest([theta]), "data": digest(data)}, default=told)
+
+
+def told(value):
+    """A setting that JSON does not know, as text: of an array, which would be shortened, a hash."""
+    return digest([value]) if isinstance(value, np.ndarray) else str(value)
 
 
 def digest(arrays):
@@ -71,9 +76,14 @@ def reached(checkpoint, algorithm, theta, owner, steps):
     """(updates made, Fit) of a checkpoint, or of the start where there is none. One that is damaged is set aside, with
     a warning. ValueError where it belongs to another training, or is beyond the last step."""
     start = Fit(theta, algorithm.init(theta), [])
+    for leaf in leaves(start.state) if checkpoint else []:
+        if np.asarray(leaf).dtype.kind not in "fiubU":
+            raise ValueError(f"fit: no checkpoint can hold the {type(leaf).__name__} in the state of {algorithm.name}")
     if checkpoint is None or not Path(checkpoint.path).exists():
         return 0, start
     data = Path(checkpoint.path).read_bytes()  # what cannot be read is no damage
+    if data and not data.startswith(b"PK"):
+        raise Foreign(f"{checkpoint.path}: this is no checkpoint; choose another file")
     try:
         theta, (_, step, rows, state) = load_checkpoint(io.BytesIO(data), ("", 0, "", start.state), owner)
         found = Fit(theta, state, [Row(*row) for row in json.loads(rows)])
@@ -100,19 +110,25 @@ def set_aside(path, why="damaged"):
 def save_reached(path, owner, step, fit):
     """Write a checkpoint: owner, updates made and history are a part of the state."""
     file = io.BytesIO()
-    save_checkpoint(file, fit.theta, (owner, step, json.dumps(fit.history), fit.state))
+    save_checkpoint(file, fit.theta, (owner, step, json.dumps(fit.history, default=np.generic.item), fit.state))
     write_whole(path, file.getvalue())
 
 
 def write_whole(path, data):
-    """Write bytes to a file so that it has all of them or is as it was, whatever happens; OSError names the file."""
-    part = Path(f"{path}.{uuid.uuid4().hex}.part")
+    """Write bytes to a file so that it has all of them or is as it was, whatever happens; OSError names the file.
+
+    A link stays one: its target is written. What is there and no regular file, as a device, is refused.
+    """
+    whole = Path(os.path.realpath(path))
+    if whole.exists() and not whole.is_file():
+        raise OSError(f"{path}: cannot be written: it is no regular file")
+    part = Path(f"{whole}.{uuid.uuid4().hex}.part")
     try:
         with open(part, "xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        part.replace(path)
+        part.replace(whole)
     except OSError as error:
         raise OSError(f"{path}: cannot be written: {error.strerror}") from None
     finally:
@@ -166,4 +182,6 @@ def refilled(template, values):
         parts = [refilled(branch, values) for branch in template]
         return type(template)(*parts) if hasattr(template, "_fields") else type(template)(parts)
     value = next(values)
-    return value if isinstance(template, np.ndarray) else type(template)(value)
+    if isinstance(template, np.ndarray) or value.ndim:
+        return value
+    return value[()] if isinstance(template, np.generic) else value.item()

@@ -138,8 +138,15 @@ def colored_mnist_domains(
 
 def rotated_mnist(digits: Digits, *, angles: Sequence[float] = (0, 15, 30, 45, 60, 75), size: int = 28,
                   count: int | None = None, seed: int = 0, dtype: DTypeLike = np.float64) -> list[Domain]:  # fmt: skip
-    """Rotated MNIST as in DomainBed: the digit is the label, domain e is turned by angles[e] degrees (bilinear)."""
+    """Rotated MNIST as in DomainBed: the digit is the label, domain e is turned by angles[e] degrees (bilinear).
+
+    ValueError for no angles, one that is not finite, or two that have one name.
+    """
     from scipy.ndimage import rotate  # 0.1 s to import, needed here alone
+
+    names = [f"{angle:g}" for angle in angles]
+    if not names or not np.isfinite(angles).all() or len({*names}) < len(names):
+        raise ValueError(f"rotated_mnist: angles={angles!r} must be finite, at least one, and apart as {names}")
 
     def turned(rows, angle):
         images = rotate(digits.images[rows].astype(dtype) / 255, angle, reshape=False, order=1, axes=(2, 1))
@@ -156,13 +163,17 @@ def dealt(digits, m, count, seed):
 
 
 def check_rates(**rates):
-    """ValueError for a probability outside [0, 1]."""
+    """ValueError for a probability outside [0, 1], or none."""
+    for name in (name for name, values in rates.items() if not len(values)):
+        raise ValueError(f"{name}: at least one is needed, got none")
     for name, value in ((name, value) for name, values in rates.items() for value in values):
         if not 0 <= value <= 1:
             raise ValueError(f"{name}: {value!r} is no probability in [0, 1]")
 
 
 def check_count(call, name, value, most):
-    """ValueError for a number of rows below 1 or above what there is."""
+    """ValueError for a number of rows below 1 or above what there is, or no whole number."""
     if not 1 <= value <= most:
         raise ValueError(f"{call}: {name}={value!r} is outside 1..{most}")
+    if not isinstance(value, int | np.integer):
+        raise ValueError(f"{call}: {name}={value!r} is not a whole number")

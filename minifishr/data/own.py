@@ -43,11 +43,11 @@ def load_npz(path: str | PathLike, dtype: DTypeLike = np.float64) -> list[Domain
 
 def own_npz(path, dtype=None, labelled=True):
     """The same as Own; arrays (n,h,w) and (n,h,w,c) are images, whose channels come first in a row of x. Numbers become
-    float64 unless they are float32 or a dtype is given. Without `labelled` y_NAME may be missing, and y is 0."""
+    float64 unless they are float32 or a dtype is given. Without `labelled` y is 0, whatever y_NAME is."""
     arrays = read_arrays(path)
     names = [key[2:] for key in arrays if key.startswith("x_")]
-    if not labelled:
-        arrays |= {f"y_{n}": np.zeros(arrays[f"x_{n}"].shape[:1], int) for n in names if f"y_{n}" not in arrays}
+    if not labelled:  # whatever labels there are
+        arrays |= {f"y_{n}": np.zeros(arrays[f"x_{n}"].shape[:1], int) for n in names}
     lone = sorted(set(arrays) ^ {f"{xy}_{name}" for name in names for xy in "xy"})
     if lone or not names:
         which = f"{lone[:5]}{' ...' * (len(lone) > 5)}" if lone else "no arrays"
@@ -63,6 +63,11 @@ def own_npz(path, dtype=None, labelled=True):
     if len(set(widths.values())) > 1:
         raise ValueError(f"{path}: all domains must have the same width, got {widths}")
     return Own(domains, shape=shapes.pop() if len(shapes) == 1 else (), pixels=kinds == {True})
+
+
+def rows_of(x):
+    """Arrays (n, ...) as rows (n,p); the channels of images (n,h,w,c) come first."""
+    return (np.moveaxis(x, 3, 1) if x.ndim == 4 else x).reshape(len(x), -1)
 
 
 def image_shape(x):
@@ -100,9 +105,8 @@ def own_domain(path, name, x, y, dtype):
         raise ValueError(f"{path}: y_{name} has the label {y.max()}, more than {np.iinfo(int).max}")
     dtype = np.dtype(dtype or (np.float32 if x.dtype == np.float32 else np.float64))
     largest = 255 if x.dtype == np.uint8 else 1
-    x = np.moveaxis(x, 3, 1) if x.ndim == 4 else x
     with np.errstate(over="ignore"):
-        x = x.reshape(len(x), -1).astype(dtype)
+        x = rows_of(x).astype(dtype)
     if not np.isfinite(x).all():
         raise ValueError(f"{path}: x_{name} has NaN or infinite values (as {dtype})")
     return Domain(name, x / dtype.type(largest), y.astype(int))

@@ -33,6 +33,8 @@ def leave_out(
 
 def held_out(domain, share, rng):
     """Two domains: a random 1 - share of the rows, and the rest (at least one row)."""
+    if len(domain.x) != len(domain.y):
+        raise ValueError(f"domain {domain.name!r} has {len(domain.x)} rows and {len(domain.y)} labels")
     cut = max(1, round(share * len(domain.y)))
     if cut >= len(domain.y):
         raise ValueError(f"domain {domain.name!r} has {len(domain.y)} row(s), too few to hold out {share:g} of them")
@@ -41,5 +43,5 @@ def held_out(domain, share, rng):
 
 
 def take(domain, rows):
-    """Some rows of a domain."""
-    return domain._replace(x=domain.x[rows], y=domain.y[rows])
+    """Some rows of a domain, by their place: a table of pandas would take them by its index."""
+    return domain._replace(x=np.asarray(domain.x)[rows], y=np.asarray(domain.y)[rows])

@@ -57,14 +57,14 @@ def ordered(names, codes, whole=False):
     return order, places[codes]
 
 
-def names_of(path):
-    """The names of all columns; ValueError unless they are there and different."""
+def names_of(path, least=2):
+    """The names of all columns; ValueError unless they are there, at least so many, and different."""
     with reading(path), opened(path) as file:
         found = next(csv.reader(file, delimiter=delimiter(path), strict=True), [])
     header = [" ".join(name.split()) for name in found]
     if not header:
         raise ValueError(f"{path}: the file is empty")
-    if len(header) == 1:
+    if len(header) == 1 < least:
         other = next((mark for mark in (";", "\t", "|", ",") if mark in found[0]), None)
         why = f"they seem to be separated by {other!r}" if other else f"it is {header[0]!r}"[:80]
         wanted = "a comma (.csv) or a tab (.tsv) and decimals by a point"
@@ -95,7 +95,7 @@ def read_columns(path, header, columns, words=()):
     others |= {places[name]: coder(name, found) for name, found in zip(words, codes, strict=True)}
     x, reason = loaded(path, others, quotes)
     wide = x is not None and len(x) and x.shape[1] != len(header)
-    if x is None or wide or sum(quotes) % 2 or not np.isfinite(x).all() or any("" in found for found in codes):
+    if x is None or wide or unclosed(path, quotes) or not np.isfinite(x).all() or any("" in found for found in codes):
         explain(path, header, columns, words)
         raise ValueError(f"{path}: {reason or 'a quotation mark is not closed'}")
     if len(x) == 0:
@@ -121,6 +121,18 @@ def loaded(path, converters, quotes):
             return np.loadtxt(counted(file), **options), None
         except ValueError as error:
             return None, " ".join(str(error.__cause__ or error).split())[:120]
+
+
+def unclosed(path, quotes):
+    """Whether a quotation mark is not closed, from their number in each line: of two such marks the second seems to
+    close the first, and the rows between are gone without a word, but something follows it in its cell."""
+    if not any(quotes) or sum(quotes) % 2:
+        return bool(sum(quotes) % 2)
+    try:
+        with opened(path) as file:
+            return not all(map(list, csv.reader(file, delimiter=delimiter(path), strict=True)))
+    except csv.Error:
+        return True
 
 
 def coder(column, codes):

@@ -49,6 +49,8 @@ def cdsprites(n_domains=15, count=200, size=16, seed=0, dtype=np.float64):
     check_count("cdsprites", "count", count, 10_000)
     if count % 2:
         raise ValueError(f"cdsprites: count={count!r} is odd, and half of the rows are squares")
+    if np.dtype(dtype).kind != "f":
+        raise ValueError(f"cdsprites: dtype={dtype!r} has no colors between 0 and 1")
     if size < 8:
         raise ValueError(f"cdsprites: size={size!r} is below 8 pixels, where a square looks like an ellipse")
     train, held = zip(*(paired(e, count, size, seed, dtype) for e in range(n_domains)), strict=True)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..data import Scaling, digest, read_arrays, shown, unscaled, write_whole
+from ..data import Scaling, digest, image_shape, read_arrays, rows_of, shown, unscaled, write_whole
 from ..evaluate import most_likely
 from ..losses import sigmoid
 from ..mlp import MLP
@@ -38,14 +38,18 @@ class Model(NamedTuple):
     about: dict
 
     def inputs(self, x):
-        """x (n,width) as the network sees it, (n,q): of what has named columns those of the training, and bytes
-        divided by 255 where the training's were. ValueError for another width, columns that lack, numbers not finite.
-        """
+        """x (n,width), or images (n,h,w) or (n,h,w,c), as the network sees it, (n,q): of what has named columns those
+        of the training, and bytes divided by 255 where the training's were. ValueError for another width, columns that
+        lack, numbers that are masked or not finite."""
         if self.columns and hasattr(x, "columns"):
             places = {" ".join(str(name).split()): name for name in x.columns}  # as a table's header is read
             check_columns("predict", self, places)
             x = x[[places[name] for name in self.columns]]
+        if isinstance(x, np.ma.MaskedArray):
+            raise ValueError("predict: x is a masked array: what it hides is missing")
         x = np.asarray(x)
+        if x.ndim > 2 and image_shape(x) == tuple(self.about.get("shape", ())):
+            x = rows_of(x)
         if x.dtype.kind not in "fiub" or x.ndim != 2 or x.shape[1] != self.scaling.width:
             raise ValueError(f"predict: expected numbers x (n, {self.scaling.width}), got {x.dtype} {x.shape}")
         if x.dtype == np.uint8 and self.about.get("pixels"):  # own_npz has divided what it reads, into floats

@@ -193,3 +193,51 @@ def test_a_file_is_written_whole_or_stays_and_no_part_is_left(tmp_path):
             write_whole(place, b"x")
         assert str(caught.value) == f"{place}: cannot be written: {reason}"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["f", "g"]
+
+
+@pytest.mark.parametrize(
+    ("start", "then"),
+    [(0, 0.73), (0.0, np.arange(3.0)), (np.float32(0), np.float32(0.5)), (True, False), (0, 7), ("", "a word")],
+)
+def test_a_state_comes_back_as_it_was_whatever_it_began_as(start, then, tmp_path):
+    save_checkpoint(tmp_path / "kept.npz", THETA, (then, 1))
+    _, (found, _) = load_checkpoint(tmp_path / "kept.npz", (start, 0))
+    assert type(found) is type(then) and np.array_equal(found, then)
+
+
+@pytest.mark.parametrize("leaf", [{}, None, np.random.default_rng(0)])
+def test_a_state_that_no_file_can_hold_is_refused_before_training(leaf, tmp_path):
+    method = Algorithm("mine", lambda theta: (0, leaf), None, {"lr": 1})
+    with pytest.raises(ValueError, match=f"no checkpoint can hold the {type(leaf).__name__} in the state of mine"):
+        reached(Checkpoint(tmp_path / "kept.npz"), method, THETA, "{}", 10)
+    assert reached(None, method, THETA, None, 10)[0] == 0 and not any(tmp_path.iterdir())
+
+
+def test_measurements_may_be_numbers_of_numpy(tmp_path):
+    kept = Checkpoint(tmp_path / "kept.npz", 2)
+    rows = [("a", "risk", np.float32(0.5)), ("a", "rows", np.int64(3))]
+    history = fit(ERM, THETA, batches, 4, measure=lambda theta: rows, every=1, checkpoint=kept).history
+    assert fit(ERM, THETA, batches, 4, measure=lambda theta: rows, every=1, checkpoint=kept).history == history
+
+
+def test_identity_tells_long_arrays_apart():
+    long = [np.arange(3000.0), np.where(np.arange(3000) == 1500, 0, np.arange(3000.0))]
+    found = {training_identity(ERM._replace(settings={"w": w}), THETA, batches, None) for w in long}
+    assert len(found) == 2
+
+
+def test_links_stay_links_and_devices_stay_devices(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    write_whole(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "target").read_bytes() == b"new"
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="pipe: cannot be written: it is no regular file"):
+        write_whole(tmp_path / "pipe", b"new")
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_text_is_no_checkpoint_and_stays(tmp_path):
+    (tmp_path / "notes.npz").write_text("mine")
+    with pytest.raises(Foreign, match=r"notes\.npz: this is no checkpoint; choose another file"):
+        fit(ERM, THETA, batches, 2, checkpoint=Checkpoint(tmp_path / "notes.npz"))
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.npz"]

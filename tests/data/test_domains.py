@@ -18,6 +18,7 @@ from minifishr.data.domains import (
     stream,
 )
 from minifishr.data.splits import leave_out
+from minifishr.data.toys import cdsprites
 
 N = 70_000
 LABELS = np.random.default_rng(0).integers(0, 10, N).astype(np.uint8)
@@ -261,7 +262,7 @@ def test_every_row_is_drawn_about_equally_often():
 def test_full_batch_is_the_domains_themselves():
     source = letters(a=3, b=2)
     assert full_batch(source)(17) is source
-    with pytest.raises(ValueError, match="size must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="size must be a whole number of at least 1, got 0"):
         minibatches(source, 0)
 
 
@@ -285,3 +286,18 @@ def test_domains_with_equal_rates_have_names_of_their_own(digits):
     assert [d.name for d in task.train] == [d.name for d in task.validation] == ["+50% (1)", "+50% (2)"]
     found = colored_mnist_domains(digits, flip_rates=(0.1, 0.2, 0.2), count=20)
     assert [domain.name for domain in found] == ["+90%", "+80% (2)", "+80% (3)"]
+
+
+def test_no_rates_no_angles_and_half_rows_are_refused(digits):
+    for make, options, message in (
+        (colored_mnist, {"flip_rates": ()}, "flip_rates: at least one is needed"),
+        (colored_mnist_domains, {"flip_rates": ()}, "flip_rates: at least one is needed"),
+        (colored_mnist, {"count": 2.5}, r"count=2\.5 is not a whole number"),
+        (rotated_mnist, {"angles": ()}, r"rotated_mnist: angles=\(\)"),
+        (rotated_mnist, {"angles": (0, np.nan)}, "rotated_mnist: angles="),
+        (rotated_mnist, {"angles": (15, 15.0000001)}, r"apart as \['15', '15'\]"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            make(digits, **options)
+    with pytest.raises(ValueError, match="cdsprites: dtype=<class 'int'> has no colors"):
+        cdsprites(dtype=int)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from samples import stream_once_more
+from samples import Table, stream_once_more
 
-from minifishr.data.batches import minibatches
+from minifishr.data.batches import full_batch, minibatches
 from minifishr.data.domains import Domain
 from minifishr.data.splits import leave_out
 
@@ -49,3 +49,34 @@ def test_nothing_to_leave_out_is_a_sentence():
 def test_of_many_domains_also_distant_names_are_shown():
     with pytest.raises(ValueError, match=r"expected one of (\w, ){8}\.\.\.$"):
         leave_out("own data", rows(*"abcdefghi"), "x")
+
+
+def test_rows_of_a_table_are_taken_by_their_place():
+    x, y = np.arange(12.0).reshape(6, 2), np.array([0, 1, 1, 0, 1, 0])
+    tables = [Domain(n, Table(x), Table(y)) for n in "abc"]
+    arrays = [Domain(n, x, y) for n in "abc"]
+    for found, expected in zip(minibatches(tables, 4)(0), minibatches(arrays, 4)(0), strict=True):
+        assert (found.x == expected.x).all() and (found.y == expected.y).all()
+    one, other = (leave_out("t", domains, "c").train[0] for domains in (tables, arrays))
+    assert (one.x == other.x).all() and (one.y == other.y).all()
+
+
+def test_rows_without_labels_are_not_dropped():
+    short = [Domain(n, np.ones((6, 2)), np.zeros(5, int)) for n in "abc"]
+    with pytest.raises(ValueError, match="domain 'a' has 6 rows and 5 labels"):
+        leave_out("t", short, "c")
+
+
+def test_batches_of_an_iterator_are_those_of_its_list():
+    domains = [Domain(n, np.arange(6.0).reshape(3, 2), np.arange(3)) for n in "ab"]
+    for make in (lambda d: minibatches(d, 2), full_batch):
+        found = make(iter(domains))
+        assert [d.name for d in found(0)] == [d.name for d in found(1)] == ["a", "b"]
+
+
+def test_a_domain_without_rows_and_half_a_row_are_refused():
+    empty = Domain("a", np.ones((0, 2)), np.zeros(0, int))
+    with pytest.raises(ValueError, match="minibatches: domain 'a' has no rows"):
+        minibatches([empty], 2)
+    with pytest.raises(ValueError, match=r"minibatches: size must be a whole number of at least 1, got 2\.5"):
+        minibatches([], 2.5)

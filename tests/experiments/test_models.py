@@ -165,3 +165,17 @@ def test_model_that_lacks_an_array_is_a_sentence(name, tmp_path):
     np.savez(tmp_path / "m.npz", **arrays)
     with pytest.raises(ValueError, match=f"m.npz: no model, or a damaged one: it has no array '{name}'"):
         load_model(tmp_path / "m.npz")
+
+
+def test_images_are_taken_as_their_file_is_and_other_orders_refused(tmp_path):
+    rng = np.random.default_rng(0)
+    arrays = {f"x_{name}": rng.random((20, 4, 5, 3)) for name in "abc"}
+    np.savez(tmp_path / "i.npz", **arrays, **{f"y_{name}": np.arange(20) % 2 for name in "abc"})
+    (config,) = plan("quick", ["erm"], (0,), "own", "c", steps=3, hidden=[5], standardized=True)
+    own = own_npz(tmp_path / "i.npz")
+    model = model_of(run(config, own, ALGORITHMS["erm"]), problem(config, own))
+    assert model.logits(arrays["x_a"]).tobytes() == model.logits(own.domains[0].x).tobytes()
+    with pytest.raises(ValueError, match="expected numbers x"):
+        model.predict(np.moveaxis(arrays["x_a"], 3, 1))
+    with pytest.raises(ValueError, match="predict: x is a masked array"):
+        model.predict(np.ma.masked_array(own.domains[0].x, False))
