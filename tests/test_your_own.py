@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import importlib.metadata
+import json
 import os
 import re
 import shlex
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from minifishr import cli, load_model
+from minifishr.experiments import figures
 from minifishr.sweeps import records
 
 PAGE = Path(__file__).parent.parent.joinpath("docs", "your_own_data.md").read_text(encoding="utf-8")
@@ -108,6 +110,9 @@ def test_images_are_divided_said_drawn_and_predicted(here, capsys):
     assert cli.main(["predict", "x/models/erm-0.npz", "i.npz"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "domain,predicted,P(0),P(1)" and len(lines) == 37 and lines[-1].startswith("c,")
+    np.savez("words.npz", **arrays, y_a=["who", "knows"], y_b=[0.5])  # labels are not looked at
+    assert cli.main(["predict", "x/models/erm-0.npz", "words.npz"]) == 0
+    assert capsys.readouterr().out.splitlines() == lines
     flat = np.moveaxis(arrays["x_a"], 3, 1).reshape(12, -1) / 255
     assert [line.split(",")[1] for line in lines[1:13]] == [*map(str, load_model("x/models/erm-0.npz").predict(flat))]
     np.savez("f.npz", **{name: x / 255 for name, x in arrays.items()})
@@ -249,3 +254,70 @@ def test_page_leads_from_the_table_to_predictions(here, capsys):
         exec(blocks[2], {})
         sklearn.set_config(enable_metadata_routing=False)
     assert "['Adelie', 'Chinstrap', 'Gentoo']" in capsys.readouterr().out
+
+
+def test_every_seed_keeps_its_own_standardization_whatever_seeds_are_beside_it(here):
+    words = ["compare", *table(), "--test-domain", "B", "--algorithms", "erm", *SHORT]
+    assert cli.main([*words, "--out", "one"]) == cli.main([*words, "--seeds", "3", "--out", "three"]) == 0
+    assert cli.main(["train", "erm", *words[1:8], "--test-domain", "B", *SHORT, "--seed", "2", "--out", "two"]) == 0
+    x = np.array([[float(row[name]) for name in ("age", "weight")] for row in rows_of("mine.csv")])
+    for folder, seed in (("one", 0), ("two", 2)):
+        alone, among = (load_model(f"{name}/models/erm-{seed}.npz") for name in (folder, "three"))
+        assert alone.logits(x).tobytes() == among.logits(x).tobytes()
+    centers = [load_model(f"three/models/erm-{seed}.npz").scaling.center for seed in range(3)]
+    assert not np.array_equal(centers[0], centers[2])
+
+
+def test_figures_are_of_the_first_seed_and_of_the_selected_step(here, monkeypatch):
+    seen = []
+    monkeypatch.setattr(figures, "confusion_figure", lambda groups, problem, title: seen.append((groups, problem)))
+    words = ["compare", *table(), "--test-domain", "B", "--algorithms", "erm", "--steps", "40", "--jobs", "1"]
+    for rule in ("last", "validation"):
+        cli.main([*words, "--selection", rule, "--set", "lr=0.3", "--seeds", "2", "--out", rule])
+    for rule, (groups, task) in zip(("last", "validation"), seen, strict=True):
+        shown, kept = groups["erm"][0], load_model(f"{rule}/models/erm-0.npz")
+        assert shown.config.seed == 0 and (shown.theta == kept.theta).all()
+        assert (task.scaling.center == kept.scaling.center).all()
+    assert not np.array_equal(seen[0][0]["erm"][0].theta, seen[1][0]["erm"][0].theta)
+
+
+def test_history_of_each_domain_says_which_was_left_out(here):
+    words = ["compare", *table(), "--each-domain", "--algorithms", "erm", "--out", "x", *SHORT]
+    assert cli.main(words) == 0
+    rows = [json.loads(line) for line in Path("x/history.jsonl").read_text().splitlines()]
+    keys = [tuple(row.get(k) for k in ("test_domain", "step", "domain", "metric")) for row in rows]
+    assert len({*keys}) == len(keys) and {key[0] for key in keys} == {*"ABC"}
+
+
+def test_one_column_is_enough_for_a_model_of_one(here, capsys):
+    rows = [f"{number % 7},{'abc'[number % 3]},{number % 2}" for number in range(60)]
+    Path("narrow.csv").write_text("\n".join(["u,dom,y", *rows]))
+    words = ["compare", "--data", "narrow.csv", "--label", "y", "--domain", "dom", "--test-domain", "c", "--out", "x"]
+    assert cli.main([*words, "--algorithms", "erm", *SHORT]) == 0
+    Path("lone.csv").write_text("u\n0.5\n-0.5\n")
+    capsys.readouterr()
+    assert cli.main(["predict", "x/models/erm-0.npz", "lone.csv"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+def test_marks_that_are_not_closed_lose_no_rows(here, capsys):
+    notes = ['"urgent' if number % 5 == 0 else "calm" for number in range(60)]  # an even number of marks
+    rows = [f"{number},{note},{number % 2},{'abc'[number % 3]}" for number, note in enumerate(notes)]
+    Path("notes.csv").write_text("\n".join(["u,notes,y,dom", *rows]))
+    words = [
+        "compare",
+        "--data",
+        "notes.csv",
+        "--label",
+        "y",
+        "--domain",
+        "dom",
+        "--test-domain",
+        "c",
+        "--drop",
+        "notes",
+    ]
+    assert "notes.csv: " in refused(capsys, *words)
+    Path("notes.csv").write_text(Path("notes.csv").read_text().replace('"urgent', '"urgent, again"'))
+    assert cli.main([*words, "--algorithms", "erm", "--out", "x", *SHORT]) == 0
+    assert "Rows: a 16, b 16, c 16" in capsys.readouterr().out

@@ -63,7 +63,7 @@ def add_problem_options(command):
     names = {"nargs": "+", "action": "extend", "metavar": "NAME"}
     command.add_argument("--test-domain", **names, help="the domain to leave out; several of your own")
     command.add_argument("--count", type=int, metavar="N", help="rows of each training domain")
-    command.add_argument("--size", type=int, metavar="N", help="of images: 7, 14 or 28 pixels; of sprites any")
+    command.add_argument("--size", type=int, metavar="N", help="of images: 7, 14 or 28 pixels; of sprites from 8 on")
     command.add_argument(
         "--digits", metavar="auto|mnist|rendered", help="default auto: rendered if MNIST is not to be had"
     )
@@ -81,7 +81,8 @@ def add_problem_options(command):
 def run_compare(args):
     """Train, keep what runs leave as they finish, print the table, then write it and draw."""
     configs, source = planned(args)
-    tasks = {config.test_domain: problem(config, source) for config in {c.test_domain: c for c in configs}.values()}
+    firsts = {config.test_domain: config for config in reversed(configs)}  # of the first seed, as figures show it
+    tasks = {name: problem(config, source) for name, config in reversed(firsts.items())}
     for config in configs:  # every mistake that can be seen before training is seen here
         model = network(config, tasks[config.test_domain])
         ALGORITHMS[config.algorithm](model, convention=config.convention, **config.hyper_parameters)
@@ -90,18 +91,23 @@ def run_compare(args):
     for words in dict.fromkeys(w for task in tasks.values() for w in (*unseen_classes(task), *lacking_classes(task))):
         print(f"minifishr: {words}", file=sys.stderr)
     write_config(folder, configs, tasks[configs[0].test_domain])
+
+    def own_task(config):
+        """The problem of a run: rows held out, and so the standardization of own data, are its seed's."""
+        return problem(config, source) if config.dataset == "own" else tasks[config.test_domain]
+
     try:
-        results = finished(folder, configs, source, args.jobs, lambda result: keep(folder, result, tasks, args))
+        results = finished(folder, configs, source, args.jobs, lambda r: keep(folder, r, own_task(r.config), args))
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"what was finished is in {folder}") from None
     return finish(folder, sorted(results, key=lambda r: configs.index(r.config)), configs, tasks, args.selection)
 
 
-def keep(folder, result, tasks, args):
+def keep(folder, result, task, args):
     """Write what a finished run leaves: its history and, unless it failed, its model."""
     append_history(folder, result)
     if result.failure is None:
-        model = model_of(result, tasks[result.config.test_domain], args.selection)
+        model = model_of(result, task, args.selection)
         save_model(folder / file_of(result.config, args.each_domain), model)
 
 
@@ -170,7 +176,7 @@ def told(results, configs, tasks, selection):
     if len(task.labels) and len(failures) < len(results):
         text += f"\n{judged_table(results, tasks, selection)}\n"
     if configs[0].invariances and len(failures) < len(results):
-        text += f"\n{invariance_table(results)}\n"
+        text += f"\n{invariance_table(results, 'mean over seeds' + ' and domains left out' * bool(others))}\n"
     return text + "".join(f"\nFailed: {failure}\n" for failure in failures)
 
 

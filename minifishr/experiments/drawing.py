@@ -20,13 +20,18 @@ def write_figures(folder, results, tasks, selection="last"):
             title = titled(f"own data, preset {results[0].config.preset}", [result.config for result in results])
             found = {"left_out": lambda: each_figure(results, tasks, title, selection)}
         else:
-            found = drawings(*literally(results, task))
+            found = drawings(*literally([at_step(result, selection) for result in results], task), selection)
         for name, draw in found.items():
             try:
                 draw().savefig(folder / f"{name}.png", dpi=120)
             except Exception as error:  # a picture is never worth the table, which is written by now
                 troubles.append(f"{name}.png cannot be drawn: {' '.join(str(error).split())[:200]}")
     return troubles
+
+
+def at_step(result, selection):
+    """A run with the parameters of the step that the table shows."""
+    return result if selection == "last" or result.best is None else result._replace(theta=result.best)
 
 
 def literally(results, problem):
@@ -42,7 +47,7 @@ def literally(results, problem):
     return [r._replace(history=rows) for r, rows in zip(results, histories, strict=True)], problem
 
 
-def drawings(results, problem):
+def drawings(results, problem, selection):
     """Name -> function that draws it: accuracy, objective and variances for one problem; domains where their number
     varies; agreement where it was measured; images where there are any."""
     sizes = {n: groups for n, part in by_size(results).items() if (groups := figures.finished(part))}
@@ -54,7 +59,7 @@ def drawings(results, problem):
     several = f"{title}, {seeds} seed{'s' if seeds > 1 else ''}"
     found = {}
     if len(by_size(results)) > 1:
-        found["domains"] = lambda: figures.domains_figure(sizes, problem, several)
+        found["domains"] = lambda: figures.domains_figure(sizes, problem, several, selection)
     else:
         found["accuracy"] = lambda: figures.accuracy_figure(groups, problem, several)
         found["objective"] = lambda: figures.objective_figure(groups, several)

@@ -47,12 +47,12 @@ def accuracy_figure(groups, problem, title):
     return figure
 
 
-def domains_figure(sizes, problem, title):
-    """Accuracy on the test domain at the last step against the number of training domains, one curve a method."""
+def domains_figure(sizes, problem, title, selection="last"):
+    """Accuracy on the test domain at the selected step against the number of training domains, one curve a method."""
     figure, axes = new_figure(1, 1, 5.5, 3.6, title)
-    names = dict.fromkeys(name for groups in sizes.values() for name in groups)
-    for number, name in enumerate(names):
-        values = {n: accuracies(groups[name], [problem.test[0].name]) for n, groups in sizes.items() if name in groups}
+    methods, test = dict.fromkeys(name for groups in sizes.values() for name in groups), [problem.test[0].name]
+    for number, name in enumerate(methods):
+        values = {n: accuracies(groups[name], test, selection) for n, groups in sizes.items() if name in groups}
         plots.points(axes[0, 0], values, name, **plots.method_style(name, number))
     axes[0, 0].set(xlabel="training domains", ylabel="test accuracy, percent", ylim=(None, 102), xticks=list(sizes))
     axes[0, 0].legend(fontsize=8)

@@ -2,15 +2,18 @@
 
 import json
 import platform
+import re
 from importlib.metadata import version
 from pathlib import Path
 
+from ..algorithms import ALGORITHMS
 from .config import said
 from .measures import write_rows
 
 PICTURES = ("accuracy.png", "objective.png", "variances.png", "agreement.png", "domains.png", "images.png")
 PICTURES += ("invariances.png", "landscape.png", "confusion.png", "left_out.png")
 FILES = ("config.json", "history.jsonl", "table.md", *PICTURES)
+KEPT = re.compile(rf"({'|'.join(ALGORITHMS)})-[0-9]+(-.*)?\.npz")  # files of models, as `file_of` names them
 LIBRARIES = ("minifishr", "numpy", "autograd", "scipy", "matplotlib")
 
 
@@ -20,7 +23,8 @@ def results_folder(out, name, force=False):
     FileExistsError where `out` has results already, unless force; OSError where it cannot be written.
     """
     folder = new_folder(name) if out is None else Path(out)
-    models = [path.relative_to(folder).as_posix() for path in folder.glob("models/*.npz")]
+    files = [path for path in folder.glob("models/*.npz") if KEPT.fullmatch(path.name)]  # others are not ours
+    models = [path.relative_to(folder).as_posix() for path in files]
     present = [*(file for file in FILES if (folder / file).exists()), *sorted(models)]
     if present and not force:
         raise FileExistsError(f"--out {out}: {present[0]} is there already; choose another folder or say --force")
@@ -66,7 +70,8 @@ def write_config(folder, configs, problem):
 def append_history(folder, result, name="history.jsonl"):
     """Add a finished run's rows to history.jsonl, so that they are there whatever happens to the next run."""
     config = said(result.config)
-    labels = {key: config[key] for key in ("algorithm", "seed", "domains") if key in config}
+    own = ("test_domain", "more_left_out") if result.config.dataset == "own" else ()
+    labels = {key: config[key] for key in ("algorithm", "seed", "domains", *own) if key in config}
     write_rows(folder / name, result.history, **labels)
 
 

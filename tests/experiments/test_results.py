@@ -278,3 +278,11 @@ def test_configuration_is_one_line_a_value(tmp_path):
     write_config(tmp_path, plan("quick", ("erm",), (0,)), task())
     lines = (tmp_path / "config.json").read_text().splitlines()
     assert lines[0] == "{" and lines[1] == ' "problem": "Colored test digits",' and lines[-1] == "}"
+
+
+def test_files_that_are_no_models_of_ours_survive_force(tmp_path):
+    (tmp_path / "models").mkdir()
+    for name in ("data.npz", "erm.npz", "erm-0.npz", "fishr-12-2-domains.npz", "mine-0.npz"):
+        (tmp_path / "models" / name).write_text("precious")
+    results_folder(tmp_path, "x", force=True)
+    assert sorted(path.name for path in (tmp_path / "models").iterdir()) == ["data.npz", "erm.npz", "mine-0.npz"]
