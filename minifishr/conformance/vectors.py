@@ -124,12 +124,16 @@ def written(arrays, index):
 
 
 def export(folder):
-    """Copy the two files to a folder, which is made: their paths."""
+    """Copy the two files to a folder, which is made: their paths. FileExistsError for another file of that name."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for name in FILES:
-        (folder / name).write_bytes(HERE.joinpath(name).read_bytes())
-    return [folder / name for name in FILES]
+    found = {folder / name: HERE.joinpath(name).read_bytes() for name in FILES}
+    for path, data in found.items():
+        if path.exists() and path.read_bytes() != data:
+            raise FileExistsError(f"{path} is there already and is another file; choose another folder")
+    for path, data in found.items():
+        path.write_bytes(data)
+    return list(found)
 
 
 @cache

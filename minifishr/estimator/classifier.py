@@ -25,6 +25,7 @@ def counts(value):
 
 
 COUNT = counts, "no whole number from 1 up"
+SWITCH = (lambda v: isinstance(v, bool | np.bool)), "neither True nor False"
 LISTS = list, tuple, np.ndarray
 # what an argument must be, and what is said of another
 ARGUMENTS = {
@@ -35,6 +36,7 @@ ARGUMENTS = {
     "validation_fraction": (lambda v: isinstance(v, Real) and 0 < v < 1, "not in (0, 1)"),
     "patience": COUNT,
     "every": COUNT,
+    **dict.fromkeys(("standardize", "class_balance", "early_stopping"), SWITCH),
 }
 
 
@@ -77,9 +79,9 @@ class DomainClassifier(ClassifierMixin, BaseEstimator):
         X, y = validate_data(self, X, y, dtype=FLOATS)
         check_classification_targets(y)
         self.check_arguments()
-        self.classes_, codes = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError(f"DomainClassifier needs at least 2 classes, got 1 class: {self.classes_.tolist()}")
+        classes, codes = np.unique(y, return_inverse=True)
+        if len(classes) < 2:
+            raise ValueError(f"DomainClassifier needs at least 2 classes, got 1 class: {classes.tolist()}")
         seed = self.random_state
         seed = seed if isinstance(seed, Integral) else check_random_state(seed).randint(2**31)
         rows, validation = as_domains(X, codes, domains), []
@@ -94,13 +96,14 @@ class DomainClassifier(ClassifierMixin, BaseEstimator):
         if self.class_balance:
             rows = [balanced(d, stream(seed, "balanced", e)) for e, d in enumerate(rows)]
         rows, validation = ([scaled(d, scaling) for d in part] for part in (rows, validation))
-        theta, sizes = self.trained(rows, validation, seed)
-        self.model_ = Model(theta, sizes, [*range(len(self.classes_))], [], scaling, {})
+        theta, sizes = self.trained(rows, validation, seed, len(classes))
+        self.classes_ = classes  # now, so that a fit that fails leaves what was there
+        self.model_ = Model(theta, sizes, [*range(len(classes))], [], scaling, {})
         return self
 
-    def trained(self, train, validation, seed):
+    def trained(self, train, validation, seed, k):
         """Parameters (d,) and layer widths of the network after training; keeps the history and the number of steps."""
-        model = MLP((train[0].x.shape[1], *map(int, self.hidden), len(self.classes_)))
+        model = MLP((train[0].x.shape[1], *map(int, self.hidden), k))
         algorithm = ALGORITHMS[self.method](model, convention=self.convention, **self.hyper_parameters())
         theta = model.init(stream(seed, "init"), np.float32)
         batches = minibatches(train, self.batch_size, seed) if self.batch_size else full_batch(train)
@@ -157,7 +160,11 @@ def as_domains(X, y, names):
         raise ValueError(f"DomainClassifier: domains must be (n,), got {names.shape}")
     if missing := sum(map(is_missing, names)) if names.dtype.kind in "fmMO" else 0:
         raise ValueError(f"DomainClassifier: domains has {missing} missing values")
-    return [Domain(str(name), X[names == name], y[names == name]) for name in np.unique(names)]
+    try:
+        different = np.unique(names)
+    except TypeError:
+        raise ValueError("DomainClassifier: domains has names of several kinds, which have no order") from None
+    return [Domain(str(name), X[names == name], y[names == name]) for name in different]
 
 
 def is_missing(value):

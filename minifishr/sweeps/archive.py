@@ -30,6 +30,8 @@ def pack(found, path):
     """Write records to one file. Refuses to replace a file of anything else, or of runs that are not among them:
     ValueError; OSError where it cannot be written."""
     path = Path(path)
+    if not path.name.endswith(".gz"):
+        raise ValueError(f"{path}: the name of a file of records ends in .records.gz or .gz")
     if path.exists():
         lost = {record.identity for record in packed(path)} - {record.identity for record in found}
         if lost:

@@ -83,7 +83,9 @@ def judgement(part, rule, table):
         block = training_block(stopped, part.methods, part.domains)
         blocks += ["What those have in training at that step:", block]
     if len(part.methods) > 1:
-        blocks += ["How sure the order is:", order_block({key: c.accuracy for key, c in found.items()}, table)]
+        few = short(part)  # of a search that lacks draws nothing is known yet
+        whole = {key: choice.accuracy for key, choice in found.items() if key[:2] not in few}
+        blocks += ["How sure the order is:", order_block(whole, table)]
     best = {key[1:]: choice.accuracy for key, choice in found.items() if key[0] == "erm"}
     if best and len(part.draws) > 1 and rule == "oracle":
         runs = searches(part.records).items()

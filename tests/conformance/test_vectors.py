@@ -7,7 +7,7 @@ import pytest
 
 from minifishr import ALGORITHMS, PENALTIES, cli
 from minifishr.algorithms import DEFAULTS
-from minifishr.conformance import vectors
+from minifishr.conformance import export, vectors
 from minifishr.conformance.cases import SHAPES, drawn, well_placed
 from minifishr.conformance.forms import FORMS
 
@@ -103,3 +103,12 @@ def test_command_writes_the_shipped_bytes_and_says_what_they_are(tmp_path, monke
 def test_recorded_arrays_cannot_be_written_to():
     with pytest.raises(ValueError, match="read-only"):
         vectors.arrays()["one-2a/theta"][0] = 1
+
+
+def test_files_of_somebody_else_are_not_replaced(tmp_path):
+    export(tmp_path)
+    export(tmp_path)  # the same bytes are no loss
+    (tmp_path / "vectors.json").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"vectors\.json is there already and is another file"):
+        export(tmp_path)
+    assert (tmp_path / "vectors.json").read_text() == "mine"

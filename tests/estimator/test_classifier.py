@@ -103,6 +103,10 @@ def test_method_that_needs_domains_says_so_without_them():
             for v in (0, "all", 2.5, -1)
         ),
         ({"more": ["x"]}, "more=['x'] is no dictionary {name: value}"),
+        *(
+            ({key: "no"}, f"{key}='no' is neither True nor False")
+            for key in ("standardize", "class_balance", "early_stopping")
+        ),
     ],
 )
 def test_impossible_arguments_are_repeated(options, message):
@@ -251,3 +255,19 @@ def test_hyper_parameters_are_those_of_a_comparison_of_as_many_steps(method):
     planned = plan("domainbed", [method], (0,), "colored", steps=500)[0].hyper_parameters
     found = DomainClassifier(method, steps=500, lr=planned["lr"]).hyper_parameters()
     assert found == planned
+
+
+def test_domains_without_an_order_are_refused():
+    x, y, _ = table(6)
+    names = np.array([1, "b", 2.5] * 3, dtype=object)[: len(y)]
+    with pytest.raises(ValueError, match="domains has names of several kinds"):
+        DomainClassifier().fit(x, y, domains=np.resize(names, len(y)))
+
+
+def test_a_fit_that_fails_leaves_what_was_there():
+    x, y, domains = table(6)
+    model = DomainClassifier(steps=3).fit(x, np.where(y, "yes", "no"), domains=domains)
+    before = model.predict(x)
+    with pytest.raises(ValueError, match="lr=-1"):
+        model.set_params(lr=-1).fit(x, np.where(y, "dog", "cat"), domains=domains)
+    assert (model.predict(x) == before).all()
