@@ -1,5 +1,7 @@
 """`minifishr course`: the lessons in a folder of one's own."""
 
+import os
+import shlex
 from pathlib import Path
 
 from ..course import copied, pictures
@@ -17,10 +19,13 @@ def add(commands):
 
 def run_course(args):
     """Copy the lessons, or the pictures, and say what is where."""
-    if args.pictures:
-        print(f"{args.folder}: {len(pictures(args.folder))} pictures, and README.md with their descriptions")
-        return 0
-    new, kept = copied(args.folder)
+    new, kept = (pictures if args.pictures else copied)(args.folder)
     stay = f", {len(kept)} that were there already stay as they are" if kept else ""
-    print(f"{args.folder}: {len(new)} new files{stay}; open it with: jupyter lab {args.folder}")
+    where = "PICTURES.md has the descriptions" if args.pictures else f"open it with: jupyter lab {opened(args.folder)}"
+    print(f"{args.folder}: {len(new)} new files{stay}; {where}")
     return 0
+
+
+def opened(folder):
+    """A folder as one types it."""
+    return f'"{folder}"' if os.name == "nt" else shlex.quote(str(folder))

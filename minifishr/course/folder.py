@@ -3,7 +3,9 @@
 import base64
 import html
 import json
+import os
 import re
+import uuid
 from pathlib import Path
 
 PICTURES = {  # the figures that carry the course, by lesson and number there
@@ -31,17 +33,52 @@ def lessons():
     return found
 
 
+def added(path, data):
+    """Whether a file was not there and now has these bytes, all of them; OSError names it.
+
+    Under a name of its own first: half a lesson would be kept for ever, as if it were somebody's work.
+    """
+    if os.path.lexists(path):
+        return False
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        with open(part, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        named(part, path)
+    except FileExistsError:  # it came in the meantime
+        return False
+    except OSError as error:
+        raise OSError(f"{path}: cannot be written: {error.strerror}") from None
+    finally:
+        part.unlink(missing_ok=True)
+    return True
+
+
+def named(part, path):
+    """Give a file its name; FileExistsError where there is one of that name."""
+    try:
+        os.link(part, path)  # unlike a renaming it never replaces
+    except FileExistsError:
+        raise
+    except (OSError, AttributeError, NotImplementedError):  # a stick, a share or a browser without links
+        if os.path.lexists(path):
+            raise FileExistsError(path) from None
+        part.rename(path)
+
+
 def copied(folder):
     """Copy lessons, glossary and pages to a folder: (names that are new, names that were there and stay)."""
+    return written(folder, {p.name: p.read_bytes() for p in [*lessons().glob("*.ipynb"), *lessons().glob("*.md")]})
+
+
+def written(folder, files):
+    """Write {name: bytes} to a folder: (names that are new, names that were there and stay, whoever's they are)."""
     folder, new, kept = Path(folder), [], []
     folder.mkdir(parents=True, exist_ok=True)
-    for path in sorted([*lessons().glob("*.ipynb"), *lessons().glob("*.md")]):
-        try:
-            with open(folder / path.name, "xb") as file:  # never what somebody has worked on
-                file.write(path.read_bytes())
-            new.append(path.name)
-        except FileExistsError:
-            kept.append(path.name)
+    for name in sorted(files):
+        (new if added(folder / name, files[name]) else kept).append(name)
     return new, kept
 
 
@@ -54,13 +91,11 @@ def figures(lesson):
 
 
 def pictures(folder):
-    """Write the figures that carry the course to a folder, with a page of descriptions; the names of the files."""
-    folder, lines = Path(folder), ["# The figures that carry the course", ""]
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write the figures that carry the course, and PICTURES.md with their descriptions, to a folder: as `copied`."""
+    files, lines = {}, ["# The figures that carry the course", ""]
     for number, (name, (lesson, place)) in enumerate(PICTURES.items(), 1):
         alt, image = figures(lesson)[place]
         file = f"{number:02}_{name}.png"
-        (folder / file).write_bytes(image)
+        files[file] = image
         lines += [f"## {name.replace('_', ' ')} (lesson {lesson.split('_')[0]})", "", f"![{alt}]({file})", "", alt, ""]
-    (folder / "README.md").write_text("\n".join(lines), encoding="utf-8")
-    return sorted(path.name for path in folder.glob("*.png"))
+    return written(folder, {**files, "PICTURES.md": "\n".join(lines).encode()})

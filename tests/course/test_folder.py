@@ -1,12 +1,13 @@
 import json
 import re
+import shlex
 import tomllib
 from pathlib import Path
 
 import pytest
 
 from minifishr.cli import main
-from minifishr.course import copied
+from minifishr.course import copied, pictures
 from minifishr.course.folder import PICTURES, lessons
 
 ROOT = Path(__file__).parent.parent.parent
@@ -34,7 +35,7 @@ def test_twelve_pictures_have_descriptions(tmp_path, capsys):
     assert main(["course", str(tmp_path), "--pictures"]) == 0
     images = sorted(tmp_path.glob("*.png"))
     assert len(images) == 12 and all(path.read_bytes().startswith(b"\x89PNG") for path in images)
-    page = (tmp_path / "README.md").read_text(encoding="utf-8")
+    page = (tmp_path / "PICTURES.md").read_text(encoding="utf-8")
     assert sorted(re.findall(r"\]\((\S+\.png)\)", page)) == [path.name for path in images]
     numbers = [int(number) for number in re.findall(r"^## .* \(lesson (\d+)\)$", page, re.MULTILINE)]
     assert numbers == [int(lesson.split("_")[0]) for lesson, _ in PICTURES.values()] == sorted(numbers)
@@ -43,6 +44,62 @@ def test_twelve_pictures_have_descriptions(tmp_path, capsys):
     words = ["Color alone", "clouds", "V-REx", "Both orders", "matrices", "variances", "centered", "all three methods"]
     words += ["all seeds", "Covariate shift", "IRM's end", "Hessian's diagonal"]
     assert all(word in text for word, text in zip(words, told.values(), strict=True)), told  # places may move
+
+
+@pytest.mark.parametrize("option", [[], ["--pictures"]])
+def test_nothing_that_is_there_is_overwritten_and_it_is_said_how_much_stays(option, tmp_path, capsys):
+    assert main(["course", str(tmp_path), *option]) == 0
+    names = {path.name for path in tmp_path.iterdir()}
+    mine = {name: f"my {name}" for name in [*names, "README.md", "my notes.txt"]}
+    for name, text in mine.items():
+        (tmp_path / name).write_text(text)
+    assert main(["course", str(tmp_path), *option]) == 0
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == mine
+    assert f": 0 new files, {len(names)} that were there already stay" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("option", [[], ["--pictures"]])
+def test_interrupted_copy_leaves_whole_files_only_and_names_the_one_that_is_missing(option, tmp_path):
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))  # as a full disk
+    try:
+        with pytest.raises(OSError, match=r"(0_shortcut\.ipynb|01_\w+\.png): cannot be written: File too large"):
+            (pictures if option else copied)(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
+    assert main(["course", str(tmp_path), *option]) == 0
+    whole = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert not option or all(whole[name].endswith(b"IEND\xaeB`\x82") for name in whole if name.endswith(".png"))
+    assert option or whole == {name: (lessons() / name).read_bytes() for name in PAGES}
+
+
+@pytest.mark.parametrize("error", [OSError(95, "Operation not supported"), NotImplementedError(), AttributeError()])
+def test_copy_where_files_have_no_second_name(error, tmp_path, monkeypatch):
+    def link(*_):
+        raise error
+
+    monkeypatch.setattr("os.link", link)
+    assert copied(tmp_path) == (PAGES, [])
+    (tmp_path / "README.md").write_text("mine")
+    assert copied(tmp_path) == ([], PAGES) and (tmp_path / "README.md").read_text() == "mine"
+    assert {path.name for path in tmp_path.iterdir()} == set(PAGES)
+
+
+def test_file_that_comes_while_its_copy_is_made_stays(tmp_path, monkeypatch):
+    def fsync(_):
+        (tmp_path / "README.md").write_text("mine")
+
+    monkeypatch.setattr("os.fsync", fsync)
+    assert "README.md" in copied(tmp_path)[1]
+    assert (tmp_path / "README.md").read_text() == "mine"
+
+
+def test_folder_with_a_space_is_named_so_that_a_shell_reads_it_as_one(tmp_path, capsys):
+    assert main(["course", str(tmp_path / "my course")]) == 0
+    command = capsys.readouterr().out.split("open it with: ")[1]
+    assert shlex.split(command) == ["jupyter", "lab", str(tmp_path / "my course")]
 
 
 def test_wheel_has_what_the_command_copies():
