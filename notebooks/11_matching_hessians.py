@@ -455,8 +455,10 @@ assert smallest == ["diagonal", "Hessian"] and matrix["diagonal"][3] < 1e-5
 for name in ("diagonal", "Hessian"):  # risk, gradient and variance
     assert np.all(np.array(matrix[name][:3]) > np.array(matrix["ERM"][:3]) / 2)
     assert matrix[name][0] > 30 * matrix[f"{name} + g"][0]
+    assert matrix[name][1] > 2 * matrix["ERM"][1]
 for name in ("diagonal + g", "H g + g", "Hessian + g"):
     assert max(matrix[name][:2]) < 0.05 and matrix[name][0] < matrix["ERM"][0] / 10
+assert max(matrix["H g"]) < 0.05  # without the gradients' own distance, too
 
 # %% jupyter={"source_hidden": true} tags=["figure", "hide-input"]
 columns = ["risk", "g", "variance", "diagonal of H", "H g", "H"]
@@ -474,14 +476,16 @@ tests |= {
 print(
     "test accuracy in %:", {name: round(float(value)) for name, value in tests.items()}
 )
-assert tests["diagonal + g"] > tests["diagonal"] + 10
-assert tests["Hessian + g"] > tests["Hessian"] + 10
+gain = {n: tests[f"{n} + g"] - tests[n] for n in ("diagonal", "Hessian", "H g")}
+assert min(gain["diagonal"], gain["Hessian"]) > max(10, gain["H g"])
 
 # %% [markdown]
 # Row by row (a number is the share of a statistic's square that differs between the domains, lesson 6):
 #
-# - *diagonal* and *Hessian*: what was matched has the smallest number of its column. Risks, gradients and variances differ about as much as after ERM.
-# - with $g$: everything is close, the risks included, and the test accuracy is better by more than ten points.
+# - *diagonal* and *Hessian*: what was matched has the smallest number of its column. Risks and variances differ as much as after ERM, or more, and the gradients several times as
+#   much. With $g$, risks and gradients are close, and the test accuracy is better by more than ten points. (Not everything is close: see $H g$ after *Hessian + g*.)
+# - $H g$, which is HGP: here everything is close already, because $H_e g_e$ contains the gradient. With $g$ it gains less than the other two, or nothing: on MNIST its
+#   test accuracy falls to about ERM's, on rendered digits it rises by a few points.
 # - *start*: everything is close too. As in lesson 6, equal statistics prove nothing.
 #
 # Which method is best cannot be read from here. There is one seed, the weights come from one rule, and the test domain was looked at. The authors' own weights are much smaller. What can
