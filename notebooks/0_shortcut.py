@@ -54,10 +54,10 @@ SHORT = "MINIFISHR_FAST" in os.environ  # smaller sizes, for the tests
 # %% [markdown]
 # ## A picture
 #
-# Three domains of colored digits, and a fourth one in grey. Each row shows twelve images with label 0, then twelve with label 1. The first two domains
-# are for training. The other two are tests.
+# Three domains of colored digits, and a fourth one in grey. Each has two rows: twelve images with label 0, and below them twelve with label 1. The first
+# two domains are for training. The other two are tests.
 #
-# **Guess first.** Look at the first two rows only. Which rule for the label do you find? How often will it be right in the third row?
+# **Guess first.** Look at the first two domains only. Which rule for the label do you find? How often will it be right in the third domain?
 
 # %%
 digits = load_digits()

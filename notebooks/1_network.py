@@ -99,7 +99,7 @@ figure(fig, alt + f"at most {kinks.sum()} kinks.", guess=True)
 # <details><summary>Answer</summary>
 #
 # Straight pieces. Each unit is zero on one side of a straight line in the plane and linear on the other, so the logit has at most one kink a unit along the way.
-# The contours on the left are those of $p$. Circles have label 0, squares label 1. Nothing is learned yet.
+# The contours above are those of $p$. Circles have label 0, squares label 1. Nothing is learned yet.
 #
 # </details>
 #
@@ -177,7 +177,7 @@ assert three(700) == [inf, 700, 700] and three(710) == [inf, inf, 710]
 assert three(-40)[:2] == [0, 0]
 assert onp.isclose(three(-40)[2], onp.exp(-40.0), rtol=1e-12, atol=0)
 p = 1 / (1 + onp.exp(-onp.array([36.73, 36.74])))
-assert p[0] < 1 == p[1]  # 1 - p is below half the distance from 1 to the float before
+assert p[0] < 1 == p[1]  # e^-z is below half the distance from 1 to the next float
 
 
 # %%
@@ -204,7 +204,7 @@ figure(fig, alt, guess=True)
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# About 40. From $z = 36.74$ on the number $1 - p$ is smaller than half the distance from 1 to the float64 before it, so that $p$ is rounded to 1, and the loss is infinite. $\log(1 + e^z)$ lasts until
+# About 40. From $z = 36.74$ on the number $e^{-z}$ is smaller than half the distance from 1 to the next float64, so that $1 + e^{-z}$ is rounded to 1, $p$ is 1, and the loss is infinite. $\log(1 + e^z)$ lasts until
 # $e^z$ overflows, after $z = 709$. On the other side both lose all digits of a small loss at $-40$: the loss is 0 where it should be $e^{-40}$. The third
 # formula, *stable*, is right to the last digits everywhere (an error of 0 is drawn at $10^{-17}$). In float32 the same happens at about 17 and 88.
 #
@@ -349,7 +349,7 @@ print("the risk of the network:", *names)
 
 # %% [markdown]
 # The first line shows each value, the second one the derivative of the result in each value. The loop is the whole of reverse-mode differentiation. On the network's tape `unpack`
-# cuts $\theta$ into blocks and `container_take` picks one. There is one call backward for each call forward, however many parameters there are. That is why a gradient in all
+# cuts $\theta$ into blocks and `piece` picks one. There is one call backward for each call forward, however many parameters there are. That is why a gradient in all
 # directions at once costs about as much as a few evaluations of the risk.
 #
 # ## Check a gradient

@@ -272,7 +272,7 @@ figure(
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Walks start at the circle and end at a star. On the right, 60 updates of Fish. The order matters. And Fish does not end at the minimum.
+# Walks start at the circle and end at a star. Below, 60 updates of Fish. The order matters. And Fish does not end at the minimum.
 #
 # </details>
 #
@@ -605,8 +605,9 @@ figure(
 #
 # 1. The same with a sum over pairs: $\frac{a^2}{2} \nabla \sum_{e < f} \langle g_e, g_f \rangle$, because in a random order each of two domains is as
 #    often the later one. There are $m (m - 1) / 2$ pairs, and ERM's term has $m$ gradients: beside it, the second grows like $a\, m$.
-# 2. Where the second step was expanded: its gradient is taken at $\theta - a g_1$. Adam's first step is $-a\, \mathrm{sign}(g_1)$, so that the bend is
-#    $H_2\, \mathrm{sign}(g_1)$, which is the gradient of no inner product. What survives: the order matters, and the bend is of second order in $a$.
+# 2. Where the steps were added up: each is $-a$ times a gradient. Adam divides each step, the second one too. From a fresh state the first one is
+#    $-a\, \mathrm{sign}(g_1)$, and the second one is, entry by entry, about $-0.74\, a\, (0.9\, g_1 + g_2) / \sqrt{g_1^2 + g_2^2}$. What survives: the order
+#    matters. But the two orders already differ by $O(a)$, not by $O(a^2)$ as here, and what bends the walk is the gradient of no inner product.
 # 3. $q$ is $|4 - 2k| / 4$: 0, 1/2 or 1 (without gradients that are exactly 0). AND-mask is the same for all $\tau$ in $(0, 1/2]$, and for all in
 #    $(1/2, 1]$.
 #

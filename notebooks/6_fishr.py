@@ -18,7 +18,7 @@
 # - translate lambda from one source to the other;
 # - say what a small penalty does not prove.
 #
-# About 75 minutes. Read beside it: `minifishr/algorithms/fishr.py`. You need lessons 2 and 5. Words: [glossary](glossary.md).
+# About 75 minutes. Read beside it: `minifishr/algorithms/fishr.py`. You need lessons 2, 3 and 5. Words: [glossary](glossary.md).
 
 # %%
 try:
@@ -613,7 +613,7 @@ figure(
 )
 
 # %% [markdown]
-# Fishr ends more than 20 points above ERM on the test domain, and as much above Fishr without the warm-up. The right picture is the surprise: without the warm-up
+# Fishr ends more than 20 points above ERM on the test domain, and as much above Fishr without the warm-up. The lower picture is the surprise: without the warm-up
 # the penalty is *smaller*, at every step after the jump to the full lambda. What has each training made equal? The dispersion of a statistic is the share of its square that
 # differs between the domains, $\sum_e \lVert \phi_e - \bar\phi \rVert^2 / \sum_e \lVert \phi_e \rVert^2$.
 
