@@ -717,7 +717,7 @@ if ready:
 # same reason. On Torgersen, which is a fair question, it is more than nine of ten. A model that has seen all islands gets more than 98 % of *its own*
 # rows right, which says nothing about a fourth island.
 #
-# The page on your own data, `docs/your_own_data.md`, goes on from here: options, files, a search for the penalty weight.
+# The page on your own data, `docs/your_own_data.md` in the project's folder (a copy of the course does not have it), goes on from here: options, files, a search for the penalty weight.
 #
 # </details>
 
@@ -733,8 +733,8 @@ if ready:
 #
 # 1. The risk, which is added. With a growing weight it counts less and less, and "undecided everywhere", $p = \frac12$ and $\phi = \frac12$, becomes
 #    attractive: the warm-up has to bring the network somewhere first, and $\lambda$ has to be chosen.
-# 2. Fish, which walks from domain to domain (DomainBed's convention has a fixed order), and methods that take a random order from a seed. They avoid
-#    second derivatives by it, or save memory.
+# 2. Fish, which walks from domain to domain, so that one of them is the last: so it avoids second derivatives. And DANN, whose discriminator knows a
+#    domain by its place in the list: its labels are these places.
 # 3. More seeds, and differences in pairs; the same search for ERM as for yours, with a rule that does not look at the test domain; and another data set,
 #    or the break of your own statistic, that shows whether it does what you say.
 #
