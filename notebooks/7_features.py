@@ -417,7 +417,8 @@ color = np.full((3, 2), 0.5)
 with_shape = np.stack([as_shape, 1 - as_shape], axis=1)
 below = {}  # log m, for the two training domains and for all three
 for name, table in {"color": color, "color and shape": with_shape}.items():
-    below[name] = [np.log(m) - best_discriminator(100 * table[:m]) for m in (2, 3)]
+    rows = np.round(100 * table).astype(int)  # of each value of the feature
+    below[name] = [np.log(m) - best_discriminator(rows[:m]) for m in (2, 3)]
 assert np.allclose(below["color"], 0) and below["color and shape"][0] < 0.002
 
 # %%
@@ -552,14 +553,14 @@ axes[1].legend(fontsize=8)
 said = ", ".join(f"{n} {values[3]:.2f}" for n, values in errors.items())
 figure(
     fig,
-    f"Mean errors grow with the penalty weight, to {said}; the floor is {floor:.2f}.",
+    f"Mean errors, at the largest penalty weight {said}; the floor is {floor:.2f}.",
 )
 
 # %% [markdown]
 # With a small penalty weight both methods label everything, and their features differ. With the largest one, many labels are lost. The dotted lines are the
-# floor: on the left for equal shares of predicted ones, on the right for any difference of these shares (circles: CORAL, squares:
-# DANN). No point can lie below the line on the right.
-# On the left one could, because CORAL makes two moments equal and not the whole distribution, and because a network need not reach its optimum.
+# floor: above for equal shares of predicted ones, below for any difference of these shares (circles: CORAL, squares:
+# DANN). In the lower picture no point can lie below the line.
+# In the upper one it could, because CORAL makes two moments equal and not the whole distribution, and because a network need not reach its optimum.
 #
 # The difference to the gradients of lessons 4 to 6: gradients of the risk contain the label, $G_i = a_i^\top (p_i - y_i)$ in the last layer ($a_i$ is a row). What
 # they compare is $p(y \mid a)$ and $p(a)$ together.
