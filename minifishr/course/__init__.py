@@ -1,9 +1,10 @@
 """The course: the exercises of the lessons in notebooks/, which try an answer on small inputs and say what is wrong.
 
 Read `draws` (the inputs), `calls` (one call of an answer), `judging` (is it right?), `exercise` (what is said then),
-`recall`, `progress`, `pages` (figures and solutions), `toys` and `folder` (a copy of one's own); then the exercises of
-each lesson with their solutions and known wrong answers: `lesson_0`, `lesson_1`, `lesson_2`, `lesson_3`, `lesson_4`,
-`lesson_5`, `lesson_6`, `lesson_7`, `lesson_8`, `lesson_9`, `lesson_10`, `lesson_11`, `lesson_12`.
+`used` (an answer that passed, below its exercise), `recall`, `progress`, `pages` (figures and solutions), `toys`,
+`watched` (where an answer looks), `tapes` and `folder` (a copy of one's own); then the exercises of each lesson with
+their solutions and known wrong answers: `lesson_0`, `lesson_1`, `lesson_2`, `lesson_3`, `lesson_4`, `lesson_5`,
+`lesson_6`, `lesson_7`, `lesson_8`, `lesson_9`, `lesson_10`, `lesson_11`, `lesson_12`.
 """
 
 from importlib.util import find_spec
@@ -26,9 +27,10 @@ from . import (
 from .exercise import tried
 from .folder import copied, pictures
 from .pages import figure, panels, reveal, solved
-from .progress import Progress, fingerprint, kept, noted
+from .progress import Progress, attempts, fingerprint, kept, noted
 from .recall import recalled
 from .toys import counted
+from .used import COARSE, coarse, own, used
 
 LESSONS = [lesson_0, lesson_1, lesson_2, lesson_3, lesson_4, lesson_5, lesson_6, lesson_7, lesson_8, lesson_9]
 LESSONS += [lesson_10, lesson_11, lesson_12]
@@ -59,15 +61,16 @@ def exercise(name, answer):
     known(name)
     if find_spec("hypothesis") is None:
         raise ImportError(f"exercise {name!r} needs hypothesis: pip install 'minifishr[notebooks]'")
+    answer = own(answer)
     number = fingerprint(answer)
-    earlier = [one for one in kept().get(name, {"tried": []})["tried"] if one != number]
+    earlier = [one for one in attempts(name) if one != number]
     feedback = tried(name, answer, EXERCISES[name], earlier=len(earlier))
     PASSED.pop(name, None)
-    if feedback:
+    if feedback and coarse(answer, EXERCISES[name]):
+        feedback = feedback._replace(message=f"{feedback.message} {COARSE}")
+    elif feedback:
         PASSED[name] = answer
-    if feedback.attempt:
-        noted(name, feedback, number)
-    return feedback
+    return noted(name, feedback, number)
 
 
 def known(name):
@@ -77,9 +80,10 @@ def known(name):
 
 
 def passed(name):
-    """The answer to an exercise that passed in this session, else the solution; ValueError for an unknown name."""
+    """The answer to an exercise that passed in this session, with its numbers as arrays, else the solution; ValueError
+    for an unknown name."""
     known(name)
-    return PASSED.get(name, EXERCISES[name].expected)
+    return used(PASSED[name], EXERCISES[name]) if name in PASSED else EXERCISES[name].expected
 
 
 def solution(name):
@@ -90,10 +94,7 @@ def solution(name):
 
 def recall(lesson, *answers):
     """The Feedback for the answers to the questions at the beginning of a lesson, which is noted."""
-    feedback = recalled(lesson, answers, RECALL[lesson])
-    if feedback.attempt:
-        noted(f"recall {lesson}", feedback, 0)
-    return feedback
+    return noted(f"recall {lesson}", recalled(lesson, answers, RECALL[lesson]), 0)
 
 
 def progress():

@@ -21,6 +21,10 @@ class TooLong(KeyboardInterrupt):
     """An answer takes longer than it may."""
 
 
+class Unusable(Exception):
+    """What an answer gives is not what it was asked for, in words."""
+
+
 @contextmanager
 def within(seconds):
     """Inside, TooLong is raised in this thread after some seconds, also in a loop that never ends.
@@ -62,21 +66,35 @@ def wrapped(text):
 def called(answer, values):
     """(array, None), or (None, what went wrong in words), of an answer on copies of some arguments."""
     given = deepcopy(list(values.values()))
-    try:
-        with quiet():
-            came = answer(*given)
-    except NotImplementedError:
+    came, error = outcome(answer, given)
+    if isinstance(error, NotImplementedError):
         return None, UNFINISHED
-    except SystemExit:
-        return None, "Your answer ended the program: return the result instead."
-    except Exception as error:
-        return None, wrapped(f"Your answer raised {type(error).__name__}: {error}")
+    if isinstance(error, Unusable):
+        return None, wrapped(str(error))
+    if error is not None:
+        return None, wrapped(f"Your answer {ended(error)}.")
     if came is None or came is ...:
         return None, UNFINISHED
     changed = [name for name, one in zip(values, given, strict=True) if not same(one, values[name])]
     if changed:
         return None, f"Your answer changes {' and '.join(changed)} in place: work on a copy."
     return numeric(came)
+
+
+def outcome(answer, given):
+    """(what came, None), or (None, the error), of an answer; it may change what it is given."""
+    try:
+        with quiet():
+            return answer(*given), None
+    except (Exception, SystemExit) as error:
+        return None, error
+
+
+def ended(error):
+    """How a call ended without a result, in words."""
+    if isinstance(error, SystemExit):
+        return "ended the program: return the result instead"
+    return f"raised {type(error).__name__}: {error}"
 
 
 def same(one, other):
@@ -98,13 +116,12 @@ def numeric(came):
 
 
 def peak(answer, values):
-    """The largest number of bytes that an answer holds at a time."""
+    """(the largest number of bytes that an answer holds at a time, None), or (0, the error that it raised)."""
     given = deepcopy(list(values.values()))
     tracemalloc.start()
     try:
-        with quiet():
-            answer(*given)
-        return tracemalloc.get_traced_memory()[1]
+        _, error = outcome(answer, given)
+        return (tracemalloc.get_traced_memory()[1], None) if error is None else (0, error)
     finally:
         tracemalloc.stop()
 
@@ -115,8 +132,7 @@ def calls(answer, values, banned):
     found, before = [], sys.getprofile()
     sys.setprofile(lambda frame, event, _: event == "call" and found.append(names.get(frame.f_code)))
     try:
-        with quiet():
-            answer(*deepcopy(list(values.values())))
+        outcome(answer, deepcopy(list(values.values())))
     finally:
         sys.setprofile(before)
     return [name for name in dict.fromkeys(found) if name]

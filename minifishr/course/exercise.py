@@ -12,10 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .calls import UNFINISHED, TooLong, called, within, wrapped
+from .calls import UNFINISHED, TooLong, called, quiet, within, wrapped
 from .judging import EXAMPLES, broken, drawn, forbidden, judged, reference, search, shown
 
 SECONDS = 10  # for an answer
+NEAR = 1e-3  # of 0 and of 1, where a factor says nothing
 SHRINKING = 2  # and of processor time for a smaller input, so that a busy machine finds it too
 
 
@@ -134,9 +135,20 @@ def diagnosis(answer, exercise):
     if any(came.shape != one.shape for came, one in zip(ours, right, strict=True)):
         same = all(alike(came.reshape(one.shape), one) for came, one in zip(ours, right, strict=True))
         return "the right numbers in another shape" if same else None
-    one, other = (np.concatenate([np.ravel(array) for array in arrays]) for arrays in (ours, right))
-    factor = one @ other / (other @ other)
-    return f"{factor:.6g} times what was expected, on every input" if alike(one, factor * other) else None
+    return by_a_factor(*(np.concatenate([np.ravel(array) for array in arrays]) for arrays in (ours, right)))
+
+
+def by_a_factor(one, other):
+    """How all numbers of an answer are off by one factor, in words; None where none can be named."""
+    with quiet():  # 0 / 0, and what is not a number
+        factor = one @ other / (other @ other)
+    if not np.isfinite(factor) or not alike(one, factor * other):
+        return None
+    if abs(factor) <= NEAR:
+        return "always 0" if alike(one, 0 * one) else None
+    if abs(factor - 1) <= NEAR:
+        return "nearly right, as if a step or a constant were too coarse"
+    return f"{factor:.6g} times what was expected, on every input"
 
 
 def everywhere(ours, theirs, right):

@@ -1,10 +1,13 @@
 """Is an answer right, on one input and on all, in the way that was asked for, with its promises kept?"""
 
+from contextlib import contextmanager
 from functools import cache
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from .calls import called, calls, peak, quiet, wrapped
+from ..checks import check_penalty
+from .calls import called, calls, ended, outcome, peak, wrapped
 
 EXAMPLES = 50
 OPTIONS = {"max_examples": EXAMPLES, "deadline": None, "derandomize": True, "database": None}
@@ -19,8 +22,23 @@ def drawn(inputs):
 
     found = []
     collected = given(st.composite(inputs)())(lambda values: found.append(values))
-    settings(**OPTIONS, phases=[Phase.generate])(collected)()
+    with elsewhere():
+        settings(**OPTIONS, phases=[Phase.generate])(collected)()
     return found
+
+
+@contextmanager
+def elsewhere():
+    """Inside, hypothesis writes what it remembers of a program to a folder that goes again: not to the reader's."""
+    from hypothesis.configuration import set_hypothesis_home_dir, storage_directory
+
+    before = storage_directory(intent_to_write=False).path
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        set_hypothesis_home_dir(folder)
+        try:
+            yield
+        finally:
+            set_hypothesis_home_dir(before)
 
 
 def search(inputs, wanted):
@@ -29,7 +47,8 @@ def search(inputs, wanted):
     from hypothesis import strategies as st
 
     try:
-        return find(st.composite(inputs)(), wanted, settings=settings(**OPTIONS))
+        with elsewhere():
+            return find(st.composite(inputs)(), wanted, settings=settings(**OPTIONS))
     except errors.NoSuchExample:
         return None
 
@@ -68,7 +87,9 @@ def forbidden(answer, exercise, values):
     for name in calls(exercise.adapt(answer), values, exercise.banned) if exercise.banned else ():
         return f"The numbers are right, but your answer calls {name}: the point is to do without."
     make, most = exercise.large or (None, 0)
-    held = peak(exercise.adapt(answer), make()) if make else 0
+    held, error = peak(exercise.adapt(answer), make()) if make else (0, None)
+    if error is not None:
+        return wrapped(f"The numbers are right, but on a larger input your answer {ended(error)}.")
     if held <= most:
         return None
     size = f"on a larger input your answer holds {held / 1e6:.1f} MB at a time; {most / 1e6:.1f} MB are enough."
@@ -77,15 +98,15 @@ def forbidden(answer, exercise, values):
 
 def broken(answer, exercise):
     """The promise that an answer breaks, in words; None if it breaks none."""
-    try:
-        with quiet():
-            exercise.contract(answer) if exercise.contract else None
-    except AssertionError as error:
+    _, error = outcome(exercise.contract, [answer]) if exercise.contract else (None, None)
+    if error is None:
+        return None
+    if isinstance(error, AssertionError):
         return wrapped(f"The numbers are right, but a promise is broken. {error}")
-    except Exception as error:
-        raised = f"inside autograd's grad your answer raised {type(error).__name__}: {error}"
+    if exercise.contract is check_penalty:  # the one that differentiates the answer itself
+        raised = f"inside autograd's grad your answer {ended(error)}"
         return wrapped(f"The numbers are right, but {raised}. Use autograd.numpy, and no float around a value.")
-    return None
+    return wrapped(f"The numbers are right, but while its promises were tried your answer {ended(error)}.")
 
 
 def shown(value, digits=6, indent=13):

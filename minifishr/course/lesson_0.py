@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from .draws import numbers, unlabeled, whole
+from .draws import numbers, one_of, unlabeled, whole
 from .exercise import Exercise
 
 
 def pictures(draw):
     """Images in grey, labels, and where the color does not agree with the label."""
-    n = draw(whole(1, 2))
-    return {"images": draw(numbers(n, 2, 3, low=0)), "y": draw(whole(0, 1, n)), "flips": draw(whole(0, 1, n))}
+    n, h, w = draw(whole(1, 2)), draw(whole(1, 3)), draw(whole(1, 3))
+    return {"images": draw(numbers(n, h, w, low=0)), "y": draw(whole(0, 1, n)), "flips": draw(whole(0, 1, n))}
 
 
 def coloring(images, y, flips):
@@ -142,7 +142,7 @@ EXERCISES = {
         },
     ),
     "swapped": Exercise(
-        lambda draw: unlabeled(draw, sizes=(6, 3, 1)),  # two channels of three pixels
+        lambda draw: unlabeled(draw, draw(one_of((2, 3, 1), (4, 3, 1), (6, 3, 1)))),  # two channels of 1 to 3 pixels
         swapped,
         "the share of rows whose predicted label changes when the two channels change places, (d,), (n,p) -> (); "
         "the first half of the columns is one channel, and a logit above 0 means label 1",

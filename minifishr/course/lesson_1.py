@@ -3,12 +3,11 @@
 import numpy as np
 from autograd.core import make_vjp
 
-from ..checks import promise
 from ..losses import risk
-from ..mlp import MLP
-from .draws import network, numbers, one_of, whole
+from .draws import numbers, one_of, smooth, whole
 from .exercise import Exercise
 from .recall import Question
+from .watched import two_sided
 
 RECALL = (
     Question(85, "lesson 0, What 75 %, 85 % and 10 % mean"),
@@ -43,9 +42,10 @@ def stable_loss(z, y):
 
 
 def some_rows(draw):
-    """Some logits a row, large in some rows, and labels."""
+    """Some logits a row, large in some rows, and in some places of a row, and labels."""
     n, k = draw(whole(1, 3)), draw(whole(2, 4))
-    return {"z": draw(numbers(n, k)) + 800.0 * draw(whole(-1, 1, n, 1)), "y": draw(whole(0, k - 1, n))}
+    far = 800.0 * (draw(whole(-1, 1, n, 1)) + draw(whole(-1, 1, n, k)))
+    return {"z": draw(numbers(n, k)) + far, "y": draw(whole(0, k - 1, n))}
 
 
 def softmax_delta(z, y):
@@ -76,29 +76,15 @@ def all_three(x, W, delta):
     return np.concatenate([(delta @ W.T).ravel(), (x.T @ delta).ravel(), delta.sum(axis=0)])
 
 
+def some_network(draw):
+    """A network with one hidden layer or none, away from its kinks, and a domain."""
+    return smooth(draw, draw(one_of((2, 1), (1, 2, 1), (3, 1), (2, 2, 1))))
+
+
 def numerical_gradient(model, theta, x, y, h=1e-5):
     """The gradient of the risk in theta by central differences, -> (d,)."""
     steps = h * np.eye(model.d)
     return [(risk(model, theta + s, x, y) - risk(model, theta - s, x, y)) / (2 * h) for s in steps]
-
-
-class Watched(MLP):
-    """A network that remembers at which parameters it was asked."""
-
-    def logits(self, theta, x):
-        """The logits, (n,k)."""
-        self.seen.append(getattr(theta, "_value", theta))
-        return MLP.logits(self, theta, x)
-
-
-def two_sided(answer, *more):
-    """AssertionError unless an answer looks at theta - s wherever it looks at theta + s."""
-    model, rng = Watched((2, 1)), np.random.default_rng(0)
-    model.seen, theta = [], rng.normal(size=3)
-    answer(model, theta, rng.normal(size=(4, 2)), np.array([0, 1, 1, 0]), *more)
-    steps = np.array(model.seen).reshape(-1, 3) - theta
-    paired = [np.any(np.all(np.abs(step + steps) < 1e-14, axis=1)) for step in steps]
-    promise(all(paired), "for each step there is one to the other side", "a difference on one side")
 
 
 EXERCISES = {
@@ -144,6 +130,9 @@ EXERCISES = {
         ),
         {
             "exp overflows: subtract each row's largest logit": softmax,
+            "each row's mean is subtracted, and exp still overflows: subtract its largest logit": lambda z, y: softmax(
+                z, y, top=z.mean(axis=1, keepdims=True)
+            ),
             "one maximum for all rows: each row has its own": lambda z, y: softmax(z, y, top=z.max()),
             "the label is not subtracted": lambda z, y: softmax_delta(z, y) + np.eye(z.shape[1])[y],
             "divided by n: that is the derivative of the mean": lambda z, y: softmax_delta(z, y) / len(y),
@@ -172,7 +161,7 @@ EXERCISES = {
         banned=AUTOGRAD,
     ),
     "numerical_gradient": Exercise(
-        lambda draw: network(draw, sizes=draw(one_of((2, 1), (1, 1), (3, 1)))),
+        some_network,
         numerical_gradient,
         "the gradient of risk(model, theta, x, y) in theta by central differences, -> (d,)",
         (

@@ -2,28 +2,16 @@
 
 import numpy as np
 
-from .draws import numbers, one_of, whole
+from .draws import one_of, whole
 from .exercise import Exercise
 from .recall import Question
+from .tapes import listed, tape_and_inputs
 
 RECALL = (
     Question(1, "lesson 2, Why one reverse pass is enough"),
     Question(20, "lesson 6, The memory"),
     Question("a", "lesson 6, The end of the warm-up"),
 )
-
-
-def tape_and_inputs(draw):
-    """A tape of one to three entries after one or two inputs; where a slot is, args have a value of the recording."""
-    count = draw(whole(1, 2))
-    tape = [None] * count
-    for slot in range(count, count + draw(whole(1, 3))):
-        fun, kwargs = draw(one_of((np.subtract, {}), (np.multiply, {}), (np.roll, {"shift": 1})))
-        places = [draw(one_of(True, False)) for _ in range(1 if kwargs else 2)]
-        places[-1] = places[-1] or not any(places)  # one argument at least comes from a slot
-        slots = {i: int(draw(whole(0, slot - 1))) for i, boxed in enumerate(places) if boxed}
-        tape.append((fun, [draw(numbers(2)) for _ in places], kwargs, slots))
-    return {"tape": tape, "inputs": [draw(numbers(2)) for _ in range(count)]}
 
 
 def replay(tape, inputs):
@@ -134,6 +122,7 @@ EXERCISES = {
             "the keywords are left out": lambda tape, inputs: replayed(tape, inputs, filled, given=False),
             "the inputs are missing from the list": lambda tape, inputs: replay(tape, inputs)[len(inputs) :],
         },
+        adapt=listed,
     ),
     "needed": Exercise(
         graph,
@@ -142,8 +131,8 @@ EXERCISES = {
         "uses[slot] are the slots that it is computed from directly -> (slots,) of booleans",
         (
             "Begin with the output alone, and go through the slots backwards: a slot only uses earlier ones.",
-            "found = zeros, found[output] = True; for slot in reversed(range(len(uses))): if found[slot], all of "
-            "uses[slot] are found too.",
+            "found = np.zeros(len(uses), bool), found[output] = True; for slot in reversed(range(len(uses))): if "
+            "found[slot], all of uses[slot] are found too.",
         ),
         {
             "direct arguments only: what they need is needed as well": lambda uses, output: [

@@ -6,8 +6,8 @@ from ..curvature import gauss_newton, hessian, hvp, true_fisher
 from ..gradients import mean_gradient, per_sample_gradients
 from .draws import numbers, one_of, smooth, unlabeled, whole
 from .exercise import Exercise
-from .lesson_1 import two_sided
 from .recall import Question
+from .watched import two_points
 
 RECALL = (
     Question("c", "lesson 2, Moments without storage"),
@@ -173,6 +173,6 @@ EXERCISES = {
             "divided by h: the two points are 2 h apart": lambda *case: 2 * hessian_times(*case),
         },
         banned=MATRICES,
-        contract=lambda answer: two_sided(answer, np.array([1.0, -0.5, 0.25])),
+        contract=lambda answer: two_points(answer, np.array([1.0, -0.5, 0.25])),
     ),
 }

@@ -74,15 +74,18 @@ def squared_risks(model, *, convention="paper", lr=0.1):
     return Algorithm("squares", lambda theta: (), update)
 
 
-def one_update(factory):
-    """theta after one update and the risk that info has, (d + 1,), of a factory of algorithms."""
+def two_updates(factory):
+    """theta and the risk that info has, after each of two updates, (2, d + 1), of a factory of algorithms."""
 
     def after(model, theta, domains, lr):
         algorithm = factory(model, lr=lr)
         if algorithm is None or algorithm is ...:
             return None
-        theta, _, info = algorithm.update(theta, algorithm.init(theta), domains)
-        return onp.append(theta, info["risk"])
+        state, rows = algorithm.init(theta), []
+        for _ in range(2):  # a momentum and a falling rate begin as plain descent does
+            theta, state, info = algorithm.update(theta, state, domains)
+            rows.append(onp.append(theta, info["risk"]))
+        return onp.array(rows)
 
     return after
 
@@ -149,7 +152,7 @@ EXERCISES = {
     "squared_risks": Exercise(
         updates,
         squared_risks,
-        "a factory: one update goes lr down the gradient of the mean over domains of the squared risk, and its info "
+        "a factory: each update goes lr down the gradient of the mean over domains of the squared risk, and its info "
         'has the mean of the risks as "risk"',
         (
             "value_and_grad of a function of theta alone: np.mean(risks(model, t, domains) ** 2), with autograd's np.",
@@ -163,6 +166,6 @@ EXERCISES = {
             "uphill": descending(mean_square, sign=1),
         },
         contract=check_algorithm,
-        adapt=one_update,
+        adapt=two_updates,
     ),
 }

@@ -37,8 +37,27 @@ def kept():
         raise ValueError(f"{path} is damaged: rename or delete it, and go on") from error
 
 
+def attempts(name):
+    """The numbers of the attempts at an exercise; none where they cannot be read."""
+    try:
+        return kept().get(name, {"tried": []})["tried"]
+    except OSError:
+        return []
+
+
 def noted(name, feedback, attempt):
-    """Write down an attempt, a number; a passed exercise stays passed."""
+    """The Feedback, after writing down an attempt, a number; it says so where that is not possible."""
+    try:
+        if feedback.attempt:
+            note(name, feedback, attempt)
+    except OSError as error:
+        line = wrapped(f"(not kept: {error})")
+        return feedback._replace(message=f"{feedback.message}\n{line}")
+    return feedback
+
+
+def note(name, feedback, attempt):
+    """Write down an attempt; a passed exercise stays passed."""
     found = kept()
     one = found.get(name, {"tried": [], "passed": False})
     tried = one["tried"] if attempt in one["tried"] else [*one["tried"], attempt]

@@ -30,7 +30,12 @@ def recalled(lesson, answers, questions):
 
 
 def agrees(one, answer):
-    """Whether an answer is the right letter, or the right number within 1 %."""
+    """Whether an answer is the right letter, in brackets or not, or the right number within 1 %, in quotes or not."""
     if isinstance(answer, str):
-        return isinstance(one, str) and one.strip().lower() == answer
-    return isinstance(one, int | float | np.number) and bool(np.isclose(one, answer, rtol=0.01, atol=0))
+        return isinstance(one, str) and one.strip(" ().").lower() == answer
+    if isinstance(one, bool) or not isinstance(one, str | int | float | np.number):
+        return False
+    try:
+        return bool(np.isclose(float(one.strip(" %") if isinstance(one, str) else one), answer, rtol=0.01, atol=0))
+    except ValueError:  # words
+        return False

@@ -184,6 +184,15 @@ def batch_square(G, size):
     return np.mean(np.square(every), axis=0)
 
 
+def hessian_row_by_row(model, theta, x, y, v, h=1e-6):
+    """The mean over rows of each row's own Hessian times v."""
+
+    def gradient(i, s):
+        return mean_gradient(model, theta + s * v, x[i : i + 1], y[i : i + 1])
+
+    return sum(gradient(i, h) - gradient(i, -h) for i in range(len(y))) / (2 * h * len(y))
+
+
 def hessian_column_by_column(model, theta, x, y, v, h=1e-6):
     columns = [
         mean_gradient(model, theta + s, x, y) - mean_gradient(model, theta - s, x, y) for s in h * np.eye(len(v))
@@ -321,7 +330,10 @@ RIGHT = {
     "pooled_color": [lambda a: max(np.mean(a), np.mean(1 - a)), lambda a: np.float32(0.5 + abs(sum(a) / len(a) - 0.5))],
     "joint_table": [joint_table, lambda *rates: joint_table(*rates).tolist()],
     "bayes_accuracy": [bayes_accuracy, in_float32(lambda t: np.maximum(t[:, :, 0], t[:, :, 1]).sum())],
-    "swapped": [swapped, lambda m, t, x: ((m.logits(t, x) > 0) != (m.logits(t, np.roll(x, 3, axis=1)) > 0)).mean()],
+    "swapped": [
+        swapped,
+        lambda m, t, x: ((m.logits(t, x) > 0) != (m.logits(t, np.roll(x, x.shape[1] // 2, axis=1)) > 0)).mean(),
+    ],
     "parameter_count": [
         lambda sizes: MLP(tuple(int(size) for size in sizes)).d,
         lambda sizes: sum(i * j + j for i, j in pairwise(sizes)),
@@ -366,7 +378,7 @@ RIGHT = {
     ],
     "batch_square": [batch_square, lambda G, size: np.mean(G, 0) ** 2 * (1 - 1 / size) + np.mean(G**2, 0) / size],
     "hessian_times": [
-        hessian_column_by_column,
+        hessian_row_by_row,
         lambda m, t, x, y, v: (mean_gradient(m, t + 1e-4 * v, x, y) - mean_gradient(m, t - 1e-4 * v, x, y)) / 2e-4,
     ],
     "fishr_paper": [
@@ -403,6 +415,20 @@ RIGHT = {
 }
 
 
+def with_memory(step):
+    """A factory whose next step is step(gradient, the one before, how many there were), of lr."""
+
+    def factory(model, *, convention="paper", lr=0.1):
+        def update(theta, state, domains):
+            R, g = domain_gradients(model, theta, domains)
+            moved = lr * step(2 * np.mean(R[:, None] * g, axis=0), *state)
+            return theta - moved, (moved / lr, state[1] + 1), {"risk": float(np.mean(R))}
+
+        return Algorithm("squares", lambda theta: (0 * theta, 0), update)
+
+    return factory
+
+
 def plain_numpy(model, theta, domains):
     return confidence_gap(model, theta, domains, np)
 
@@ -429,9 +455,15 @@ FORBIDDEN = [
     ),
     ("hessian_times", "calls hvp", hvp),
     ("hessian_times", "a difference on one side", lambda *case: one_sided_product(*case)),
+    ("hessian_times", "two calls of mean_gradient, at two points; came: calls at 6 points", hessian_column_by_column),
+    ("hessian_times", "a step in each coordinate of theta; came: none", lambda *case: by_jacobian(*case)),
+    ("hessian_times", "a step in each coordinate of theta; came: none", lambda *case: by_two_gradients(*case)),
+    ("numerical_gradient", "a step in each coordinate of theta; came: none in 3 of 3", lambda *c: by_hand(*c)),
     ("confidence_gap", "no float around a value", lambda *case: float(confidence_gap(*case))),
     ("confidence_gap", "inside autograd's grad", plain_numpy),
     ("confidence_gap", "zeros", lambda m, t, ds: confidence_gap(m, getattr(t, "_value", t), ds) + 0 * anp.sum(t)),
+    ("squared_risks", "expected [[", with_memory(lambda g, before, age: g + 0.9 * before)),
+    ("squared_risks", "expected [[", with_memory(lambda g, before, age: g / (1 + age))),
     ("squared_risks", "a promise is broken", lambda model, **options: counting(model, **options)),
 ]
 
@@ -439,6 +471,28 @@ FORBIDDEN = [
 def autograd_backward(x, W, b, above):
     parts = grad(lambda t: anp.sum(relu(anp.dot(t[0], t[1]) + t[2]) * above))
     return np.concatenate([np.ravel(one) for one in parts((x, W, b))])
+
+
+def by_jacobian(model, theta, x, y, v):
+    return jacobian(lambda t: mean_gradient(model, t, x, y))(theta) @ v
+
+
+def by_two_gradients(model, theta, x, y, v):
+    return grad(lambda t: anp.dot(mean_gradient(model, t, x, y), v))(theta)
+
+
+def by_hand(model, theta, x, y):
+    """The reverse pass, where differences were asked for."""
+    shapes = enumerate(pairwise(model.sizes), 1)
+    layers = [(theta[model.blocks[f"W{n}"]].reshape(s), theta[model.blocks[f"b{n}"]]) for n, s in shapes]
+    inputs, found = [x], []
+    for W, b in layers[:-1]:
+        inputs.append(np.maximum(inputs[-1] @ W + b, 0))
+    delta = (1 / (1 + np.exp(-model.logits(theta, x))) - y[:, None]) / len(y)
+    for (W, _), a in zip(layers[::-1], inputs[::-1], strict=True):
+        found = [(a.T @ delta).ravel(), delta.sum(axis=0), *found]
+        delta = delta @ W.T * (a > 0)
+    return np.concatenate(found)
 
 
 def one_sided(model, theta, x, y, h=1e-8):

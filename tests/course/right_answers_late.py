@@ -15,6 +15,15 @@ def solved_by_recursion(tape, inputs):
     return [value(slot) for slot in range(len(tape))]
 
 
+def filled_from_the_front(tape, inputs):
+    values = [*inputs, *[None] * (len(tape) - len(inputs))]
+    while (slot := sum(value is not None for value in values)) < len(tape):
+        fun, args, kwargs, slots = tape[slot]
+        args = dict(enumerate(args)) | {place: values[source] for place, source in slots.items()}
+        values[slot] = fun(*[args[place] for place in sorted(args)], **kwargs)
+    return tuple(values)
+
+
 def filled_in_place_of_copies(tape, inputs):
     values = np.empty((len(tape), *np.shape(inputs[0])), np.float32)
     values[: len(inputs)] = inputs
@@ -104,7 +113,7 @@ def in_logarithms(q, R, eta):
 
 
 LATE = {
-    "replay": [solved_by_recursion, filled_in_place_of_copies],
+    "replay": [solved_by_recursion, filled_from_the_front],
     "needed": [reachable, by_powers],
     "last_uses": [last_by_search, last_backwards],
     "label_targets": [
@@ -175,3 +184,8 @@ LATE |= {
         ),
     ],
 }
+
+
+LATE_FORBIDDEN = [
+    ("replay", "Expected a list of the slots' values, which may have several shapes, came", filled_in_place_of_copies),
+]

@@ -1,17 +1,23 @@
 import json
 import re
 import sys
+from copy import deepcopy
 
+import autograd.numpy as anp
 import numpy as np
 import pytest
+from autograd import grad
+from hypothesis.configuration import set_hypothesis_home_dir, storage_directory
 from right_answers import FORBIDDEN, RIGHT
-from right_answers_late import LATE
+from right_answers_late import LATE, LATE_FORBIDDEN
 
 from minifishr import Domain, course
 from minifishr.course import EXERCISES, exercise
+from minifishr.course.calls import quiet
 from minifishr.course.draws import networks, numbers, whole
 from minifishr.course.exercise import Exercise, diagnosis, tried, trouble
 from minifishr.course.judging import different, drawn, shown
+from minifishr.course.used import used
 
 NAMES, RIGHT = list(EXERCISES), {**RIGHT, **LATE}
 WRONG = [(name, words) for name in NAMES for words in EXERCISES[name].wrong]
@@ -32,7 +38,11 @@ def off(reference):
 def test_solution_passes_and_what_is_slightly_wrong_does_not(name, monkeypatch):
     monkeypatch.setattr(sys.modules["minifishr.course.exercise"], "SHRINKING", 0.3)
     assert exercise(name, EXERCISES[name].expected).passed
-    wrong = off(EXERCISES[name].expected) if name != "squared_risks" else next(iter(EXERCISES[name].wrong.values()))
+    wrong = (
+        off(EXERCISES[name].expected)
+        if name not in ("squared_risks", "replay")
+        else next(iter(EXERCISES[name].wrong.values()))
+    )
     message = exercise(name, wrong).message
     for part in ("not yet", "Wanted: ", "On the smallest input found\n", "expected ", "came ", "Hint: "):
         assert part in message
@@ -60,7 +70,7 @@ def test_two_right_answers_in_other_forms_are_known(name):
     assert len(RIGHT[name]) >= 2
 
 
-@pytest.mark.parametrize(("name", "part", "answer"), FORBIDDEN)
+@pytest.mark.parametrize(("name", "part", "answer"), [*FORBIDDEN, *LATE_FORBIDDEN])
 def test_right_numbers_in_a_way_that_was_not_asked_for_are_refused(name, part, answer):
     assert part in " ".join(tried(name, answer, EXERCISES[name]).message.split())
 
@@ -92,9 +102,90 @@ def test_the_function_that_passed_is_used_below_and_the_solution_otherwise(monke
     assert course.passed("norms") is solution
     own = lambda *case: solution(*case)  # noqa: E731
     exercise("norms", own)
-    assert course.passed("norms") is own
+    assert course.own(course.passed("norms")) is own
     exercise("norms", off(own))
     assert course.passed("norms") is solution
+
+
+@pytest.mark.parametrize(("name", "number"), [(name, n) for name in NAMES for n in range(len(RIGHT[name]))])
+def test_answer_that_passed_gives_below_what_the_solution_would_give(name, number, monkeypatch):
+    exercise, answer = EXERCISES[name], RIGHT[name][number]
+    if exercise.adapt is not Exercise._field_defaults["adapt"]:
+        pytest.skip("its answer gives something else than numbers")
+    monkeypatch.setattr(course, "PASSED", {name: answer})
+    for values in drawn(exercise.inputs)[::10]:
+        with quiet():
+            ours, right = (f(*deepcopy(list(values.values()))) for f in (course.passed(name), exercise.expected))
+        right = np.asarray(right)
+        assert isinstance(ours, np.ndarray if right.ndim else np.generic)
+        assert ours.shape == right.shape and ours.dtype.kind == right.dtype.kind
+
+
+def test_list_is_an_array_below_a_float_in_the_place_of_a_boolean_a_boolean_and_a_second_trial_the_same(monkeypatch):
+    def listed(a, b):
+        return np.asarray(EXERCISES["coral_pull"].expected(a, b)).tolist()
+
+    def floats(uses, output):
+        found = np.zeros(len(uses))
+        found[EXERCISES["needed"].expected(uses, output)] = True
+        return found
+
+    assert exercise("coral_pull", listed) and exercise("needed", floats)
+    rows, keep = course.passed("coral_pull"), course.passed("needed")
+    assert rows(np.eye(2), np.ones((3, 2))).T.shape == (2, 2) and rows.__name__ == "listed"
+    assert (keep([(), (0,), (0,)], 1) & np.array([True, True, True])).tolist() == [True, True, False]
+    assert exercise("needed", keep) and course.own(course.passed("needed")) is floats
+    assert len(course.kept()["needed"]["tried"]) == 1
+
+
+def test_boxes_of_autograd_pass_through_an_answer_that_passed():
+    solution = EXERCISES["stable_loss"].expected
+    below = used(lambda z, y: anp.logaddexp(0, (1 - 2 * y) * z), EXERCISES["stable_loss"])
+    z, y = np.array([0.5, -2.0]), np.array([1, 0])
+    slopes = grad(lambda z: anp.sum(below(z, y)))(z)
+    assert np.allclose(slopes, [(solution(z + s, y).sum() - solution(z - s, y).sum()) / 2e-6 for s in 1e-6 * np.eye(2)])
+
+
+def test_answer_in_float32_passes_and_the_solution_is_used_below_it():
+    feedback = exercise("bayes_accuracy", RIGHT["bayes_accuracy"][1])
+    assert feedback and "In float32. Below, the solution is used" in feedback.message
+    assert course.passed("bayes_accuracy") is EXERCISES["bayes_accuracy"].expected
+
+
+def test_verdict_is_shown_where_it_cannot_be_kept(monkeypatch):
+    def write_whole(path, data):
+        raise OSError(f"{path}: cannot be written: Permission denied")
+
+    monkeypatch.setattr(sys.modules["minifishr.course.progress"], "write_whole", write_whole)
+    feedback = exercise("bayes_accuracy", EXERCISES["bayes_accuracy"].expected)
+    right = [question.answer for question in course.RECALL[1]]
+    for one in (feedback, course.recall(1, *right)):
+        assert one and ": right" in one.message
+        assert one.message.endswith("(not kept: course_progress.json: cannot be written: Permission denied)")
+
+
+def test_nothing_but_the_progress_is_left_in_the_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.modules["minifishr.course.exercise"], "SHRINKING", 0.1)
+    before = storage_directory(intent_to_write=False).path
+    set_hypothesis_home_dir(tmp_path / ".hypothesis")
+    try:
+        drawn.cache_clear()
+        assert not exercise("bayes_accuracy", lambda table: 0.5)
+        assert storage_directory(intent_to_write=False).path == tmp_path / ".hypothesis"
+    finally:
+        set_hypothesis_home_dir(before)
+    assert [path.name for path in tmp_path.iterdir()] == ["course_progress.json"]
+
+
+@pytest.mark.parametrize("letter", ["a", "A", " a) ", "(a)", "a."])
+@pytest.mark.parametrize("number", [85, "85", 85.0, "85 %", np.float32(85)])
+def test_letter_in_brackets_and_number_in_quotes_are_right(letter, number):
+    assert course.recall(1, number, letter, "c")
+
+
+@pytest.mark.parametrize("number", [True, np.True_, "", "one", None, [1], "nan", 1j])
+def test_what_is_no_number_is_not_1(number):
+    assert course.RECALL[12][0].answer == 1 and "1: right" not in course.recall(12, number, 20, "a").message
 
 
 def test_progress_is_kept_and_a_damaged_file_is_refused(tmp_path):
@@ -148,6 +239,44 @@ def test_the_input_is_the_smallest_on_which_the_answer_is_wrong_and_the_answer_i
     assert "x = [[0, 0],\n" in message and message.count("0.5]") == 2  # two rows; the input and what came
     assert "expected [0, 0.25]" in message and "came     [0, 0.5]" in message
     assert "Looks like this: the sum." in message
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda x: 0 * x[0], "always 0."),
+        (lambda x: np.sum(x - x.mean(axis=0), axis=0), "always 0."),  # up to rounding
+        (lambda x: 0.9999 * x.mean(axis=0), "nearly right, as if a step or a constant were too coarse."),
+        (lambda x: 1.002 * x.mean(axis=0), "1.002 times what was expected"),
+    ],
+)
+def test_factor_that_says_nothing_is_not_named(answer, words):
+    message = tried("mean", answer, MEAN).message
+    assert f"Looks like this: {words}" in message and message.count("Looks like") == 1
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_factor_that_is_no_number_is_not_named(wrong):
+    assert "Looks like" not in tried("mean", lambda x: x.mean(axis=0) + wrong, MEAN).message
+
+
+def test_error_on_a_larger_input_or_inside_a_contract_becomes_a_sentence():
+    def narrow(x):
+        if len(x) > 9:
+            raise NotImplementedError("too many rows")
+        return x.mean(axis=0)
+
+    def asked(answer):
+        answer(np.ones((20, 2)))
+
+    large = MEAN._replace(large=(lambda: {"x": np.ones((20, 2))}, 10**6))
+    message = " ".join(tried("mean", narrow, large).message.split())
+    assert "on a larger input your answer raised NotImplementedError: too many rows." in message
+    message = " ".join(tried("mean", narrow, MEAN._replace(contract=asked)).message.split())
+    assert "while its promises were tried your answer raised NotImplementedError: too many rows." in message
+    assert "autograd" not in message
+    ending = MEAN._replace(contract=lambda answer: sys.exit(0))
+    assert "your answer ended the program" in " ".join(tried("mean", MEAN.expected, ending).message.split())
 
 
 def test_a_constant_factor_is_named():
