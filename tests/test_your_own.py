@@ -259,7 +259,7 @@ def test_page_leads_from_the_table_to_predictions(here, capsys):
 def test_every_seed_keeps_its_own_standardization_whatever_seeds_are_beside_it(here):
     words = ["compare", *table(), "--test-domain", "B", "--algorithms", "erm", *SHORT]
     assert cli.main([*words, "--out", "one"]) == cli.main([*words, "--seeds", "3", "--out", "three"]) == 0
-    assert cli.main(["train", "erm", *words[1:8], "--test-domain", "B", *SHORT, "--seed", "2", "--out", "two"]) == 0
+    assert cli.main(["train", "erm", *words[1:9], "--test-domain", "B", *SHORT, "--seed", "2", "--out", "two"]) == 0
     x = np.array([[float(row[name]) for name in ("age", "weight")] for row in rows_of("mine.csv")])
     for folder, seed in (("one", 0), ("two", 2)):
         alone, among = (load_model(f"{name}/models/erm-{seed}.npz") for name in (folder, "three"))

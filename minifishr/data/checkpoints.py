@@ -120,7 +120,7 @@ def write_whole(path, data):
     A link stays one: its target is written. What is there and no regular file, as a device, is refused.
     """
     whole = Path(os.path.realpath(path))
-    if whole.exists() and not whole.is_file():
+    if whole.exists() and not whole.is_file() and not whole.is_dir():
         raise OSError(f"{path}: cannot be written: it is no regular file")
     part = Path(f"{whole}.{uuid.uuid4().hex}.part")
     try:

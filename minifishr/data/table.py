@@ -128,11 +128,13 @@ def unclosed(path, quotes):
     close the first, and the rows between are gone without a word, but something follows it in its cell."""
     if not any(quotes) or sum(quotes) % 2:
         return bool(sum(quotes) % 2)
-    try:
-        with opened(path) as file:
-            return not all(map(list, csv.reader(file, delimiter=delimiter(path), strict=True)))
-    except csv.Error:
-        return True
+    mark = delimiter(path)
+    with opened(path) as file:  # spaces between a mark and the end of its cell are as good as none
+        plain = (re.sub(rf'" +(?=[{mark}\r\n])', '"', line) for line in file)
+        try:
+            return not all(row is not None for row in csv.reader(plain, delimiter=mark, strict=True))
+        except csv.Error:
+            return True
 
 
 def coder(column, codes):

@@ -414,6 +414,7 @@ class Loose(NamedTuple):
 
     name: str
     x: np.ndarray
+    y: np.ndarray
 
 
 def test_too_few_domains_are_refused_by_name():
@@ -426,8 +427,9 @@ def test_too_few_domains_are_refused_by_name():
 @pytest.mark.parametrize("shape", [(4, 3), (4, 1), (0, 2), (2,), (2, 2, 2)])
 def test_domains_of_a_wrong_shape_are_refused_by_name(shape):
     with pytest.raises(ValueError) as error:
-        check_domains("vrex", MODEL, [DOMAINS[0], Loose("odd", np.zeros(shape))])
-    assert str(error.value) == f"vrex: domain 'odd' has x {shape}, expected (n, 2)"
+        check_domains("vrex", MODEL, [DOMAINS[0], Loose("odd", np.zeros(shape), np.zeros(shape[0]))])
+    told = f"x {shape} and y {shape[:1]}, expected (n, 2) and (n,), n >= 1"
+    assert str(error.value) == f"vrex: domain 'odd' has {told}"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from minifishr.algorithms.fishr import penalty as fishr_penalty
 from minifishr.algorithms.protocol import RECIPES, deviations, mean_risk, penalized
 from minifishr.algorithms.vrex import penalty as vrex_penalty
 from minifishr.algorithms.vrex import statistic
-from minifishr.checks import check_algorithm, check_penalty, example
+from minifishr.checks import check_algorithm, check_penalty, contracts, example
 from minifishr.data import load_checkpoint, save_checkpoint
 
 
@@ -128,11 +128,18 @@ def test_order_that_is_declared_may_matter():
 
 
 def half_steps(theta, state, **parts):
-    """A state that starts as an integer and becomes a fraction, which a checkpoint would cut off."""
+    """A state that starts as an integer and becomes a fraction."""
     return {**parts, "theta": theta * theta.dtype.type(1 + 1e-3 * state), "state": state - np.float64(0.5)}
 
 
-def test_state_that_a_checkpoint_cannot_carry_is_found():
+def test_state_that_becomes_a_fraction_survives_and_one_that_is_cut_off_is_found(monkeypatch):
+    check_algorithm(own(half_steps))
+
+    def cut(path, template):
+        theta, state = load_checkpoint(path, template)
+        return theta, int(state)
+
+    monkeypatch.setattr(contracts, "load_checkpoint", cut)
     with pytest.raises(AssertionError, match=r"^promised: state survives a save and a load"):
         check_algorithm(own(half_steps))
 

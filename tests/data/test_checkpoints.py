@@ -145,15 +145,19 @@ def test_file_that_is_no_checkpoint_is_refused_and_stays(arrays, tmp_path):
 def test_what_was_set_aside_before_stays(tmp_path):
     path = tmp_path / "c.npz"
     for number, end in enumerate((".damaged", ".2.damaged", ".3.damaged")):
-        path.write_bytes(b"half %d" % number)
+        path.write_bytes(b"PK half %d" % number)
         with pytest.warns(UserWarning, match=rf", set aside as \*{end}; training starts anew$"):
             fit(ERM, THETA, batches, 1, checkpoint=Checkpoint(path))
     found = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
-    assert found == {"c.npz.damaged": b"half 0", "c.npz.2.damaged": b"half 1", "c.npz.3.damaged": b"half 2"}
+    assert found == {
+        "c.npz.damaged": b"PK half 0",
+        "c.npz.2.damaged": b"PK half 1",
+        "c.npz.3.damaged": b"PK half 2",
+    }
 
 
 def test_warning_of_a_broken_checkpoint_points_to_who_asked(tmp_path):
-    (tmp_path / "c.npz").write_bytes(b"half")
+    (tmp_path / "c.npz").write_bytes(b"PK half")
     with pytest.warns(UserWarning) as said:
         fit(ERM, THETA, batches, 1, checkpoint=Checkpoint(tmp_path / "c.npz"))
     assert [one.filename for one in said] == [__file__]
