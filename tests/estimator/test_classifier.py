@@ -266,8 +266,8 @@ def test_domains_without_an_order_are_refused():
 
 def test_a_fit_that_fails_leaves_what_was_there():
     x, y, domains = table(6)
-    model = DomainClassifier(steps=3).fit(x, np.where(y, "yes", "no"), domains=domains)
+    model = DomainClassifier(steps=3).fit(x, np.where(y == y[0], "yes", "no"), domains=domains)
     before = model.predict(x)
     with pytest.raises(ValueError, match="lr=-1"):
-        model.set_params(lr=-1).fit(x, np.where(y, "dog", "cat"), domains=domains)
+        model.set_params(lr=-1).fit(x, np.where(y == y[0], "dog", "cat"), domains=domains)
     assert (model.predict(x) == before).all()

@@ -71,10 +71,13 @@ def test_no_file_is_replaced_by_one_that_has_less(folder, tmp_path):
     assert packed(path) == found
     with pytest.raises(ValueError, match=r"kept\.gz has 1 runs that would be lost; choose another file"):
         pack(found[1:], path)
-    (tmp_path / "notes.md").write_text("precious")
-    with pytest.raises(ValueError, match=r"notes\.md is no whole file of records"):
-        pack(found, tmp_path / "notes.md")
-    assert packed(path) == found and (tmp_path / "notes.md").read_text() == "precious"
+    (tmp_path / "notes.gz").write_text("precious")
+    with pytest.raises(ValueError, match=r"notes\.gz is no whole file of records"):
+        pack(found, tmp_path / "notes.gz")
+    assert packed(path) == found and (tmp_path / "notes.gz").read_text() == "precious"
+    with pytest.raises(ValueError, match=r"notes\.md: the name of a file of records ends in \.records\.gz or \.gz"):
+        pack(found, tmp_path / "notes.md")  # which nobody could read again
+    assert not (tmp_path / "notes.md").exists()
 
 
 def altered(path, change):
