@@ -60,8 +60,9 @@ def copied(out):
     skipped = shutil.ignore_patterns("*.py", "static", "tests", "__pycache__", "explore.html", "*.csv", "*.tex", "lite")
     shutil.copytree(ROOT / "docs", out, ignore=skipped)
     results = (out / "results" / "README.md").rename(out / "results" / "index.md")
-    reports = sorted(path.relative_to(results.parent) for path in results.parent.glob("*/*.md"))
-    titles = [f"Report: {p.parent.name}{f', {p.stem}' * (p.stem not in ('README', 'report'))}" for p in reports]
+    reports = sorted(path.relative_to(results.parent) for path in results.parent.glob("*/**/*.md"))
+    names = [[*p.parts[:-1], *([] if p.stem in ("README", "report") else [p.stem])] for p in reports]
+    titles = [f"Report: {', '.join(parts)}" for parts in names]
     reports = [f"{title} <{path.as_posix()}>" for title, path in zip(titles, reports, strict=True)]
     results.write_text(results.read_text("utf-8") + "\n" + toctree(reports), "utf-8")
     for page in [*out.glob("*.md"), *results.parent.glob("*/*.md")]:
