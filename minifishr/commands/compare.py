@@ -81,8 +81,8 @@ def add_problem_options(command):
 def run_compare(args):
     """Train, keep what runs leave as they finish, print the table, then write it and draw."""
     configs, source = planned(args)
-    firsts = {config.test_domain: config for config in reversed(configs)}  # of the first seed, as figures show it
-    tasks = {name: problem(config, source) for name, config in reversed(firsts.items())}
+    firsts = {c.test_domain: c for c in configs if c.seed == configs[0].seed}  # whose rows the figures show
+    tasks = {name: problem(config, source) for name, config in firsts.items()}
     for config in configs:  # every mistake that can be seen before training is seen here
         model = network(config, tasks[config.test_domain])
         ALGORITHMS[config.algorithm](model, convention=config.convention, **config.hyper_parameters)
