@@ -547,7 +547,7 @@ for n, marker in zip(errors, "os", strict=True):
     style = {"color": looks[n]["color"], "markeredgecolor": "#777777"}
     axes[1].plot(apart[n], errors[n], marker, label=n, **style)
 axes[1].axline((0, floor), (2 * floor, 0), color="#777777", linestyle=":")
-axes[1].set(xlabel="difference of the shares of predicted ones", ylim=(-0.02, 0.6))
+axes[1].set(xlabel="difference of the shares of predicted ones", ylim=(-0.02, None))
 axes[1].set_ylabel("mean error")
 axes[1].legend(fontsize=8)
 said = ", ".join(f"{n} {values[3]:.2f}" for n, values in errors.items())
