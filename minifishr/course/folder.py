@@ -5,8 +5,9 @@ import html
 import json
 import os
 import re
-import uuid
 from pathlib import Path
+
+from ..data import write_whole
 
 PICTURES = {  # the figures that carry the course, by lesson and number there
     "the_shortcut_pays": ("0_shortcut", 1),
@@ -40,19 +41,10 @@ def added(path, data):
     """
     if os.path.lexists(path):
         return False
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
-        with open(part, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        named(part, path)
+        write_whole(path, data, named)
     except FileExistsError:  # it came in the meantime
         return False
-    except OSError as error:
-        raise OSError(f"{path}: cannot be written: {error.strerror}") from None
-    finally:
-        part.unlink(missing_ok=True)
     return True
 
 

@@ -114,10 +114,11 @@ def save_reached(path, owner, step, fit):
     write_whole(path, file.getvalue())
 
 
-def write_whole(path, data):
+def write_whole(path, data, named=os.replace):
     """Write bytes to a file so that it has all of them or is as it was, whatever happens; OSError names the file.
 
-    A link stays one: its target is written. What is there and no regular file, as a device, is refused.
+    A link stays one: its target is written. What is there and no regular file, as a device, is refused. `named(part,
+    path)` gives the whole file its name; a FileExistsError of it is passed on.
     """
     whole = Path(os.path.realpath(path))
     if whole.exists() and not whole.is_file() and not whole.is_dir():
@@ -128,7 +129,9 @@ def write_whole(path, data):
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        part.replace(whole)
+        named(part, whole)
+    except FileExistsError:
+        raise
     except OSError as error:
         raise OSError(f"{path}: cannot be written: {error.strerror}") from None
     finally:

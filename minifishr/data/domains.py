@@ -164,8 +164,9 @@ def dealt(digits, m, count, seed):
 
 def check_rates(**rates):
     """ValueError for a probability outside [0, 1], or none."""
-    for name in (name for name, values in rates.items() if not len(values)):
-        raise ValueError(f"{name}: at least one is needed, got none")
+    for name, values in rates.items():
+        if not len(values):
+            raise ValueError(f"{name}: at least one is needed, got none")
     for name, value in ((name, value) for name, values in rates.items() for value in values):
         if not 0 <= value <= 1:
             raise ValueError(f"{name}: {value!r} is no probability in [0, 1]")

@@ -126,15 +126,19 @@ def loaded(path, converters, quotes):
 def unclosed(path, quotes):
     """Whether a quotation mark is not closed, from their number in each line: of two such marks the second seems to
     close the first, and the rows between are gone without a word, but something follows it in its cell."""
-    if not any(quotes) or sum(quotes) % 2:
-        return bool(sum(quotes) % 2)
+    if sum(quotes) % 2:
+        return True
+    if not any(quotes):
+        return False
     mark = delimiter(path)
     with opened(path) as file:  # spaces between a mark and the end of its cell are as good as none
         plain = (re.sub(rf'" +(?=[{mark}\r\n])', '"', line) for line in file)
         try:
-            return not all(row is not None for row in csv.reader(plain, delimiter=mark, strict=True))
+            for _ in csv.reader(plain, delimiter=mark, strict=True):
+                pass
         except csv.Error:
             return True
+    return False
 
 
 def coder(column, codes):
