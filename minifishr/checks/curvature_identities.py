@@ -7,6 +7,7 @@ from autograd import grad, hessian, jacobian
 from ..curvature import empirical_fisher, gauss_newton, gradient_covariance, hvp, true_fisher
 from ..curvature import hessian as risk_hessian
 from ..gradients import gradient_variance, mean_gradient
+from ..losses import per_sample_losses
 from .gradient_identities import DIFFERENCES, STEP
 from .identity import identity, probabilities, relative, residuals, same_pattern
 
@@ -78,15 +79,17 @@ def true_fisher_is_the_hessian_of_linear_models(case):
 
 
 def hessian_averaged_over_the_models_labels_is_the_true_fisher(case):
-    """E_y[Hessian] under the model's own labels = true Fisher, for any network: all labels of all rows, weighted."""
+    """E_y[Hessian] under the model's own labels = true Fisher, for any network: the mean of the Hessians of all labels
+    is the Hessian of the mean of their losses, whose weights p do not move with theta.
+    """
     model, theta, x, _ = first(case)
     p = probabilities(model, theta, x)
-    parts = [
-        p[i, c] * risk_hessian(model, theta, x[i : i + 1], onp.array([c]))
-        for i in range(len(x))
-        for c in range(p.shape[1])
-    ]
-    return relative(onp.sum(parts, axis=0) / len(x), true_fisher(*first(case)), size(case))
+
+    def averaged(t):
+        labels = [onp.full(len(x), c) for c in range(p.shape[1])]
+        return sum(np.sum(p[:, c] * per_sample_losses(model, t, x, y)) for c, y in enumerate(labels)) / len(x)
+
+    return relative(hessian(averaged)(theta), true_fisher(*first(case)), size(case))
 
 
 def hessian_minus_gauss_newton_is_the_residuals_times_the_logits_curvature(case):
