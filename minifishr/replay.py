@@ -74,8 +74,8 @@ class replayed:
             if not isinstance(array, np.ndarray | np.floating) or array.dtype.kind not in "fiub":
                 raise Refused(f"{self.__name__}: input {i} is no array of numbers but {type(array).__name__}")
         try:
-            program, outputs = recorded(self.__name__, self.function, arrays)
-            following = partial(self.second, key, program)
+            lines, outputs = recorded(self.__name__, self.function, arrays)
+            following = partial(self.second, key, lines)
         except Refused:
             raise
         except Exception:  # whatever a box can cause in a function that does not expect it
@@ -87,14 +87,14 @@ class replayed:
         self.recordings[key] = following
         return outputs
 
-    def second(self, key, program, *arrays):
-        """Trace and replay; Refused unless both agree."""
+    def second(self, key, lines, *arrays):
+        """Compile, trace and replay; Refused unless both agree."""
+        program = compiled(*lines)
         expected, found = self.function(*arrays), program(*arrays)
         if len(parts(expected)) != len(parts(found)):
             raise Refused(f"{self.__name__}: another number of outputs than at the first call")
-        for i, pair in enumerate(zip(parts(expected), parts(found), strict=True)):
-            if not agree(*pair):
-                raise Refused(f"{self.__name__}: output {i} changes with something that is not an input")
+        if wrong := [i for i, pair in enumerate(zip(parts(expected), parts(found), strict=True)) if not agree(*pair)]:
+            raise Refused(f"{self.__name__}: output {wrong[0]} changes with something that is not an input")
         self.recordings[key] = program
         return expected
 
@@ -154,7 +154,7 @@ def hides_box(value):
 
 
 def recorded(name, function, arrays):
-    """The compiled function, and what this call returns."""
+    """What `compiled` needs, and what this call returns: of what is called once no program is made."""
     lines = []
     with trace_stack.new_trace() as trace:
         result = function(*[new_box(array, trace, Line.new_root(lines)) for array in arrays])
@@ -163,7 +163,7 @@ def recorded(name, function, arrays):
             error = Refused if isbox(output) or not hides_box(output) else TypeError
             raise error(f"{name}: output {i} is no array or does not depend on the inputs: {type(output).__name__}")
     values = tuple([output._value for output in parts(result)])
-    return compiled(lines, len(arrays), result), values if isinstance(result, tuple) else values[0]
+    return (lines, len(arrays), result), values if isinstance(result, tuple) else values[0]
 
 
 def without_repeats(lines, inputs):
