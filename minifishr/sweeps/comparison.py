@@ -83,8 +83,9 @@ TRAINED = (
     "no invariance, though an oracle may like it."
 )
 ORDER = (
-    "The order: differences are paired over left-out domains and seeds; +- is their standard error; p is the share of "
-    "all choices of their signs with a mean as far from 0. Tied: two standard errors reach 0, or there is one pair."
+    "The order: differences are paired over left-out domains and seeds, of the seeds that have all domains, as the "
+    "averages; +- is their standard error; p is the share of all choices of their signs with a mean as far from 0. "
+    "Tied: two standard errors reach 0, or there is one pair."
 )
 ABOVE = (
     "Draws that beat ERM: the share of all draws and seeds whose accuracy at the last step is above that of the ERM "

@@ -84,8 +84,10 @@ def judgement(part, rule, table):
         blocks += ["What those have in training at that step:", block]
     if len(part.methods) > 1:
         few = short(part)  # of a search that lacks draws nothing is known yet
-        whole = {key: choice.accuracy for key, choice in found.items() if key[:2] not in few}
-        blocks += ["How sure the order is:", order_block(whole, table)]
+        known = {key: choice.accuracy for key, choice in found.items() if key[:2] not in few}
+        counted = {(m, s) for m, _, s in known if all((m, d, s) in known for d in part.domains)}
+        known = {(m, d, s): accuracy for (m, d, s), accuracy in known.items() if (m, s) in counted}
+        blocks += ["How sure the order is:", order_block(known, table)]
     best = {key[1:]: choice.accuracy for key, choice in found.items() if key[0] == "erm"}
     if best and len(part.draws) > 1 and rule == "oracle":
         runs = searches(part.records).items()

@@ -100,10 +100,12 @@ def short(part):
 
 def shared(part):
     """The (left-out domain, seed) in which methods compare: where the one with the fewest draws has most of them; none
-    where each lacks a method."""
+    where each lacks a method. Of seeds that have all domains alone, if there are any: a mean weighs domains alike."""
     number = drawn(part)
     least = {(d, s): min(number[m, d, s] for m in part.methods) for d in part.domains for s in part.seeds}
-    return [key for key, count in least.items() if count and count == max(least.values())]
+    cells = [key for key, count in least.items() if count and count == max(least.values())]
+    whole = [s for s in part.seeds if all((d, s) in cells for d in part.domains)]
+    return [(d, s) for d, s in cells if s in whole] if whole else cells
 
 
 def single(records):

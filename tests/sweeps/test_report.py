@@ -406,6 +406,24 @@ def test_order_is_paired_over_domains_and_seeds():
     assert fishr == ["fishr", "+10.0 +- 0.0", "0.0078", "8", "none"] and erm[-1] == "none"
 
 
+def test_order_and_curves_are_of_the_seeds_that_have_all_domains_as_the_averages_are():
+    # 10 points above erm in both domains of seed 0; in seeds 1 and 2, which lack one of them, 30 points
+    of = [("c", 0, 0.1), ("d", 0, 0.1), ("d", 1, 0.3), ("d", 2, 0.3)]
+    found = [
+        record(d, 0.5 + by * (m == "fishr"), seed=seed, draw=n, method=m)
+        for d, seed, by in of
+        for m in ("erm", "fishr")
+        for n in range(2)
+    ]
+    page = report(found)["report.md"].split("### Own data, oracle")[1]
+    _, fishr = sorted(table_below(page, "How sure the order is:")[1:])
+    assert fishr == ["fishr", "+10.0 +- 0.0", "0.5", "2", "none"] and "60.0 (1/3)" in page
+    (part,) = sections(found)
+    assert shared(part) == [("c", 0), ("d", 0)] and ", one seed; bands" in sweep_figures(part)["own-best-so-far.png"][0]
+    (part,) = sections([one for one in found if one.config.test_domain == "d"])
+    assert shared(part) == [("d", 0), ("d", 1), ("d", 2)]
+
+
 def test_band_over_orders_holds_the_expected_curve_and_ends_in_a_point():
     found = searches(small())
     curves = in_orders(found, "erm")
