@@ -3,6 +3,7 @@
 All show the last step, so that no rule but the one named plays a part.
 """
 
+from collections import Counter
 from statistics import fmean
 
 import numpy as np
@@ -12,7 +13,7 @@ from ..data import stream
 from ..evaluate import measured
 from ..experiments import invariance_figure, new_figure
 from .report import last_accuracy, measured_runs
-from .sections import section, shared
+from .sections import drawn, section, shared
 from .selection import best_in_orders, expected_best, oracle_scores, searches
 
 ORDERS = 4_000
@@ -23,8 +24,8 @@ def sweep_figures(part):
     part = literally(part)
     name, (runs, which) = part.dataset, measured_runs(part)
     title = f"{part.title}, {which}"
-    drawn = {f"{name}-invariances.png": (title, invariance_figure(runs, title))} if runs else {}
-    return drawn | (draw_figures(part) if len(part.draws) > 1 else {})
+    files = {f"{name}-invariances.png": (title, invariance_figure(runs, title))} if runs else {}
+    return files | (draw_figures(part) if len(part.draws) > 1 else {})
 
 
 def literally(part):
@@ -40,14 +41,14 @@ def literally(part):
 
 def draw_figures(part):
     """{file name: (title, figure)} of what the draws of a data set show."""
-    name, drawn = part.dataset, {}
-    seeds = mean_of(part.seeds)
+    name, files = part.dataset, {}
+    seeds = mean_of(Counter((method, domain) for method, domain, _ in drawn(part)).values())
     found = searches(part.records)
     last = {method: last_accuracies(found, method) for method in part.methods}
     last = {method: by_domain for method, by_domain in last.items() if by_domain}
     if last:
         title = f"{part.title}: every draw at the last step, {seeds}, and the median"
-        drawn[f"{name}-sensitivity.png"] = title, sensitivity_figure(last, part.domains, title)
+        files[f"{name}-sensitivity.png"] = title, sensitivity_figure(last, part.domains, title)
     cells = shared(part)
     compared = {key: draws for key, draws in found.items() if key[2:] in cells}
     curves = {method: best_so_far(compared, method) for method in part.methods}
@@ -55,18 +56,20 @@ def draw_figures(part):
     if curves:
         title = f"{part.title}: the best of some draws, oracle, {which(part, cells)}; bands: half of all orders"
         bands = {method: np.quantile(in_orders(compared, method), [0.25, 0.75], axis=0) for method in curves}
-        drawn[f"{name}-best-so-far.png"] = title, best_figure(curves, bands, title)
+        files[f"{name}-best-so-far.png"] = title, best_figure(curves, bands, title)
     for method, by_domain in last.items():
         settings = draw_settings(part.records, method)
         title = f"{method} on {part.title}: every draw at the last step, {seeds}; dotted: the default"
         if figure := hyper_parameter_figure(by_domain, part.domains, settings, title):
-            drawn[f"{name}-{method}-hyper-parameters.png"] = title, figure
-    return drawn
+            files[f"{name}-{method}-hyper-parameters.png"] = title, figure
+    return files
 
 
-def mean_of(seeds):
-    """Over how many seeds a mean is, in words."""
-    return f"mean of {len(seeds)} seeds" if len(seeds) > 1 else "one seed"
+def mean_of(numbers):
+    """Over how many seeds a mean is, in words, whose parts have these numbers of them."""
+    fewest, most = min(numbers), max(numbers)
+    several = f"mean of {fewest} to {most} seeds" if fewest < most else f"mean of {most} seeds"
+    return several if most > 1 else "one seed"
 
 
 def which(part, cells):
@@ -75,7 +78,7 @@ def which(part, cells):
     if len(cells) < len(names) * len(seeds):
         return f"{len(cells)} of {len(part.domains) * len(part.seeds)} pairs of left-out domain and seed"
     left = [name for name in part.domains if name in names]
-    return mean_of(seeds) + f", {' and '.join(left)} left out" * (left != part.domains)
+    return mean_of([len(seeds)]) + f", {' and '.join(left)} left out" * (left != part.domains)
 
 
 def last_accuracies(found, method):

@@ -420,7 +420,12 @@ def test_order_and_curves_are_of_the_seeds_that_have_all_domains_as_the_averages
     assert fishr == ["fishr", "+10.0 +- 0.0", "0.5", "2", "none"] and "60.0 (1/3)" in page
     (part,) = sections(found)
     assert shared(part) == [("c", 0), ("d", 0)] and ", one seed; bands" in sweep_figures(part)["own-best-so-far.png"][0]
+    titles = [title for title, _ in sweep_figures(part).values()]
+    assert "Own data: every draw at the last step, mean of 1 to 3 seeds, and the median" in titles
     (part,) = sections([one for one in found if one.config.test_domain == "d"])
+    assert "Own data: every draw at the last step, mean of 3 seeds, and the median" in [
+        title for title, _ in sweep_figures(part).values()
+    ]
     assert shared(part) == [("d", 0), ("d", 1), ("d", 2)]
 
 
