@@ -42,12 +42,12 @@ def literally(part):
 def draw_figures(part):
     """{file name: (title, figure)} of what the draws of a data set show."""
     name, files = part.dataset, {}
-    seeds = mean_of(Counter((method, domain) for method, domain, _ in drawn(part)).values())
+    seeds = Counter((method, domain) for method, domain, _ in drawn(part))
     found = searches(part.records)
     last = {method: last_accuracies(found, method) for method in part.methods}
     last = {method: by_domain for method, by_domain in last.items() if by_domain}
     if last:
-        title = f"{part.title}: every draw at the last step, {seeds}, and the median"
+        title = f"{part.title}: every draw at the last step, {mean_of(seeds.values())}, and the median"
         files[f"{name}-sensitivity.png"] = title, sensitivity_figure(last, part.domains, title)
     cells = shared(part)
     compared = {key: draws for key, draws in found.items() if key[2:] in cells}
@@ -59,7 +59,8 @@ def draw_figures(part):
         files[f"{name}-best-so-far.png"] = title, best_figure(curves, bands, title)
     for method, by_domain in last.items():
         settings = draw_settings(part.records, method)
-        title = f"{method} on {part.title}: every draw at the last step, {seeds}; dotted: the default"
+        its = mean_of([number for (owner, _), number in seeds.items() if owner == method])
+        title = f"{method} on {part.title}: every draw at the last step, {its}; dotted: the default"
         if figure := hyper_parameter_figure(by_domain, part.domains, settings, title):
             files[f"{name}-{method}-hyper-parameters.png"] = title, figure
     return files

@@ -423,10 +423,13 @@ def test_order_and_curves_are_of_the_seeds_that_have_all_domains_as_the_averages
     titles = [title for title, _ in sweep_figures(part).values()]
     assert "Own data: every draw at the last step, mean of 1 to 3 seeds, and the median" in titles
     (part,) = sections([one for one in found if one.config.test_domain == "d"])
-    assert "Own data: every draw at the last step, mean of 3 seeds, and the median" in [
-        title for title, _ in sweep_figures(part).values()
-    ]
+    titles = [title for title, _ in sweep_figures(part).values()]
+    assert "Own data: every draw at the last step, mean of 3 seeds, and the median" in titles
     assert shared(part) == [("d", 0), ("d", 1), ("d", 2)]
+    (part,) = sections([one for one in found if one.config.algorithm == "erm" or one.config.seed == 0])
+    titles = " ".join(title for title, _ in sweep_figures(part).values())
+    assert "erm on Own data: every draw at the last step, mean of 1 to 3 seeds;" in titles
+    assert "fishr on Own data: every draw at the last step, one seed;" in titles
 
 
 def test_band_over_orders_holds_the_expected_curve_and_ends_in_a_point():
