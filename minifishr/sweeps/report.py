@@ -6,7 +6,7 @@ from ..experiments import TOYS, invariance_table, markdown, matching
 from .comparison import ABOVE, ONE_SIDED, ORDER, TRAINED, above_block, one_sided_block, order_block, training_block
 from .sections import progress, short
 from .selection import EARLY, RULES, choices, searches
-from .tables import PUBLISHED, comma_separated, latex, lines, rows
+from .tables import PUBLISHED, comma_separated, latex, lines, of_all, rows
 
 HALF = (
     "An average of about 50 % is normal here: with +90% or +80% left out the colors of the two training domains "
@@ -85,7 +85,7 @@ def judgement(part, rule, table):
     if len(part.methods) > 1:
         few = short(part)  # of a search that lacks draws nothing is known yet
         known = {key: choice.accuracy for key, choice in found.items() if key[:2] not in few}
-        counted = {(m, s) for m, _, s in known if all((m, d, s) in known for d in part.domains)}
+        counted = of_all(known, part.domains)
         known = {(m, d, s): accuracy for (m, d, s), accuracy in known.items() if (m, s) in counted}
         blocks += ["How sure the order is:", order_block(known, table)]
     best = {key[1:]: choice.accuracy for key, choice in found.items() if key[0] == "erm"}

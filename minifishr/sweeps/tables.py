@@ -45,13 +45,18 @@ def lines(found, methods, domains, published=(), unfinished=()):
     """
     seeds = sorted({seed for _, _, seed in found})
     cells = {m: {d: cell([found[m, d, s] for s in seeds if (m, d, s) in found]) for d in domains} for m in methods}
-    whole = {m: [s for s in seeds if all((m, d, s) in found for d in domains)] for m in methods}
-    whole |= {m: [] for m in unfinished}
+    counted = of_all(found, domains)
+    whole = {m: [s for s in seeds if (m, s) in counted and m not in unfinished] for m in methods}
     averages = {m: cell([fmean(found[m, d, s] for d in domains) for s in whole[m]]) for m in methods}
     most = max(map(len, whole.values()))
     place = ranks({m: average.mean for m, average in averages.items() if average and average.seeds == most})
     published = dict(published)
     return [Line(m, cells[m], averages[m], place.get(m), published.get(m)) for m in methods]
+
+
+def of_all(found, domains):
+    """The (method, seed) that have all domains, from {(method, left-out domain, seed): accuracy}."""
+    return {(m, s) for m, _, s in found if all((m, d, s) in found for d in domains)}
 
 
 def ranks(means):
