@@ -141,7 +141,7 @@ class Constant:
     """An argument that is the same at every call, and a key for equal ones; an array of equal numbers takes no room."""
 
     def __init__(self, value):
-        self.value, self.key = value, id(value) if "array(" in repr(value) else repr(value)
+        self.value, self.key = value, id(value) if type(value) is np.ndarray or "array(" in repr(value) else repr(value)
         if isinstance(value, np.ndarray) and value.size and (value == value.flat[0]).all():
             self.value, self.key = np.broadcast_to(value.flat[0], value.shape), (value.shape, repr(value.flat[0]))
 
