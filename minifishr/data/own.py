@@ -57,12 +57,11 @@ def own_npz(path, dtype=None, labelled=True):
     kinds = {arrays[f"x_{name}"].dtype == np.uint8 for name in names}
     if len(kinds) > 1:
         raise ValueError(f"{path}: either all x_NAME are bytes (uint8), which are divided by 255, or none")
-    shapes = {image_shape(arrays[f"x_{name}"]) for name in names}
+    rows = {name: arrays[f"x_{name}"].shape[1:] for name in names}
     domains = [own_domain(path, name, arrays[f"x_{name}"], arrays[f"y_{name}"], dtype) for name in names]
-    widths = {domain.name: domain.x.shape[1] for domain in domains}
-    if len(set(widths.values())) > 1:
-        raise ValueError(f"{path}: all domains must have the same width, got {widths}")
-    return Own(domains, shape=shapes.pop() if len(shapes) == 1 else (), pixels=kinds == {True})
+    if len(set(rows.values())) > 1:  # also where the numbers of a row are as many: which is which pixel?
+        raise ValueError(f"{path}: the rows of all domains must have the same shape, got {rows}")
+    return Own(domains, shape=image_shape(arrays[f"x_{names[0]}"]), pixels=kinds == {True})
 
 
 def rows_of(x):

@@ -56,6 +56,10 @@ def noisy(theta, **parts):
     return {**parts, "theta": theta + 1e-12 * np.random.default_rng().normal(size=theta.shape)}
 
 
+def not_a_number(theta, **parts):
+    return {**parts, "theta": theta * np.float32(np.nan)}
+
+
 def numpy_info(info, **parts):
     return {**parts, "info": {"risk": np.float64(info["risk"])}}
 
@@ -83,7 +87,8 @@ def false_penalty(theta, info, **parts):
 BROKEN = {
     modify_theta: "update modifies nothing",
     modify_domains: "update modifies nothing",
-    upcast: "theta stays",
+    upcast: "theta stays float32",
+    not_a_number: "theta stays finite",
     noisy: "the same input gives the same output",
     numpy_info: "info holds finite Python floats",
     infinite_info: "info holds finite Python floats",

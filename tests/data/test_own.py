@@ -17,7 +17,7 @@ def saved(tmp_path, **arrays):
 
 
 def test_pairs_become_domains_with_flat_rows(tmp_path):
-    path = saved(tmp_path, x_a=X, y_a=Y, x_b=X.reshape(4, 1, 3) + 1, y_b=Y.astype(bool))
+    path = saved(tmp_path, x_a=X, y_a=Y, x_b=X + 1, y_b=Y.astype(bool))
     a, b = load_npz(path, np.float32)
     assert (a.name, b.name) == ("a", "b")
     assert a.x.dtype == np.float32 and a.x.tolist() == X.tolist() and b.x.tolist() == (X + 1).tolist()
@@ -37,9 +37,13 @@ def test_images_keep_their_shape_channels_come_first_and_bytes_become_shares(tmp
     assert own_npz(saved(tmp_path, x_a=X.astype(int), y_a=Y.astype(np.uint64))).domains[0].x.dtype == np.float64
 
 
-def test_images_of_different_shapes_have_none(tmp_path):
-    found = own_npz(saved(tmp_path, x_a=np.ones((4, 2, 3)), y_a=Y, x_b=np.ones((4, 3, 2)), y_b=Y))
-    assert found.shape == () and [d.x.shape for d in found.domains] == [(4, 6)] * 2
+@pytest.mark.parametrize("other", [(3, 2), (2, 3, 1), (6,), (1, 2, 3)])
+def test_rows_of_as_many_numbers_in_another_shape_are_no_pixels_of_the_same_images(tmp_path, other):
+    with pytest.raises(ValueError) as caught:
+        load_npz(saved(tmp_path, x_a=np.ones((4, 2, 3)), y_a=Y, x_b=np.ones((4, *other)), y_b=Y))
+    assert str(caught.value).endswith(
+        f"the rows of all domains must have the same shape, got {{'a': (2, 3), 'b': {other}}}"
+    )
 
 
 def test_labels_may_be_missing_or_anything_where_none_are_asked_for(tmp_path):
@@ -87,7 +91,7 @@ BAD = {
     "float labels": ({"x_a": X, "y_a": Y / 2}, "y_a must be integers"),
     "labels in two columns": ({"x_a": X, "y_a": Y[:, None]}, "y_a must be integers"),
     "unequal lengths": ({"x_a": X, "y_a": Y[:3]}, "x_a has 4 rows but y_a has 3"),
-    "unequal widths": ({"x_a": X, "y_a": Y, "x_b": X[:, :2], "y_b": Y}, "same width, got {'a': 3, 'b': 2}"),
+    "unequal widths": ({"x_a": X, "y_a": Y, "x_b": X[:, :2], "y_b": Y}, r"same shape, got {'a': \(3,\), 'b': \(2,\)}"),
     "bytes and numbers": (
         {"x_a": X, "y_a": Y, "x_b": X.astype(np.uint8), "y_b": Y},
         r"either all x_NAME are bytes \(uint8\), which are divided by 255, or none$",
