@@ -41,7 +41,7 @@ def fit(
                 history += [Row(step, *row) for row in measure(theta)]
             domains = batches(step)
             theta_next, state_next, info = algorithm.update(theta, state, domains)
-            check_finite(algorithm.name, step, info, theta_next, domains, model, Fit(theta, state, history))
+            check_finite(algorithm.name, step, info, theta_next, state_next, domains, model, Fit(theta, state, history))
             history += [Row(step, "", metric, value) for metric, value in info.items()]
             theta, state = theta_next, state_next
             if checkpoint and (step + 1) % checkpoint.every == 0:
@@ -51,11 +51,11 @@ def fit(
     return Fit(theta, state, history)
 
 
-def check_finite(name, step, info, theta, domains, model, reached):
+def check_finite(name, step, info, theta, state, domains, model, reached):
     """Diverged with method, step and domain, unless all is finite."""
-    broken = [metric for metric, value in info.items() if not np.isfinite(value)]
-    if not np.isfinite(theta).all():
-        broken = broken or ["theta"]
+    square = getattr(getattr(state, "optimizer", None), "square", 0.0)  # infinite, it would stop its parameter for ever
+    found = {**info, "theta": theta, "Adam's second moment": square}
+    broken = [what for what, value in found.items() if not np.isfinite(value).all()]
     if not broken:
         return
     domain = model and first_nonfinite(model, reached.theta, domains)

@@ -73,6 +73,20 @@ def test_too_large_a_step_is_a_clear_failure_and_no_warning():
         fit(ALGORITHMS["erm"](MODEL, lr=1e200), start(), full_batch(domains()), 9, model=MODEL)
 
 
+@pytest.mark.parametrize(("weight", "moves"), [(1e20, True), (1e28, False)])
+def test_a_square_beyond_float32_is_told_because_adam_would_never_move_again(weight, moves):
+    single = [domain._replace(x=domain.x.astype(np.float32)) for domain in domains()]
+    theta = start().astype(np.float32)
+    algorithm = ALGORITHMS["vrex"](MODEL, convention="domainbed", penalty_weight=weight, warm_up=0)
+    if moves:
+        assert (fit(algorithm, theta, full_batch(single), 2).theta != theta).any()
+    else:
+        with np.errstate(over="ignore"):
+            assert (algorithm.update(theta, algorithm.init(theta), single)[0] == theta).all()
+        with pytest.raises(Diverged, match=r"^vrex: Adam's second moment became non-finite at step 0"):
+            fit(algorithm, theta, full_batch(single), 2, model=MODEL)
+
+
 def test_training_again_gives_the_same_bits():
     def train():
         return fit(ALGORITHMS["fishr"](MODEL, warm_up=3), start(), minibatches(domains(), 8, 5), 9)
