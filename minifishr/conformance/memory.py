@@ -11,11 +11,12 @@ from . import vectors
 from .forms import VARIANTS, Form
 from .trials import walk
 
-# how the past u and the present v become what is compared, for a decay e; the past is a constant for the gradient
+# how the past u and the present v at the t-th point become what is compared, for a decay e; the past is a constant
 WAYS = {
-    "the discounted sum": lambda u, v, e: e * u + v,
-    "the moving average from 0": lambda u, v, e: e * u + (1 - e) * v,
-    "the moving average from the first value": lambda u, v, e: v if u is None else e * u + (1 - e) * v,
+    "the discounted sum": lambda u, v, e, t: e * u + v,
+    "the moving average from 0": lambda u, v, e, t: e * u + (1 - e) * v,
+    "the moving average from the first value": lambda u, v, e, t: v if t == 1 else e * u + (1 - e) * v,
+    "the moving average from 0, corrected as Adam does": lambda u, v, e, t: ((e - e**t) * u + (1 - e) * v) / (1 - e**t),
 }
 
 
@@ -62,29 +63,27 @@ def phi(case, theta, variant):
 
 
 def remembered(found, case, decay):
-    """The variances at the last point, and what is remembered of those before, or None where there is no past."""
-    *before, last = walked(tuple(found.variant.items()), case.name)
-    past = None if "first" in found.way else 0.0
-    for v in before:
-        past = WAYS[found.way](past, v, decay)
-    return last, past
+    """What is remembered at the last point of those before, and at the last point itself, (m,d_scope) each."""
+    past, together = None, 0.0
+    for t, v in enumerate(walked(tuple(found.variant.items()), case.name), 1):
+        past, together = together, WAYS[found.way](together, v, decay, t)
+    return past, together
 
 
 def value_with(found, case, decay):
     """The penalty at the last point of the walk through a case."""
-    last, past = remembered(found, case, decay)
-    return MODULES["fishr"].distance(WAYS[found.way](past, last, decay), found.convention)
+    return MODULES["fishr"].distance(remembered(found, case, decay)[1], found.convention)
 
 
 def gradient_with(found, case, decay):
     """Its gradient, for which the past is a constant."""
-    _, past = remembered(found, case, decay)
+    past, points = remembered(found, case, decay)[0], walk(case)
 
     def penalty(theta):
-        together = WAYS[found.way](past, phi(case, theta, found.variant), decay)
+        together = WAYS[found.way](past, phi(case, theta, found.variant), decay, len(points))
         return MODULES["fishr"].distance(together, found.convention)
 
-    return grad(penalty)(walk(case)[-1].theta)
+    return grad(penalty)(points[-1].theta)
 
 
 def length(found, case):

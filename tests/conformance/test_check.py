@@ -220,24 +220,34 @@ def test_penalty_that_is_nobodys_has_a_nearest():
 
 
 class Remembers:
-    """Fishr with a moving average, as DomainBed has it: v = e v + (1 - e) new, used divided by 1 - e."""
+    """Fishr with a moving average, v = e v + (1 - e) new, used divided by a function of e and the number of calls."""
 
-    def __init__(self, decay, corrected=True):
-        self.decay, self.corrected, self.past = decay, corrected, 0.0
+    def __init__(self, decay, divisor=lambda e, t: 1 - e, past=0.0):  # as DomainBed has it
+        self.decay, self.divisor, self.past, self.calls = decay, divisor, past, 0
 
     def __call__(self, model, theta, domains):
         v = np.array([own.variance(own.gradients(model, theta, d)) for d in domains])
-        v = self.decay * self.past + (1 - self.decay) * v
-        self.past = getval(v)
-        return own.spread([*(v / (1 - self.decay) if self.corrected else v)]) / v.size
+        v = self.decay * (v if self.past is None else self.past) + (1 - self.decay) * v
+        self.past, self.calls = getval(v), self.calls + 1
+        return own.spread([*(v / self.divisor(self.decay, self.calls))]) / v.size
+
+
+@pytest.mark.parametrize(
+    ("divisor", "past", "told"),
+    [
+        (lambda e, t: 1 - e, 0.0, "the discounted sum"),
+        (lambda e, t: 1, 0.0, "the moving average from 0"),
+        (lambda e, t: 1, None, "the moving average from the first value"),
+        (lambda e, t: 1 - e**t, 0.0, "the moving average from 0, corrected as Adam does"),
+    ],
+)
+def test_the_way_to_remember_is_told(divisor, past, told):
+    found = check("fishr", lambda: Remembers(0.9, divisor, past), memory=0.9, domains=3)
+    assert found.follows and str(found).startswith(f"follows the domainbed convention with {told} (")
 
 
 def test_memory_is_told_and_without_being_told_looks_random():
     few = {"domains": 3}
-    found = check("fishr", lambda: Remembers(0.9), memory=0.9, **few)
-    assert str(found).startswith("follows the domainbed convention with the discounted sum (")
-    found = check("fishr", lambda: Remembers(0.9, corrected=False), memory=0.9, **few)
-    assert str(found).startswith("follows the domainbed convention with the moving average from 0 (")
     assert "it remembers (then see memory=)" in str(check("fishr", Remembers(0.9)))
     assert not check("fishr", lambda: Remembers(0.8), memory=0.9, **few).follows
 
