@@ -104,7 +104,7 @@ class DomainClassifier(ClassifierMixin, BaseEstimator):
     def trained(self, train, validation, seed, k):
         """Parameters (d,) and layer widths of the network after training; keeps the history and the number of steps."""
         model = MLP((train[0].x.shape[1], *map(int, self.hidden), k))
-        algorithm = ALGORITHMS[self.method](model, convention=self.convention, **self.hyper_parameters())
+        algorithm = ALGORITHMS[self.method](model, convention=self.convention, **self.hyper_parameters(seed))
         theta = model.init(stream(seed, "init"), np.float32)
         batches = minibatches(train, self.batch_size, seed) if self.batch_size else full_batch(train)
 
@@ -119,13 +119,13 @@ class DomainClassifier(ClassifierMixin, BaseEstimator):
         theta, self.history_, self.n_iter_ = found
         return theta, model.sizes
 
-    def hyper_parameters(self):
-        """As in a comparison: the convention's, DomainBed's warm-ups shortened with the run, and those given."""
+    def hyper_parameters(self, seed):
+        """As in a comparison: the convention's, DomainBed's warm-ups shortened with the run, its seed, those given."""
         defaults = DEFAULTS[self.method].get(self.convention, {})
         chosen = with_shortened_warm_ups(defaults, self.steps) if self.convention == "domainbed" else defaults
         given = {name: getattr(self, name) for name in NAMED} | (self.more or {})
         given = {name: value for name, value in given.items() if value is not None}
-        return identifying(self.method, defaults, {**chosen, **given})
+        return identifying(self.method, defaults, {**chosen, **({"seed": seed} if "seed" in chosen else {}), **given})
 
     def check_arguments(self):
         """ValueError, which repeats the argument, for an unknown method and values that are not possible."""

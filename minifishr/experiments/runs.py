@@ -77,9 +77,9 @@ def plan(
     if matched and not units:
         raise ValueError(f"matched has no effect on {', '.join(algorithms)}, only on {', '.join(MATCHED)}")
     changes = [*((name, "penalty_weight", WEIGHT) for name in units), *changes]
-    of = {name: hyper_parameters(name, base, algorithms, changes) for name in algorithms}
+    of = {(name, s): hyper_parameters(name, s, base, algorithms, changes) for name in algorithms for s in seeds}
     return [
-        Config(**{**base, "hyper_parameters": of[name], "matched": name in units}, algorithm=name, seed=s, domains=n)
+        Config(**{**base, "hyper_parameters": of[name, s], "matched": name in units}, algorithm=name, seed=s, domains=n)
         for n in sizes(dataset, domains)
         for name in algorithms
         for s in seeds
@@ -97,11 +97,12 @@ def sizes(dataset, domains):
     return [None]
 
 
-def hyper_parameters(name, base, algorithms, changes):
-    """A method's hyper-parameters: the convention's (DomainBed's warm-ups shortened with the run), then the preset's,
-    then the changes. A switch that is younger than the first records is among them only where it is changed."""
+def hyper_parameters(name, seed, base, algorithms, changes):
+    """A method's hyper-parameters: the convention's (DomainBed's warm-ups shortened with the run, what is random by the
+    run's seed), then the preset's, then the changes. A switch that is younger than the first records is among them only
+    where it is changed."""
     known = {other: DEFAULTS[other][base["convention"]] for other in algorithms if other in DEFAULTS}
-    chosen = dict(known.get(name, {}))
+    chosen = {key: seed if key == "seed" else value for key, value in known.get(name, {}).items()}
     if base["convention"] == "domainbed":
         chosen = with_shortened_warm_ups(chosen, base["steps"])
     chosen |= base["hyper_parameters"].get(name, {})

@@ -252,8 +252,8 @@ def test_no_warning_is_raised_on_the_way():
 
 @pytest.mark.parametrize("method", ALGORITHMS)
 def test_hyper_parameters_are_those_of_a_comparison_of_as_many_steps(method):
-    planned = plan("domainbed", [method], (0,), "colored", steps=500)[0].hyper_parameters
-    found = DomainClassifier(method, steps=500, lr=planned["lr"]).hyper_parameters()
+    planned = plan("domainbed", [method], (5,), "colored", steps=500)[0].hyper_parameters
+    found = DomainClassifier(method, steps=500, lr=planned["lr"]).hyper_parameters(5)
     assert found == planned
 
 

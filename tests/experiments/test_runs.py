@@ -29,6 +29,16 @@ def test_plan_has_one_configuration_a_method_and_seed():
     assert configs[0].test_domain == "-90%" and configs[0].steps == PRESETS["quick"]["steps"]
 
 
+@pytest.mark.parametrize(("name", "preset"), [("dann", "domainbed"), ("fish", "irm"), ("dann", "quick")])
+def test_what_a_method_draws_is_drawn_by_the_seed_of_the_run_unless_it_is_said(name, preset):
+    seeds = [
+        config.hyper_parameters["seed"] for config in plan(preset, (name, "erm"), (0, 3)) if config.algorithm == name
+    ]
+    assert seeds == [0, 3] and all("seed" not in c.hyper_parameters for c in plan(preset, ("erm",), (0, 3)))
+    told = plan(preset, (name,), (0, 3), changes=[(None, "seed", 7)])
+    assert [config.hyper_parameters["seed"] for config in told] == [7, 7]
+
+
 def test_irm_preset_has_the_published_hyper_parameters():
     published = {"lr": 0.0004898536566546834, "weight_decay": 0.00110794568}
     penalized = {**published, "penalty_weight": 91257.18613115903, "warm_up": 190}
