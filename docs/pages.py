@@ -23,6 +23,14 @@ ADDRESSES = {  # what the README links to -> what a page of the site does
     "minifishr/algorithms/__init__.py": "methods/index.md",
     "CONTRIBUTING.md": "contributing.md",
 }
+LINKS = {  # what a page of docs/ links to -> what the same page of the site does
+    "results/README.md": "results/index.md",
+    "../README.md": "../index.md",
+    "../notebooks/README.md": "course/index.md",
+    "../notebooks/": "course/",
+    "../minifishr/checks/__init__.py": "identities.md",
+    "../CONTRIBUTING.md": "contributing.md",
+}
 
 
 def lessons():
@@ -46,10 +54,16 @@ def shown(name, notebook):
     return json.dumps(notebook)
 
 
+def on_the_site(text, addresses):
+    """A text whose links lead to pages of the site."""
+    for here, there in addresses.items():
+        text = text.replace(f"]({here}", f"]({there}")
+    return text
+
+
 def home(readme, contents, found):
     """The home page: the README with the site's addresses, and a table of contents whose last list has the rest."""
-    for here, there in ADDRESSES.items():
-        readme = readme.replace(f"]({here}", f"]({there}")
+    readme = on_the_site(readme, ADDRESSES)
     listed = re.findall(r"^[\w/]+$", contents, re.MULTILINE)
     others = sorted({*found} - {*listed, "index"})
     return readme + "\n" + contents.replace("changelog\n", "".join(f"{name}\n" for name in [*others, "changelog"]))
@@ -66,8 +80,7 @@ def copied(out):
     reports = [f"{title} <{path.as_posix()}>" for title, path in zip(titles, reports, strict=True)]
     results.write_text(results.read_text("utf-8") + "\n" + toctree(reports), "utf-8")
     for page in [*out.glob("*.md"), *results.parent.glob("*/*.md")]:
-        text = page.read_text("utf-8").replace("](results/README.md", "](results/index.md")
-        page.write_text(text.replace("](../README.md", "](../index.md"), "utf-8")
+        page.write_text(on_the_site(page.read_text("utf-8"), LINKS), "utf-8")
     for name in ("CHANGELOG", "CONTRIBUTING"):
         shutil.copy(ROOT / f"{name}.md", out / f"{name.lower()}.md")
     pages = [*out.glob("*.md"), *out.glob("*/README.md")]

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 FOLDERS = (ROOT, ROOT / "docs" / "results", ROOT / "notebooks")
 PAGES = [*(folder / "README.md" for folder in FOLDERS), *(ROOT / "docs").glob("*.md")]
+EVERY = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "notebooks").glob("*.md")})
 TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in PAGES}
 # Lines of blocks of commands, those that end in a backslash with the next one.
 COMMANDS = sorted(
@@ -74,6 +75,12 @@ def test_readme_is_short_and_its_links_lead_to_files():
 def test_results_on_the_first_page_are_the_only_ones_of_the_published_setting():
     row = "| Fishr | 70.7 +- 0.4 | 69.5 +- 1.0 |"
     assert row in README and not any(row in text for name, text in TEXTS.items() if name != "README.md")
+
+
+@pytest.mark.parametrize("page", EVERY, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_of_a_page_lead_to_files_of_the_repository(page):
+    links = re.findall(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)", page.read_text("utf-8"))
+    assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
 
 
 def test_links_are_absolute_where_the_projects_address_is_known():
