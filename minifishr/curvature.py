@@ -99,12 +99,12 @@ def hessian(model: MLP, theta: ndarray, x: ndarray, y: ndarray, *, diagonal: boo
 
 
 def hvp(model: MLP, theta: ndarray, x: ndarray, y: ndarray, v: ndarray) -> ndarray:
-    """The Hessian of the risk times v, (d,), (n,p), (n,), (d,) -> (d,); ValueError for no rows or another v."""
+    """The Hessian of the risk times v, (d,), (n,p), (n,), (...,d) -> (...,d); ValueError for no rows or another v."""
     check("hvp", model, theta, x)
-    if np.shape(v) != (model.d,):
+    if np.shape(v)[-1:] != (model.d,):
         raise ValueError(f"hvp: MLP({model.sizes}) has {model.d} parameters, got v {np.shape(v)}")
-    product, _ = make_hvp(lambda t: risk(model, t, x, y))(theta)
-    return product(onp.asarray(v, theta.dtype))
+    product, v = make_hvp(lambda t: risk(model, t, x, y))(theta)[0], onp.asarray(v, theta.dtype)
+    return onp.array([product(one) for one in v.reshape(-1, model.d)], theta.dtype).reshape(v.shape)
 
 
 def check(name, model, theta, x, diagonal=True, rows=0, squares=0):

@@ -50,8 +50,7 @@ classifier_hessian = in_classifier(true_fisher)
 
 def hessian_products(model, theta, x, y, probes=PROBES, seed=0):
     """The Hessian of all layers times the same random vectors in every domain, (probes,d)."""
-    vectors = stream(seed, "probes").normal(size=(probes, model.d))
-    return np.stack([hvp(model, theta, x, y, v) for v in vectors])
+    return hvp(model, theta, x, y, stream(seed, "probes").normal(size=(probes, model.d)))
 
 
 def features(model, theta, x):

@@ -227,6 +227,11 @@ def test_hvp_is_the_complex_step_of_the_gradient_along_v(drawn, seed):
     along = derivatives(lambda s: gradients_by_hand(model.sizes, theta + s[0] * v, x, y).mean(axis=0), np.zeros(1))
     assert_close(hvp(model, theta, x, y, v), along[:, 0])
     assert_close(hvp(model, theta, x, y, v.tolist()), hessian(model, theta, x, y) @ v)
+    several = np.random.default_rng(seed).normal(size=(2, 3, model.d))
+    found = hvp(model, theta, x, y, several)
+    assert found.shape == several.shape and (found[0, 0] == hvp(model, theta, x, y, v)).all()
+    assert_close(found[1, 2], hvp(model, theta, x, y, several[1, 2]))
+    assert hvp(model, theta, x, y, several[:, :0]).shape == (2, 0, model.d)
 
 
 def smooth_problem():
