@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .calls import UNFINISHED, TooLong, called, quiet, within, wrapped
-from .judging import EXAMPLES, broken, drawn, forbidden, judged, reference, search, shown
+from .judging import EXAMPLES, broken, drawn, forbidden, judged, on_drawn, reference, search, shown
 
 SECONDS = 10  # for an answer
 NEAR = 1e-3  # of 0 and of 1, where a factor says nothing
@@ -125,7 +125,7 @@ def diagnosis(answer, exercise):
     cases = drawn(exercise.inputs)
     ours = [called(exercise.adapt(answer), values)[0] for values in cases]
     right = [reference(exercise, values) for values in cases]
-    known = {w: [called(exercise.adapt(one), values)[0] for values in cases] for w, one in exercise.wrong.items()}
+    known = {w: on_drawn(one, exercise.adapt, exercise.inputs) for w, one in exercise.wrong.items()}
     for same in (everywhere, where_finite):
         for words, theirs in known.items():
             if same(ours, theirs, right):

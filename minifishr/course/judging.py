@@ -27,6 +27,12 @@ def drawn(inputs):
     return found
 
 
+@cache
+def on_drawn(function, adapt, inputs):
+    """What a known answer gives on all drawn arguments: arrays, or None where it gives none."""
+    return [called(adapt(function), values)[0] for values in drawn(inputs)]
+
+
 @contextmanager
 def elsewhere():
     """Inside, hypothesis writes what it remembers of a program to a folder that goes again: not to the reader's."""
