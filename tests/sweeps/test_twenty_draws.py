@@ -1,4 +1,4 @@
-"""The page of twenty draws has the numbers of the records beside it."""
+"""The pages of the sweeps at their published size have the numbers of the records beside them."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from minifishr.sweeps import choices, recorded
+from minifishr.sweeps.report import last_accuracy
 
 RESULTS = Path(__file__).parent.parent.parent / "docs" / "results"
 PAGE = (RESULTS / "twenty" / "README.md").read_text(encoding="utf-8")
@@ -13,9 +14,9 @@ RECORDS = {kind: recorded(RESULTS / f"colored-{kind}.records.gz") for kind in ("
 NAMES = {"Fishr": "fishr", "IRM": "irm", "V-REx": "vrex", "Fish": "fish", "CORAL": "coral", "ERM": "erm"}
 
 
-def table_rows(heading):
+def table_rows(heading, page=PAGE):
     """{method: cells} of the first table below a heading."""
-    rows = PAGE.split(heading)[1].split("\n|---")[1].split("\n\n")[0].splitlines()[1:]
+    rows = page.split(heading)[1].split("\n|---")[1].split("\n\n")[0].splitlines()[1:]
     cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
     return {NAMES[name]: values for name, *values in cells if name in NAMES}
 
@@ -56,3 +57,16 @@ def test_runs_that_predict_in_training_are_those_of_the_records(least):
         chosen = choices(records, "oracle", least=None if least == "none" else int(least) / 100)
         assert len(chosen) == 3
         assert abs(100 * np.mean([choice.accuracy for choice in chosen.values()]) - float(shown)) < 0.0501
+
+
+def test_rotated_digits_are_those_of_the_records():
+    records = recorded(RESULTS / "rotated-plain.records.gz")
+    page = (RESULTS / "README.md").read_text(encoding="utf-8")
+    rows = table_rows("## Rotated MNIST at the published size", page)
+    assert rows.keys() == {run.config.algorithm for run in records} and len(records) == 5 * len(rows)
+    for method, cells in rows.items():
+        for rule, cell in zip(("training-domain validation", "oracle"), cells, strict=False):
+            (choice,) = choices([run for run in records if run.config.algorithm == method], rule).values()
+            assert cell == f"{100 * choice.accuracy:.1f} / {100 * choice.trained:.1f}"
+        draws = {run.config.draw: 100 * last_accuracy(run) for run in records if run.config.algorithm == method}
+        assert cells[2] == ", ".join(f"{draws[draw]:.1f}" for draw in range(5))
