@@ -8,10 +8,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from ..algorithms import ALGORITHMS, DEFAULTS, identifying, with_shortened_warm_ups
+from ..algorithms import ALGORITHMS, DEFAULTS, identifying
 from ..data import Domain, Row, balanced, full_batch, held_out, minibatches, standardization, stream, take, unscaled
 from ..evaluate import accuracy
-from ..experiments import Model, check_known
+from ..experiments import Model, check_known, in_a_run
 from ..mlp import MLP
 from ..train import fit
 
@@ -122,10 +122,10 @@ class DomainClassifier(ClassifierMixin, BaseEstimator):
     def hyper_parameters(self, seed):
         """As in a comparison: the convention's, DomainBed's warm-ups shortened with the run, its seed, those given."""
         defaults = DEFAULTS[self.method].get(self.convention, {})
-        chosen = with_shortened_warm_ups(defaults, self.steps) if self.convention == "domainbed" else defaults
+        chosen = in_a_run(defaults, self.convention, self.steps, seed)
         given = {name: getattr(self, name) for name in NAMED} | (self.more or {})
         given = {name: value for name, value in given.items() if value is not None}
-        return identifying(self.method, defaults, {**chosen, **({"seed": seed} if "seed" in chosen else {}), **given})
+        return identifying(self.method, defaults, {**chosen, **given})
 
     def check_arguments(self):
         """ValueError, which repeats the argument, for an unknown method and values that are not possible."""

@@ -20,7 +20,7 @@ from .parallel import compare, counted, in_processes, watched
 from .presets import DATASETS, DISPERSION, NAMED, PRESETS, TOYS
 from .problems import network, problem
 from .results import append_history, results_folder, sort_history, versions, write_config
-from .runs import Result, check_known, failed, plan, run
+from .runs import Result, check_known, failed, in_a_run, plan, run
 from .tables import (
     accuracies,
     aligned,
@@ -64,6 +64,7 @@ __all__ = [
     "each_table",
     "failed",
     "file_of",
+    "in_a_run",
     "in_processes",
     "invariance_figure",
     "invariance_matrix",

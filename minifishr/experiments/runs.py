@@ -98,13 +98,10 @@ def sizes(dataset, domains):
 
 
 def hyper_parameters(name, seed, base, algorithms, changes):
-    """A method's hyper-parameters: the convention's (DomainBed's warm-ups shortened with the run, what is random by the
-    run's seed), then the preset's, then the changes. A switch that is younger than the first records is among them only
-    where it is changed."""
+    """A method's hyper-parameters: the convention's `in_a_run`, then the preset's, then the changes. A switch that is
+    younger than the first records is among them only where it is changed."""
     known = {other: DEFAULTS[other][base["convention"]] for other in algorithms if other in DEFAULTS}
-    chosen = {key: seed if key == "seed" else value for key, value in known.get(name, {}).items()}
-    if base["convention"] == "domainbed":
-        chosen = with_shortened_warm_ups(chosen, base["steps"])
+    chosen = in_a_run(known.get(name, {}), base["convention"], base["steps"], seed)
     chosen |= base["hyper_parameters"].get(name, {})
     for target, key, value in changes:
         check_known("method", target, [None, *algorithms])
@@ -113,6 +110,12 @@ def hyper_parameters(name, seed, base, algorithms, changes):
         if target == name or (target is None and key in known.get(name, {key: None})):
             chosen[key] = value
     return identifying(name, known.get(name, {}), chosen)
+
+
+def in_a_run(defaults, convention, steps, seed):
+    """A convention's hyper-parameters in one run: warm-ups of DomainBed shortened with it, and its seed."""
+    chosen = {key: seed if key == "seed" else value for key, value in defaults.items()}
+    return with_shortened_warm_ups(chosen, steps) if convention == "domainbed" else chosen
 
 
 def check_known(what, name, names):
