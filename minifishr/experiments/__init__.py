@@ -15,7 +15,7 @@ from .figures import invariance_figure, landscape_figure, new_figure, series
 from .matching import PENALTY_WEIGHT, WEIGHTS, matching, titled
 from .measures import MOST_PREDICTED, accuracy_rows
 from .models import Model, check_arrays, check_columns, file_of, load_model, model_of, save_model
-from .paired import Cell, cell, difference, plus_minus
+from .paired import EXACT, Cell, cell, difference, plus_minus
 from .parallel import compare, counted, in_processes, watched
 from .presets import DATASETS, DISPERSION, NAMED, PRESETS, TOYS
 from .problems import network, problem
@@ -36,6 +36,7 @@ from .tables import (
 __all__ = [
     "DATASETS",
     "DISPERSION",
+    "EXACT",
     "MOST_PREDICTED",
     "NAMED",
     "PENALTY_WEIGHT",

@@ -53,7 +53,8 @@ def better_than_erm(found):
     best = max(against, key=lambda name: (name in better, against[name].mean))
     one, exact = against[best], "exact " if against[best].pairs <= EXACT else ""
     times = f" (times {len(against)} methods, Bonferroni)" * (len(against) > 1)
-    least = f"; with {one.pairs} pairs p cannot be below {2.0 ** (1 - one.pairs) * len(against):.2g}" * bool(exact)
+    bound = min(1.0, 2.0 ** (1 - one.pairs) * len(against))
+    least = f"; with {one.pairs} pairs p cannot be below {bound:.2g}" * bool(exact)
     return (
         f"{', '.join(better) or 'No method'} {'are' if len(better) > 1 else 'is'} better than ERM by more than chance: "
         f"{best} is {plus_minus(one)} points above ERM in {one.pairs} pairs of domain and seed, {exact}test of "

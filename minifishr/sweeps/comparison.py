@@ -5,14 +5,14 @@ What a difference of two methods is, and its p-value, stands in `experiments`: p
 
 from statistics import fmean
 
-from ..experiments import difference, markdown, plus_minus
+from ..experiments import EXACT, difference, markdown, plus_minus
 from .selection import CONSTANT
 from .tables import number
 
 
 def order_block(found, table):
-    """The methods of a table by rank: their averages' differences to ERM and whom two standard errors do not tell them
-    apart from."""
+    """The methods of a table by rank: their averages' differences to ERM and whom the 95 % interval does not tell
+    them apart from."""
     body, names = [], [line.method for line in sorted(table, key=lambda line: line.rank or len(table) + 1)]
     for name in names:
         apart = {other: difference(found, name, other) for other in names if other != name}
@@ -84,8 +84,9 @@ TRAINED = (
 )
 ORDER = (
     "The order: differences are paired over left-out domains and seeds, of the seeds that have all domains, as the "
-    "averages; +- is their standard error; p is the share of all choices of their signs with a mean as far from 0. "
-    "Tied: two standard errors reach 0, or there is one pair."
+    "averages; +- is their standard error; p is the share of all choices of their signs with a mean as far from 0 (of "
+    f"more than {EXACT} pairs by the normal distribution). Tied: the 95 % interval of Student's t has 0 inside, or there "
+    "is one pair. Pairs share rows and draws, so p and interval are rather too small."
 )
 ABOVE = (
     "Draws that beat ERM: the share of all draws and seeds whose accuracy at the last step is above that of the ERM "

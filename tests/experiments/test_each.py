@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import permutation_test
+from scipy.stats import permutation_test, ttest_1samp
 
 from minifishr.data import Domain, Problem, Row
 from minifishr.experiments import Result, each_table, plan
@@ -21,16 +21,27 @@ def test_sign_p_is_that_of_all_signs(values):
 
 
 def test_sign_p_of_many_differences_tends_to_the_normal_one():
-    values = np.random.default_rng(3).normal(0.3, 1, 16)
+    values = np.random.default_rng(3).normal(0.3, 1, 20)
     assert sign_p([*values, 0.0]) == pytest.approx(sign_p(values), abs=0.03)  # 0 adds nothing but a place
 
 
-def test_tied_is_two_standard_errors():
+def test_sign_p_of_uneven_differences_is_exact_for_six_domains_and_three_seeds():
+    values = [0.001] * 17 + [0.1]  # the normal distribution of the mean says 0.24
+    assert sign_p(values) == 2 / 2**18
+
+
+def test_difference_is_paired():
     found = {("a", "x", s): v for s, v in enumerate([0.3, 0.5])} | {("b", "x", s): 0.2 for s in range(2)}
     one = difference(found, "a", "b")  # 10 and 30 points: mean 20, standard error 10
     assert (one.mean, one.error, one.pairs, one.tied) == (pytest.approx(20), pytest.approx(10), 2, True)
     assert not difference(found | {("a", "x", 1): 0.31}, "a", "b").tied
     assert difference(found, "a", "c") is None
+
+
+@pytest.mark.parametrize("values", [[1, 2, 3.5], [1, 2, 2.4], [0.1, 0.3], [1, 2, 4, 1, -1, 3, 2, 0.2, 1]])
+def test_tied_is_scipys_t_test_at_5_percent(values):
+    found = {(name, "x", s): v / 100 for s, v in enumerate(values) for name, v in (("a", v), ("b", 0))}
+    assert difference(found, "a", "b").tied == (ttest_1samp(values, 0).pvalue >= 0.05)
 
 
 def test_sign_p_is_scipys_and_1_where_nothing_differs():
@@ -65,7 +76,12 @@ def test_several_methods_are_corrected_for_their_number():
 
 def test_without_erm_nothing_is_told_and_many_pairs_are_not_called_exact():
     assert "is not told" in better_than_erm({"fishr": {("a", 0): 50.0}}) == better_than_erm({"erm": {("a", 0): 50.0}})
-    assert ", test of signs p" in better_than_erm(scores(3.0, seeds=9))
+    assert ", test of signs p" in better_than_erm(scores(3.0, seeds=11))
+
+
+def test_least_p_is_no_more_than_1():
+    found = {"erm": {("a", 0): 50.0}, "fishr": {("a", 0): 51.0}, "irm": {("a", 0): 49.0}}
+    assert "with 1 pairs p cannot be below 1." in better_than_erm(found)
 
 
 def test_table_has_domains_mean_standard_error_worst_and_the_constant_predictor():
