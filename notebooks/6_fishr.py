@@ -286,7 +286,7 @@ figure(fig, f"Fishr's penalty over the plane of lesson 3. Minima: {said}.")
 # and the color is used. Not centered,
 # the penalty is zero on the whole line without color, and the minimum is the invariant predictor. **The variance tracks the Hessian only where each domain's
 # mean gradient is small, and while a feature carries the color it is not: the switch `centered` decides.** In a network the features can lose the color. Then the
-# gradients are equal in all domains, and the two agree.
+# *classifier's* gradients are equal in all domains, where the shapes are alike, and the two agree.
 
 # %% [markdown]
 # ## Assemble it

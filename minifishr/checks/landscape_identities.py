@@ -54,8 +54,8 @@ def risks_stay_close_where_gradients_and_hessians_agree(case):
         bound = abs(R[0] - R[1]) + np.linalg.norm(gap) * length + np.linalg.norm(H[0] - H[1], 2) * length**2 / 2
         bound += sum(abs(curved(model, theta, d, step, step @ A @ step)) for d, A in zip(domains, H, strict=True))
         there = abs(np.diff(risks(model, theta + step, domains))[0])
-        errors.append(max(0.0, there - bound) / max(1.0, bound, *R))
-    return max(errors)
+        errors.append(np.maximum(0.0, there - bound) / max(1.0, bound, *R))
+    return np.max(errors)
 
 
 def fishr_sees_a_rescaling_that_risks_irm_and_vrex_do_not(case):

@@ -49,9 +49,18 @@ def verified(draws=20, seed=0, names=None):
 
 def verdict(identity, cases):
     """The largest error over the cases to which an identity applies."""
-    with np.errstate(all="ignore"):  # what is not a number counts as an infinite error
-        errors = [error for case in cases if (error := identity.error(case)) is not None]
+    with np.errstate(all="ignore"):
+        errors = [error for case in cases if (error := finite_error(identity, case)) is not None]
     return Verdict(identity, max(errors, default=0.0), len(errors))
+
+
+def finite_error(identity, case):
+    """The error of an identity on a case: infinite where it is not a number, or has none because a matrix has not."""
+    try:
+        error = identity.error(case)
+    except np.linalg.LinAlgError:
+        return np.inf
+    return np.inf if error is not None and np.isnan(error) else error
 
 
 def one_row(case):

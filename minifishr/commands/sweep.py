@@ -117,7 +117,7 @@ def note_pairs(args, configs):
 
 
 def finish(folder, configs):
-    """Print how the runs of the sweep ended; 1 if one of them failed."""
+    """Print how the runs of the sweep ended; 1 if one of them failed or was not run for want of memory."""
     found, _ = records.scanned(folder)
     ended = [found[name] for name in map(records.identity, configs) if name in found]
     failed = [record for record in ended if record.failure]
@@ -127,4 +127,4 @@ def finish(folder, configs):
         print(f"minifishr: {config.dataset} {left_out} draw {config.draw} {record.failure}", file=sys.stderr)
     where = records.runs_folder(folder)
     print(f"{len(configs)} runs: {len(ended) - len(failed)} done, {len(failed)} failed; records in {where}")
-    return 1 if failed else 0
+    return 1 if failed or len(ended) < len(configs) else 0

@@ -87,6 +87,8 @@ def unchanged(case, theta, domains):
     """Trouble where a call has written into what it was given."""
     if not np.array_equal(theta, case.theta):
         raise Trouble(f"changes theta on case {case}")
+    if len(domains) != len(case.domains):
+        raise Trouble(f"changes the list of domains on case {case}")
     for domain, own in zip(domains, case.domains, strict=True):
         if not (np.array_equal(domain.x, own.x.astype(domain.x.dtype)) and np.array_equal(domain.y, own.y)):
             raise Trouble(f"changes the rows of {domain.name} on case {case}")

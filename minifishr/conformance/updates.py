@@ -127,12 +127,12 @@ def told(method, walks, settings):
         if right:
             return followed(method, right, turned, notes)
     for convention in DEFAULTS[method]:
-        for change in ELSEWHERE:
-            if change[1] in settings and change[1] in DEFAULTS[method][convention]:
-                worst = errors(method, convention, walks, settings, change).max()
-                if worst <= ALLOWED:
-                    text = f"the {convention} convention with {change[0]} (largest relative error {worst:.0e}{notes})"
-                    return Result(method, text, convention=convention, factor=change[0], error=worst)
+        changes = [one for one in ELSEWHERE if one[1] in settings and one[1] in DEFAULTS[method][convention]]
+        tried = {one[0]: errors(method, convention, walks, settings, one).max() for one in changes}
+        if fitting := {words: worst for words, worst in tried.items() if worst <= ALLOWED}:
+            factor, worst = " or ".join(fitting), max(fitting.values())
+            text = f"the {convention} convention with {factor} (largest relative error {worst:.0e}{notes})"
+            return Result(method, text, convention=convention, factor=factor, error=worst)
     return nearest(method, found, settings, notes)
 
 

@@ -16,10 +16,10 @@ class Watched(MLP):
 
 
 def plain(theta):
-    """The array in autograd's boxes."""
+    """A copy of the array in autograd's boxes: an answer may step in place."""
     while hasattr(theta, "_value"):
         theta = theta._value
-    return np.asarray(theta)
+    return np.array(theta)
 
 
 def steps_of(answer, *more):

@@ -12,7 +12,7 @@ from .config import Config, config_of, said
 from .drawing import write_figures
 from .each import each_figure, each_table
 from .figures import invariance_figure, landscape_figure, new_figure, series
-from .matching import PENALTY_WEIGHT, WEIGHTS, matching, titled
+from .matching import PENALTY_WEIGHT, WEIGHTS, matching, steps_before, titled
 from .measures import MOST_PREDICTED, accuracy_rows
 from .models import Model, check_arrays, check_columns, file_of, load_model, model_of, save_model
 from .paired import EXACT, Cell, cell, difference, plus_minus
@@ -20,7 +20,7 @@ from .parallel import compare, counted, in_processes, watched
 from .presets import DATASETS, DISPERSION, NAMED, PRESETS, TOYS
 from .problems import network, problem
 from .results import append_history, results_folder, sort_history, versions, write_config
-from .runs import Result, check_known, failed, in_a_run, plan, run
+from .runs import TOO_LITTLE, Result, check_known, failed, in_a_run, plan, run
 from .tables import (
     accuracies,
     aligned,
@@ -41,6 +41,7 @@ __all__ = [
     "NAMED",
     "PENALTY_WEIGHT",
     "PRESETS",
+    "TOO_LITTLE",
     "TOYS",
     "WEIGHTS",
     "Cell",
@@ -89,6 +90,7 @@ __all__ = [
     "series",
     "sort_history",
     "spread",
+    "steps_before",
     "table",
     "titled",
     "unseen_classes",

@@ -29,13 +29,18 @@ def matched_weight(config, factory, model, theta, batches, train):
     chosen = {**config.hyper_parameters, "penalty_weight": 0.0}
     chosen |= {key: 0.0 for key in SECOND_WEIGHTS if key in chosen}
     algorithm = factory(model, convention=config.convention, **chosen)
-    state, steps = algorithm.init(theta), min(chosen.get("warm_up") or shortened(STEPS, config.steps), config.steps)
+    state, steps = algorithm.init(theta), steps_before(config)
     with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused below
         for step in range(steps):
             theta, state, _ = algorithm.update(theta, state, batches(step))
         with off():  # a recording would keep the values of all rows
             _, _, info = algorithm.update(theta, state, train)
     return in_units(config.algorithm, config.hyper_parameters["penalty_weight"], steps, **info)
+
+
+def steps_before(config):
+    """The steps after which a matched configuration measures."""
+    return min(config.hyper_parameters.get("warm_up") or shortened(STEPS, config.steps), config.steps)
 
 
 def in_units(name, weight, steps, *, risk, penalty):

@@ -1,8 +1,8 @@
 """Whether two methods differ by more than chance, from pairs of runs.
 
 A difference of two methods is a mean over the pairs of accuracies of the same left-out domain and seed. Two methods are
-tied where the 95 % interval of Student's t reaches 0: with three pairs that is 4.3 standard errors, not two. The p-value
-is that of the signs: the share of all choices of signs of the differences whose mean is as far from 0.
+tied where the 95 % interval of Student's t reaches 0: with three pairs that is 4.3 standard errors, not two. The
+p-value is that of the signs: the share of all choices of signs of the differences whose mean is as far from 0.
 """
 
 from statistics import fmean, stdev

@@ -23,6 +23,8 @@ from .measures import agreement_rows
 from .presets import DATASETS, DISPERSION, DOMAINS, PRESETS, TOYS
 from .problems import network, problem, trained_on
 
+TOO_LITTLE = "too little memory"
+
 
 class Result(NamedTuple):
     """What a run leaves: its configuration, parameters (d,), history, classifier gradient variances of each training
@@ -137,7 +139,7 @@ def run(config, source, factory, progress=iter, checkpoint=None, curves=True):
     except (ValueError, ArithmeticError, MemoryError) as error:
         if isinstance(error, Foreign):
             raise
-        reason = f"{error}" or "too little memory"
+        reason = f"{TOO_LITTLE}: {error}".removesuffix(": ") if isinstance(error, MemoryError) else error
         return failed(config, f"seed {config.seed}: {reason}", time.perf_counter() - start)
 
 

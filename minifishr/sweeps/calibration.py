@@ -5,6 +5,7 @@ import time
 import numpy as np
 
 from ..algorithms import ALGORITHMS
+from ..experiments import steps_before
 from .running import in_processes, trained
 
 
@@ -18,10 +19,12 @@ def expected_seconds(todo, source, jobs=1, factories=ALGORITHMS):
 
 
 def average(group):
-    """The first of some configurations with the mean of what makes a step costly: batch size and width of a critic."""
+    """The first of some configurations with the mean of what makes a run costly: batch size, width of a critic and,
+    where a matched weight is measured after it, the warm-up."""
     config, chosen = group[0], dict(group[0].hyper_parameters)
-    if "width" in chosen:
-        chosen["width"] = round(np.mean([c.hyper_parameters["width"] for c in group]))
+    for name in ("width", "warm_up"):
+        if name in chosen:
+            chosen[name] = round(np.mean([c.hyper_parameters[name] for c in group]))
     batch = config.batch and round(np.mean([c.batch for c in group]))
     return config._replace(hyper_parameters=chosen, batch=batch)
 
@@ -36,10 +39,12 @@ def calibrated(config, source, factory, number):
             yield step
         times.append(time.perf_counter())
 
-    trained(config._replace(steps=11, every=5), source, factory, progress)
+    short = config._replace(steps=11, every=5)
+    trained(short, source, factory, progress)
     whole, gaps = time.perf_counter() - begin, np.diff(times)
     if len(gaps) < 11:  # it failed, and so may the others
         return number * whole
     step = np.median([*gaps[1:5], *gaps[6:10]])
     measure = max(0.0, gaps[5] - step)
-    return number * (whole - gaps.sum() + config.steps * (step + measure / config.every))
+    before = (steps_before(config) - steps_before(short)) * config.matched  # as many steps without a measurement
+    return number * (whole - gaps.sum() + before * step + config.steps * (step + measure / config.every))

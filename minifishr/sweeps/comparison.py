@@ -85,8 +85,8 @@ TRAINED = (
 ORDER = (
     "The order: differences are paired over left-out domains and seeds, of the seeds that have all domains, as the "
     "averages; +- is their standard error; p is the share of all choices of their signs with a mean as far from 0 (of "
-    f"more than {EXACT} pairs by the normal distribution). Tied: the 95 % interval of Student's t has 0 inside, or there "
-    "is one pair. Pairs share rows and draws, so p and interval are rather too small."
+    f"more than {EXACT} pairs by the normal distribution). Tied: the 95 % interval of Student's t has 0 inside, or "
+    "there is one pair. Pairs share rows and draws, so p and interval are rather too small."
 )
 ABOVE = (
     "Draws that beat ERM: the share of all draws and seeds whose accuracy at the last step is above that of the ERM "

@@ -13,7 +13,7 @@ from ..data import stream
 from ..evaluate import measured
 from ..experiments import invariance_figure, new_figure
 from .report import last_accuracy, measured_runs
-from .sections import drawn, section, shared
+from .sections import drawn, mean_of, section, shared
 from .selection import best_in_orders, expected_best, oracle_scores, searches
 
 ORDERS = 4_000
@@ -66,20 +66,13 @@ def draw_figures(part):
     return files
 
 
-def mean_of(numbers):
-    """Over how many seeds a mean is, in words, whose parts have these numbers of them."""
-    fewest, most = min(numbers), max(numbers)
-    several = f"mean of {fewest} to {most} seeds" if fewest < most else f"mean of {most} seeds"
-    return several if most > 1 else "one seed"
-
-
 def which(part, cells):
     """Of which left-out domains and seeds a mean is, in words."""
     seeds, names = {seed for _, seed in cells}, {name for name, _ in cells}
     if len(cells) < len(names) * len(seeds):
         return f"{len(cells)} of {len(part.domains) * len(part.seeds)} pairs of left-out domain and seed"
     left = [name for name in part.domains if name in names]
-    return mean_of([len(seeds)]) + f", {' and '.join(left)} left out" * (left != part.domains)
+    return mean_of([len(seeds)]) + f", {' and '.join(left)} left out" * (len(left) < len(part.names))
 
 
 def last_accuracies(found, method):
@@ -92,10 +85,10 @@ def last_accuracies(found, method):
 
 
 def draw_settings(records, method):
-    """Draw -> name -> value of each hyper-parameter, and of the batch size."""
+    """Draw -> name -> value of each hyper-parameter that its seeds share, and of the batch size."""
     configs = [record.config for record in records if record.config.algorithm == method]
     pairs = {c.draw: (c, {**c.hyper_parameters, "batch": c.batch}.items()) for c in configs}
-    return {draw: {label(key, config): value for key, value in found} for draw, (config, found) in pairs.items()}
+    return {n: {label(key, c): value for key, value in found if key != "seed"} for n, (c, found) in pairs.items()}
 
 
 def label(key, config):
@@ -104,15 +97,16 @@ def label(key, config):
 
 
 def oracle_draws(found, method):
-    """(scores, accuracies in percent) of the draws at the last step, for each left-out domain and seed of a method."""
+    """(draws, scores, accuracies in percent) at the last step, for each left-out domain and seed of a method, in the
+    order of the draws; one that failed is none."""
     cells = []
     for (_, name, domain, _), draws in found.items():
-        pairs = []
-        for run, others in draws.values() if name == method else []:
+        found_here = []
+        for draw, (run, others) in sorted(draws.items()) if name == method else []:
             for step, score in oracle_scores(run, others).items():
-                pairs.append((score, 100 * measured(run.history, "accuracy")[step][domain]))
-        if pairs:
-            cells.append([np.array(values) for values in zip(*pairs, strict=True)])
+                found_here.append((draw, score, 100 * measured(run.history, "accuracy")[step][domain]))
+        if found_here:
+            cells.append([np.array(values) for values in zip(*found_here, strict=True)])
     return cells
 
 
@@ -121,7 +115,7 @@ def best_so_far(found, method):
 
     As far as each of these has draws.
     """
-    curves = [expected_best(*cell) for cell in oracle_draws(found, method)]
+    curves = [expected_best(*cell) for _, *cell in oracle_draws(found, method)]
     shortest = min(map(len, curves), default=0)
     return np.mean([curve[:shortest] for curve in curves], axis=0) if curves else np.array([])
 
@@ -129,10 +123,12 @@ def best_so_far(found, method):
 def in_orders(found, method):
     """The same for some random orders of the draws, each the same for all domains and seeds, (orders,n)."""
     cells, rng = oracle_draws(found, method), stream(0, "orders of draws")
-    longest, shortest = (limit(len(scores) for scores, _ in cells) for limit in (max, min))
-    orders = rng.permuted(np.tile(np.arange(longest), (ORDERS, 1)), axis=1)
-    sizes = [len(scores) for scores, _ in cells]
-    curves = [best_in_orders(*cell, orders[orders < n].reshape(-1, n)) for cell, n in zip(cells, sizes, strict=True)]
+    known = np.unique(np.concatenate([draws for draws, *_ in cells]))
+    orders, curves = rng.permuted(np.tile(known, (ORDERS, 1)), axis=1), []
+    for draws, *cell in cells:
+        places = np.searchsorted(draws, orders[np.isin(orders, draws)])
+        curves.append(best_in_orders(*cell, places.reshape(-1, len(draws))))
+    shortest = min(curve.shape[1] for curve in curves)
     return np.mean([curve[:, :shortest] for curve in curves], axis=0)
 
 

@@ -1,10 +1,12 @@
 """The report of a sweep: records in, Markdown, LaTeX and CSV out, always the same from the same records."""
 
+from collections import Counter
+
 from ..data import shown
 from ..evaluate import last_step, measured
 from ..experiments import TOYS, invariance_table, markdown, matching
 from .comparison import ABOVE, ONE_SIDED, ORDER, TRAINED, above_block, one_sided_block, order_block, training_block
-from .sections import progress, short
+from .sections import mean_of, progress, short, single
 from .selection import EARLY, RULES, choices, searches
 from .tables import PUBLISHED, comma_separated, latex, lines, of_all, rows
 
@@ -24,6 +26,8 @@ def unavailable(part, rule, found):
         return None
     if rule == "leave-one-domain-out":
         return "it needs the runs that `minifishr sweep --leave-two-out` adds, all pairs of domains"
+    if not single(part.records):
+        return "no run leaves out one domain alone"
     return "no run that ended well has the held-out rows that it looks at"
 
 
@@ -82,16 +86,17 @@ def judgement(part, rule, table):
         stopped = {key[1:]: choice for key, choice in choices(part.records, EARLY).items()}
         block = training_block(stopped, part.methods, part.domains)
         blocks += ["What those have in training at that step:", block]
+    few = short(part)  # of a search that lacks draws nothing is known yet
     if len(part.methods) > 1:
-        few = short(part)  # of a search that lacks draws nothing is known yet
         known = {key: choice.accuracy for key, choice in found.items() if key[:2] not in few}
         counted = of_all(known, part.domains)
         known = {(m, d, s): accuracy for (m, d, s), accuracy in known.items() if (m, s) in counted}
         blocks += ["How sure the order is:", order_block(known, table)]
-    best = {key[1:]: choice.accuracy for key, choice in found.items() if key[0] == "erm"}
+    best = {key[1:]: choice.accuracy for key, choice in found.items() if key[0] == "erm" and key[:2] not in few}
     if best and len(part.draws) > 1 and rule == "oracle":
         runs = searches(part.records).items()
         last = {key[1:]: [last_accuracy(run) for run, _ in draws.values()] for key, draws in runs}
+        last = {key: accuracies for key, accuracies in last.items() if key[:2] not in few}
         blocks += ["Draws that beat ERM:", above_block(last, best, part.methods, part.domains)]
     return blocks
 
@@ -103,16 +108,22 @@ def last_accuracy(run):
 
 def measured_runs(part):
     """The runs of a Section that measured what they made equal, and which these are, in words: those that the oracle
-    chooses, or draw 0 where there is no oracle; of the left-out domains that all methods have, so that rows compare."""
+    chooses, or draw 0 where there is no oracle; of the left-out domains that all methods have that measured any, so
+    that rows compare."""
     found, best = searches(part.records), choices(part.records, "oracle")
     draws = {key: best[key].draw if best else 0 for key in (best or found)}
     runs = [found[key][draw][0] for key, draw in draws.items() if draw in found[key]]
     runs = [run for run in runs if run.config.invariances]
-    left = {m: {r.config.test_domain for r in runs if r.config.algorithm == m} for m in part.methods}
-    shared = set.intersection(*left.values())
-    chosen = "the runs that the oracle chooses" if best else "draw 0"
-    words = f"mean over seeds of {chosen}, with {' or '.join(n for n in part.domains if n in shared)} left out"
+    seeds = Counter((run.config.algorithm, run.config.test_domain) for run in runs)
+    left = [{domain for method, domain in seeds if method == name} for name in part.methods]
+    shared = set.intersection(*filter(None, left)) if runs else set()
     runs = [run for run in runs if run.config.test_domain in shared]
+    words = "the runs that the oracle chooses" if best else "draw 0"
+    words += f", with {' or '.join(n for n in part.domains if n in shared)} left out"
+    if runs:
+        words += f", {mean_of([number for (_, domain), number in seeds.items() if domain in shared])}"
+    if without := [name for name, names in zip(part.methods, left, strict=True) if not names]:
+        words += f"; nothing was measured of {shown(without)}"
     return sorted(runs, key=lambda run: part.methods.index(run.config.algorithm)), words
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..algorithms import ALGORITHMS
 from ..data import Checkpoint, Foreign, set_aside
-from ..experiments import counted, in_processes, run, versions, watched
+from ..experiments import TOO_LITTLE, counted, in_processes, run, versions, watched
 from .records import Record, checkpoint_path, prepare, record_path, unfinished, write_record
 
 CHECKPOINT_EVERY = 500  # steps
@@ -50,7 +50,7 @@ def recorded(folder, results):
 
 
 def trained(config, source, factory, progress=iter, checkpoint=None):
-    """The Record of one run, whatever becomes of it."""
+    """The Record of one run, whatever becomes of it; None for want of memory, of which there may be more next time."""
     with TRACE:
         try:
             result = run(config, source, factory, progress, checkpoint, curves=False)
@@ -58,6 +58,10 @@ def trained(config, source, factory, progress=iter, checkpoint=None):
             end = set_aside(checkpoint.path, "foreign")
             print(f"minifishr: {error}; set aside as *{end}, the run is repeated", file=sys.stderr)
             result = run(config, source, factory, progress, checkpoint, curves=False)
+    if result.failure and TOO_LITTLE in result.failure:
+        which = f"{config.algorithm}, {' and '.join(config.left_out)} left out, draw {config.draw}, {result.failure}"
+        print(f"minifishr: {which}; nothing is recorded, the same command runs it again", file=sys.stderr)
+        return None
     measured = {row.step for row in result.history if row.metric == "accuracy"}
     history = [row for row in result.history if row.step in measured]
     return Record(config, history, result.failure, result.seconds, versions())

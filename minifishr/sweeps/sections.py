@@ -108,6 +108,13 @@ def shared(part):
     return [(d, s) for d, s in cells if s in whole] if whole else cells
 
 
+def mean_of(numbers):
+    """Over how many seeds a mean is, in words, whose parts have these numbers of them."""
+    fewest, most = min(numbers), max(numbers)
+    several = f"mean of {fewest} to {most} seeds" if fewest < most else f"mean of {most} seeds"
+    return several if most > 1 else "one seed"
+
+
 def single(records):
     """The records that leave out one domain."""
     return [record for record in records if len(record.config.left_out) == 1]

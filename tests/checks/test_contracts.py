@@ -151,10 +151,54 @@ def test_state_that_becomes_a_fraction_survives_and_one_that_is_cut_off_is_found
 
 def test_penalty_weight_of_zero_must_start_as_erm():
     def factory(model, *, convention="paper", penalty_weight=1.0, lr=0.1, weight_decay=0.0):
-        return own(false_penalty, lr=lr)(model)  # a penalty is reported, and plain gradient descent is no Adam
+        found = own(false_penalty, lr=lr)(model)  # a penalty is reported, and plain gradient descent is no Adam
+        return found._replace(settings={"penalty_weight": penalty_weight, "lr": lr, "weight_decay": weight_decay})
 
     with pytest.raises(AssertionError, match=r"^promised: penalty_weight = 0 starts as ERM"):
         check_algorithm(factory)
+
+
+def hidden_count(model, *, convention="paper", lr=0.1, turn=3):
+    count = []  # of its steps, which no checkpoint keeps
+
+    def update(theta, state, domains):
+        count.append(1)
+        risk, gradient = value_and_grad(lambda t: mean_risk(model, t, domains))(theta)
+        return theta - lr / (1 + (len(count) > turn)) * gradient, state, {"risk": float(risk)}
+
+    return Algorithm("hidden", lambda theta: (), update)
+
+
+def paired_rows(model, theta, domains):
+    """The variance over domains of the logits of rows with the same number."""
+    return np.mean(np.var(np.stack([model.logits(theta, d.x) for d in domains]), axis=0))
+
+
+def test_count_of_steps_that_no_checkpoint_keeps_is_found(monkeypatch):
+    monkeypatch.setattr(contracts, "check_update", lambda *_: None)
+    monkeypatch.setattr(contracts, "check_replay", lambda *_: None)
+    with pytest.raises(AssertionError, match=r"^promised: state survives a save and a load"):
+        check_algorithm(hidden_count, turn=3)
+
+
+def test_rows_that_are_paired_across_domains_depend_on_their_order_and_so_does_a_small_penalty():
+    for penalty in (paired_rows, lambda *a: 1e-7 * paired_rows(*a)):
+        with pytest.raises(AssertionError, match="the order of samples does not matter"):
+            check_penalty(penalty)
+
+
+def test_method_of_ones_own_that_reports_a_penalty_needs_no_adam():
+    def factory(model, *, convention="paper", penalty_weight=1.0, lr=0.1):
+        def update(theta, state, domains):
+            def objective(t):
+                return mean_risk(model, t, domains) + penalty_weight * vrex_penalty(model, t, domains)
+
+            value, gradient = value_and_grad(objective)(theta)
+            return theta - lr * gradient, state, {"risk": float(value), "penalty": 0.0}
+
+        return Algorithm("descent", lambda theta: (), update)
+
+    check_algorithm(factory)
 
 
 PENALTIES = {

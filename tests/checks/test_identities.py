@@ -155,3 +155,14 @@ def test_angle_between_fishs_extra_step_and_the_inner_products_gradient_shrinks_
     angles = np.array([angle(0.1 / 2**i) for i in range(5)])
     orders = np.log2(angles[:-1] / angles[1:])
     assert angles[-1] < 0.01 and (np.diff(abs(orders - 1)) < 0).all() and abs(orders[-1] - 1) < 0.02
+
+
+@pytest.mark.parametrize("error", [np.nan, np.linalg.LinAlgError("did not converge")])
+def test_what_is_no_number_is_an_infinite_error(error):
+    def broken(case):
+        if isinstance(error, Exception):
+            raise error
+        return error
+
+    identity = next(iter(IDENTITIES.values()))._replace(error=broken)
+    assert verdict(identity, [None, None]).error == np.inf

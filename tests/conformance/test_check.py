@@ -386,3 +386,12 @@ def test_simplest_factor_is_told_and_others_as_simple_are_named():
 
 def test_array_of_one_number_is_a_number():
     assert check("irm", lambda *given: np.reshape(own.irm_of_halves(*given), (1,)), domains=3).follows
+
+
+def test_penalty_that_lengthens_the_list_of_domains_is_told_so():
+    def appending(model, theta, domains):
+        value = PENALTIES["vrex"](model, theta, domains)
+        domains.append(domains[0])
+        return value
+
+    assert "changes the list of domains on case" in check("vrex", appending).text

@@ -208,3 +208,22 @@ def test_default_settings_are_those_of_the_recorded_trajectories():
     check_steps("irm", lambda model, theta, settings: seen.append(settings) or irm(model, theta, settings), **FEW)
     names = {*DEFAULTS["irm"]["paper"], *DEFAULTS["irm"]["domainbed"]}
     assert seen[0] == {key: value for key, value in SETTINGS[0].items() if key in names}
+
+
+def test_factors_that_the_cases_do_not_tell_apart_are_all_named():
+    def twice(model, theta, settings):
+        return descent(model, theta, {**settings, "penalty_weight": 2 * settings["penalty_weight"]})
+
+    def descent(model, theta, settings):
+        algorithm = ALGORITHMS["vrex"](model, convention="domainbed", **settings)
+        state = [theta, algorithm.init(theta)]
+
+        def update(domains):
+            state[0], state[1], _ = algorithm.update(*state, domains)
+            return state[0]
+
+        return update
+
+    both = check_steps("vrex", twice, domains=2, logits="one")
+    assert both.factor == "penalty_weight times m or penalty_weight times 2"
+    assert check_steps("vrex", twice).factor == "penalty_weight times 2"

@@ -11,13 +11,14 @@ from hypothesis.configuration import set_hypothesis_home_dir, storage_directory
 from right_answers import FORBIDDEN, RIGHT
 from right_answers_late import LATE, LATE_FORBIDDEN
 
-from minifishr import Domain, course
+from minifishr import Domain, course, risk
 from minifishr.course import EXERCISES, exercise
 from minifishr.course.calls import quiet
 from minifishr.course.draws import networks, numbers, whole
 from minifishr.course.exercise import Exercise, diagnosis, tried, trouble
 from minifishr.course.judging import different, drawn, shown
 from minifishr.course.used import used
+from minifishr.course.watched import two_sided
 
 NAMES, RIGHT = list(EXERCISES), {**RIGHT, **LATE}
 WRONG = [(name, words) for name in NAMES for words in EXERCISES[name].wrong]
@@ -414,3 +415,17 @@ def test_lists_and_domains_are_shown_with_rows_below_each_other():
     ]
     assert shown([None, (0, 1), {}]) == "[None, (0, 1), {}]" and shown([]) == "[]"
     assert shown((np.roll, np.ones(1)), indent=0) == "(roll,\n [1])"
+
+
+def test_answers_may_step_in_place_on_a_copy_of_their_own():
+    def numerical_gradient(model, theta, x, y, h=1e-5):
+        t, found = theta.copy(), []
+        for j, old in enumerate(theta):
+            t[j] = old + h
+            above = risk(model, t, x, y)
+            t[j] = old - h
+            found.append((above - risk(model, t, x, y)) / (2 * h))
+            t[j] = old
+        return np.array(found)
+
+    two_sided(numerical_gradient)

@@ -13,7 +13,7 @@ from sweeps.test_selection import NAMES, pairs, record
 from minifishr import cli, plots
 from minifishr.data import Row
 from minifishr.experiments import DISPERSION, MOST_PREDICTED
-from minifishr.sweeps.figures import best_so_far, in_orders, last_accuracies, sweep_figures
+from minifishr.sweeps.figures import best_so_far, draw_settings, in_orders, last_accuracies, sweep_figures
 from minifishr.sweeps.records import records, runs_folder, write_record
 from minifishr.sweeps.report import report as texts
 from minifishr.sweeps.sections import in_order, sections, shared, short
@@ -293,7 +293,7 @@ def test_invariance_matrix_is_of_the_runs_that_the_oracle_chooses():
     rows = cells(page, "Own data, what each method has made equal")
     # the oracle chooses draw 1: the mean of 0.10 and 0.12, and half of it
     assert rows == [["trained with", "risk"], ["untrained", "0.5"], ["erm", "0.11"], ["fishr", "0.055"]]
-    assert "mean over seeds of the runs that the oracle chooses, with a or b or c or d left out." in page
+    assert "the runs that the oracle chooses, with a or b or c or d left out, mean of 2 seeds" in page
     assert "made equal" not in report(small())["report.md"]
 
 
@@ -302,7 +302,10 @@ def test_invariance_matrix_compares_methods_on_the_left_out_domains_that_all_hav
     page = report([r for r in some if r.config.seed == 1 or r.config.test_domain != "b"])["report.md"]
     # seed 1 alone has b left out: 0.12, and half of it
     assert cells(page, "Own data, what each method has made equal")[2:] == [["erm", "0.12"], ["fishr", "0.06"]]
-    assert "the oracle chooses, with b left out." in page
+    assert "the oracle chooses, with b left out, one seed" in page
+    none = [r if r.config.algorithm == "erm" else r._replace(failure="seed 0: lost", history=[]) for r in some]
+    page = report(none)["report.md"]  # a method without a run takes nothing from the others
+    assert "left out, mean of 2 seeds; nothing was measured of fishr" in page.replace("'", "")
     apart = [r for r in measured(small()) if (r.config.algorithm == "erm") == (r.config.test_domain == "b")]
     assert "made equal" not in report(apart)["report.md"]
 
@@ -419,7 +422,10 @@ def test_order_and_curves_are_of_the_seeds_that_have_all_domains_as_the_averages
     _, fishr = sorted(table_below(page, "How sure the order is:")[1:])
     assert fishr == ["fishr", "+10.0 +- 0.0", "0.5", "2", "none"] and "60.0 (1/3)" in page
     (part,) = sections(found)
-    assert shared(part) == [("c", 0), ("d", 0)] and ", one seed; bands" in sweep_figures(part)["own-best-so-far.png"][0]
+    assert (
+        shared(part) == [("c", 0), ("d", 0)]
+        and ", one seed, c and d left out; bands" in sweep_figures(part)["own-best-so-far.png"][0]
+    )
     titles = [title for title, _ in sweep_figures(part).values()]
     assert "Own data: every draw at the last step, mean of 1 to 3 seeds, and the median" in titles
     (part,) = sections([one for one in found if one.config.test_domain == "d"])
@@ -437,6 +443,38 @@ def test_band_over_orders_holds_the_expected_curve_and_ends_in_a_point():
     curves = in_orders(found, "erm")
     np.testing.assert_allclose(curves.mean(axis=0), best_so_far(found, "erm"), atol=0.2)  # 4 000 orders
     assert np.ptp(curves[:, -1]) < 1e-9 and curves.shape == (4_000, 2)
+
+
+def test_band_takes_the_same_order_of_draws_where_one_has_failed():
+    def found(lost):
+        runs = [record(d, 0.1 * n, oracle=0.1 * n, draw=n) for d in "cd" for n in range(5)]
+        return searches([r for r in runs if (r.config.test_domain, r.config.draw) not in lost])
+
+    whole, less = in_orders(found([]), "erm"), in_orders(found([("c", 0), ("d", 0)]), "erm")
+    both = in_orders(found([("c", 0)]), "erm")  # c's first is d's, unless that is draw 0
+    firsts = whole[:, 0] == 0
+    assert 0 < firsts.mean() < 0.4
+    np.testing.assert_array_equal(both[~firsts, 0], whole[~firsts, 0])
+    assert less.shape == both.shape == (4_000, 4)
+
+
+def test_panels_of_hyper_parameters_leave_out_the_seed():
+    runs = [record("c", draw=n, method="dann", seed=s) for n in range(2) for s in range(2)]
+    runs = [r._replace(config=r.config._replace(hyper_parameters={"lr": 0.1, "seed": r.config.seed})) for r in runs]
+    assert [*draw_settings(runs, "dann")[0]] == ["lr", "batch"]
+
+
+def test_only_pairs_left_out_are_no_runs_of_one_domain():
+    pairs = [record("cd")]
+    assert "no run leaves out one domain alone" in report(pairs)["report.md"]
+
+
+def test_draws_that_beat_erm_wait_for_whole_searches():
+    drawn = {("erm", "c"): 3, ("irm", "c"): 3, ("erm", "d"): 1, ("irm", "d"): 3}
+    value = {"erm": 0.5, "irm": 0.6}
+    found = [record(d, value[m], draw=n, method=m) for (m, d), draws in drawn.items() for n in range(draws)]
+    page = report(found)["report.md"]
+    assert sorted(table_below(page, "Draws that beat ERM:")[1:]) == [["erm", "0", "-"], ["irm", "100", "-"]]
 
 
 def test_band_has_the_quartiles_that_counting_gives():

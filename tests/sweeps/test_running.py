@@ -21,7 +21,7 @@ from minifishr.data import Checkpoint, leaves, minibatches, write_whole
 from minifishr.experiments import config_of, plan, run, said
 from minifishr.experiments.judging import OF_CLASS
 from minifishr.mlp import MLP
-from minifishr.sweeps import records
+from minifishr.sweeps import calibration, records
 from minifishr.sweeps.archive import packed
 from minifishr.sweeps.calibration import expected_seconds
 from minifishr.sweeps.grid import check, check_same_sweep, domain_names, drawn, grid
@@ -751,3 +751,27 @@ def test_records_have_the_training_rows_at_the_last_step_only_and_else_what_a_co
         r for r in expected if (r.metric, r.domain) not in {("accuracy", "a"), ("accuracy", "b")} or r.step == 12
     ]
     assert sorted(kept) == sorted(expected) and {0, 5, 10, 12} == steps
+
+
+def test_run_that_lacked_memory_is_told_and_left_for_the_next_time(tmp_path, capsys):
+    asked = []
+
+    def greedy(model, **options):
+        if not asked:
+            asked.append(1)
+            raise MemoryError
+        return ALGORITHMS["erm"](model, **options)
+
+    config = grid(own_domains(), ["erm"], ["own"], ["c"], 1, steps=2)[0]
+    assert trained(config, own_domains(), greedy) is None
+    assert "too little memory; nothing is recorded" in capsys.readouterr().err
+    assert trained(config, own_domains(), greedy).failure is None
+
+
+def test_matched_runs_are_expected_to_take_the_steps_that_measure_too(monkeypatch):
+    config = next(c for c in grid(own_domains(), ["fishr"], ["own"], ["c"], 1, steps=4_000, matched=True))
+    short, long = (config._replace(hyper_parameters={**config.hyper_parameters, "warm_up": n}) for n in (11, 3_000))
+    times = iter(range(1_000))  # a second between any two looks at the clock
+    monkeypatch.setattr(calibration.time, "perf_counter", lambda: next(times))
+    few, many = (calibration.calibrated(c, own_domains(), ALGORITHMS["fishr"], 1) for c in (short, long))
+    assert many - few == 2_989
