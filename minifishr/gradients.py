@@ -58,7 +58,7 @@ def by_jacobian(model, theta, x, y):
 
 def tiled(model, theta, x, y):
     """A copy of theta for every sample, (n,d): the gradient of the summed losses keeps the copies apart."""
-    x = model.inputs(theta, x)
+    x, _ = model.inputs(theta, x), model.layers(theta)  # which checks theta
 
     def total(copies):
         a = np.expand_dims(x, 1)

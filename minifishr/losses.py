@@ -46,6 +46,8 @@ defvjp(logsumexp, lambda ans, z: lambda g: np.expand_dims(g, 1) * np.exp(z - np.
 
 def checked_labels(call, y, n, k):
     """y (n,) as an array; ValueError, which repeats the call, for labels that k logits of n rows cannot mean."""
+    if isinstance(y, onp.ma.MaskedArray):
+        raise ValueError(f"{call}: labels are masked, so that nobody knows them")
     y, classes = onp.asarray(y), max(k, 2)
     if y.shape != (n,):
         raise ValueError(f"{call}: {n} rows of logits need labels ({n},), got {y.shape}")

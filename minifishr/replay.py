@@ -25,12 +25,15 @@ from functools import partial
 import autograd.numpy as anp
 import numpy as np
 from autograd.core import VSpace, sparse_add
-from autograd.tracer import Node, isbox, new_box, register_notrace, trace_stack
+from autograd.tracer import Box, Node, isbox, new_box, register_notrace, trace_stack
 
-PICKING = {"unique", "nonzero", "flatnonzero", "argwhere", "compress", "extract"}  # how many numbers: by their values
-KEPT = 16  # recordings of one function, of which the oldest is dropped
+from .programs import compiled, parts
+
+# how many numbers there are depends on values
+PICKING = {"unique", "nonzero", "flatnonzero", "argwhere", "compress", "extract", "bincount", "repeat", "delete"}
+PICKING |= {"union1d", "intersect1d", "setdiff1d", "setxor1d", "trim_zeros", "insert", "arange"}
+KEPT = 64  # recordings of one function; further shapes are traced, because who drops one may need it next
 ADDING = (sparse_add, VSpace.mut_add)  # in place to their second argument
-CHANGING = {sparse_add.fun, VSpace.mut_add.fun, VSpace.add.fun}  # whose result may be added to in place
 ON = ContextVar("replay", default=True)
 
 
@@ -70,6 +73,8 @@ class replayed:
 
     def first(self, key, *arrays):
         """Record, or find out that it cannot be done."""
+        if len(self.recordings) >= KEPT:
+            return self.function(*arrays)
         for i, array in enumerate(arrays):
             if not isinstance(array, np.ndarray | np.floating) or array.dtype.kind not in "fiub":
                 raise Refused(f"{self.__name__}: input {i} is no array of numbers but {type(array).__name__}")
@@ -82,8 +87,6 @@ class replayed:
             following = None
         if not following:  # an error of the function itself comes again here
             following, outputs = self.function, self.function(*arrays)
-        if len(self.recordings) >= KEPT:
-            self.recordings.pop(next(iter(self.recordings)))
         self.recordings[key] = following
         return outputs
 
@@ -97,11 +100,6 @@ class replayed:
             raise Refused(f"{self.__name__}: output {wrong[0]} changes with something that is not an input")
         self.recordings[key] = program
         return expected
-
-
-def parts(result):
-    """The outputs of a function as a tuple."""
-    return result if isinstance(result, tuple) else (result,)
 
 
 def agree(one, other):
@@ -134,6 +132,14 @@ class Line(Node):
         lines.append(self)
 
 
+def truth(box):
+    """Whether the value in a box is true, as in autograd; TypeError in a recording, where a branch is taken for all."""
+    if isinstance(box._node, Line):
+        raise TypeError("a condition on a value")
+    return bool(box._value)
+
+
+Box.__bool__ = truth
 register_notrace(Line, anp.size)  # it depends on the shape alone, and an integer cannot be in a box
 
 
@@ -164,37 +170,3 @@ def recorded(name, function, arrays):
             raise error(f"{name}: output {i} is no array or does not depend on the inputs: {type(output).__name__}")
     values = tuple([output._value for output in parts(result)])
     return (lines, len(arrays), result), values if isinstance(result, tuple) else values[0]
-
-
-def without_repeats(lines, inputs):
-    """name -> the first name of the same value: of the same call with the same arguments."""
-    names, known = {line.name: line.name for line in lines[:inputs]}, {}
-    for line in lines[inputs:]:
-        line.words = [names.get(word, word) for word in line.words]
-        call = (line.fun, *(getattr(word, "key", word) for word in [*line.words, *line.kwargs, *line.kwargs.values()]))
-        names[line.name] = line.name if line.fun in CHANGING else known.setdefault(call, line.name)
-    return names
-
-
-def compiled(lines, inputs, result):
-    """A Python function of what the outputs need, in which a value is let go after its last use."""
-    names = without_repeats(lines, inputs)
-    outputs, space = [names[output._node.name] for output in parts(result)], {}
-    needed, body = set(outputs), [f"    return {', '.join(outputs)}{',' * isinstance(result, tuple)}"]
-
-    def known_as(value, stem="c"):
-        space[name := f"{stem if stem.isidentifier() else 'f'}_{len(space)}"] = value
-        return name
-
-    for line in reversed(lines[inputs:]):
-        if line.name in needed:
-            used = {word for word in line.words if isinstance(word, str)}
-            body += [f"    del {last}" for last in sorted(used - needed)]
-            words = [word if isinstance(word, str) else known_as(word.value) for word in line.words]
-            words += [f"{key}={known_as(constant.value)}" for key, constant in line.kwargs.items()]
-            body.append(f"    {line.name} = {known_as(line.fun, line.fun.__name__)}({', '.join(words)})")
-            needed |= used
-    source = "\n".join([f"def program({', '.join(line.name for line in lines[:inputs])}):", *reversed(body)])
-    exec(source, space)
-    space["program"].source = source
-    return space["program"]

@@ -13,8 +13,8 @@ from minifishr.plots import METHODS
 PACKAGE = Path(minifishr.__file__).parent
 # Files at the root and folders, which are the wings. The reading order of a wing stands in its door, `__init__.py`.
 ROOMS = [
-    "data", "pieces", "mlp", "losses", "gradients", "curvature", "optimizers", "replay", "algorithms", "evaluate",
-    "train", "invariance", "checks", "conformance", "plots", "experiments", "sweeps", "estimator",
+    "data", "pieces", "mlp", "losses", "gradients", "curvature", "optimizers", "programs", "replay", "algorithms",
+    "evaluate", "train", "invariance", "checks", "conformance", "plots", "experiments", "sweeps", "estimator",
     "course", "commands", "cli", "__init__", "__main__",
 ]  # fmt: skip
 WINGS = ("data", "algorithms", "checks", "conformance", "plots", "experiments", "sweeps", "estimator", "course")

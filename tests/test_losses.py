@@ -12,7 +12,10 @@ from hypothesis.extra.numpy import arrays
 from scipy import special
 from strategies import problems
 
+from minifishr.algorithms import ALGORITHMS
+from minifishr.checks import example
 from minifishr.data import Domain
+from minifishr.gradients import METHODS, per_sample_gradients
 from minifishr.losses import logsumexp, losses, per_sample_losses, risk, risks, sigmoid, softplus
 from minifishr.mlp import MLP
 
@@ -218,3 +221,21 @@ def test_the_slope_of_a_confident_row_keeps_its_digits(dtype):
     expected = special.expit(z.astype(float)) * special.expit(-z.astype(float))
     np.testing.assert_allclose(slopes, expected, rtol=digits)
     assert sigmoid(z).dtype == slopes.dtype == dtype
+
+
+def test_masked_labels_are_refused_where_they_are_used():
+    model, theta, domains = example()
+    y = np.ma.masked_array(domains[0].y, mask=[True] + [False] * 5)
+    with pytest.raises(ValueError, match="labels are masked"):
+        risk(model, theta, domains[0].x, y)
+    for method in ("erm", "fishr"):
+        algorithm = ALGORITHMS[method](model)
+        with pytest.raises(ValueError, match="labels must be integers, got masked int64"):
+            algorithm.update(theta, algorithm.init(theta), [domains[0]._replace(y=y), *domains[1:]])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_way_to_per_sample_gradients_refuses_another_theta(method):
+    model, theta, domains = example()
+    with pytest.raises(ValueError, match="parameters, got theta"):
+        per_sample_gradients(model, np.append(theta, [0.0, 0.0]), domains[0].x, domains[0].y, method=method)

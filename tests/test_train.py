@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from minifishr.algorithms import ALGORITHMS, Algorithm
+from minifishr.checks import example
 from minifishr.data import Checkpoint, Domain, Foreign, Problem, full_batch, minibatches
 from minifishr.experiments.measures import MOST_PREDICTED, accuracy_rows, write_rows
 from minifishr.mlp import MLP
@@ -234,3 +235,26 @@ def test_method_without_settings_has_no_checkpoint(tmp_path):
 def test_impossible_numbers_of_steps_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         fit(counting(), np.zeros(2), full_batch([]), **{"steps": 3, **options})
+
+
+@pytest.mark.parametrize(
+    ("name", "odd", "plain"),
+    [("warm_up", np.int64(5), 5), ("lr", np.float32(0.5), 0.5), ("ddof", np.int64(0), 0)],
+)
+def test_numbers_of_numpy_are_the_same_hyper_parameters(tmp_path, name, odd, plain):
+    model, theta, domains = example()
+    one, other = (ALGORITHMS["vrex"](model, **{name: value}) for value in (odd, plain))
+    assert one.settings == other.settings
+    path = tmp_path / "c.npz"
+    fit(one, theta, full_batch(domains), 2, model=model, checkpoint=Checkpoint(path, 1))
+    assert np.all(
+        np.isfinite(fit(other, theta, full_batch(domains), 4, model=model, checkpoint=Checkpoint(path, 1)).theta)
+    )
+
+
+def test_array_of_one_number_can_be_measured_and_kept(tmp_path):
+    model, theta, domains = example()
+    measure = lambda t: [("", "norm", np.sum(t**2, keepdims=True).reshape(()))]  # noqa: E731
+    options = {"measure": measure, "model": model, "checkpoint": Checkpoint(tmp_path / "c.npz", 1)}
+    fitted = fit(ALGORITHMS["erm"](model), theta, full_batch(domains), 2, **options)
+    assert len(fitted.history) > 1

@@ -45,6 +45,7 @@ from .settings import (
     shortened,
     with_shortened_warm_ups,
 )
+from .settings import settings as given_settings
 
 NAMES = (
     "erm", "irm", "vrex", "fish", "and_mask", "sand_mask", "fishr", "iga", "idgm", "coral", "dann",
@@ -65,7 +66,10 @@ def that_says_its_settings(name):
     def make(model, *, convention="paper", **hyper_parameters):
         algorithm = factory(model, convention=convention, **hyper_parameters)
         defaults = DEFAULTS[name][convention]
-        known = {"convention": convention, **identifying(name, defaults, {**defaults, **hyper_parameters})}
+        chosen = given_settings(
+            name, DEFAULTS[name], convention, hyper_parameters
+        )  # plain numbers, as a checkpoint has them
+        known = {"convention": convention, **identifying(name, defaults, chosen)}
         return algorithm._replace(settings=dict(sorted(known.items())))
 
     return make

@@ -26,16 +26,8 @@ from ..replay import replayed
 from .protocol import RECIPES, Algorithm, as_arrays, as_domains, check_domains, classifier_problem, mean_risk
 from .settings import LR_RANGE, both, check_convention, choice, log_uniform, settings, whole
 
-SHARED = {
-    "penalty_weight": 1.0,
-    "discriminator_lr": 1e-3,
-    "discriminator_weight_decay": 0.0,
-    "discriminator_steps": 1,
-    "gradient_penalty": 0.0,
-    "beta1": 0.5,
-    "width": 256,
-    "seed": 0,
-}
+SHARED = {"penalty_weight": 1.0, "discriminator_lr": 1e-3, "discriminator_weight_decay": 0.0, "discriminator_steps": 1}
+SHARED |= {"gradient_penalty": 0.0, "beta1": 0.5, "width": 256, "seed": 0}
 DEFAULTS = both(**SHARED)
 RANGES = {
     **LR_RANGE,

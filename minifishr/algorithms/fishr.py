@@ -32,12 +32,8 @@ DEFAULTS = {
     "paper": {**PAPER_PENALTY, "ema": 0.0, **VARIANT},
     "domainbed": {**DOMAINBED_ADAM, "penalty_weight": 1000.0, "warm_up": 1500, "ema": 0.95, **VARIANT},
 }
-RANGES = {
-    **LR_RANGE,
-    "penalty_weight": log_uniform(1, 4),
-    "warm_up": whole(uniform(0, 5_000)),
-    "ema": uniform(0.9, 0.99),
-}
+SLOW = {"warm_up": whole(uniform(0, 5_000)), "ema": uniform(0.9, 0.99)}
+RANGES = {**LR_RANGE, "penalty_weight": log_uniform(1, 4), **SLOW}
 RECIPES = {"paper": PAPER, "domainbed": DOMAINBED._replace(warm_up_weight=0.0, pooled=True)}
 
 

@@ -28,7 +28,7 @@ def statistic(model, theta, x, y):
 
 def distance(phi, convention="paper"):
     """IRM's penalty and IB's, (m,3) -> (2,)."""
-    return np.array([irm.product(phi[:, :2]), ib_erm.distance(phi[:, 2])])
+    return np.array([irm.distance(phi[:, :2]), ib_erm.distance(phi[:, 2])])
 
 
 SECOND = ("ib_weight", "ib_warm_up")

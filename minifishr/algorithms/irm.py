@@ -43,33 +43,23 @@ def halves(model, theta, x, y):
     return np.stack([statistic(model, theta, x[half::2], y[half::2]) for half in (0, 1)])
 
 
-def reduced(values, reduction):
-    """The mean over domains, or their sum, (m,) -> ()."""
-    return np.sum(values) / (len(values) if reduction == "mean" else 1)
+def distance(phi, reduction="mean"):
+    """Mean, or sum, over domains of squares, (m,) -> (), or of the product of both halves, (m,2) -> ()."""
+    values = phi**2 if phi.ndim == 1 else phi[:, 0] * phi[:, 1]
+    return np.sum(values) / (len(phi) if reduction == "mean" else 1)
 
 
-def square(phi, reduction="mean"):
-    """Mean, or sum, of squares over domains, (m,) -> ()."""
-    return reduced(phi**2, reduction)
-
-
-def product(phi, reduction="mean"):
-    """Mean, or sum, over domains of the product of both halves, (m,2) -> ()."""
-    return reduced(phi[:, 0] * phi[:, 1], reduction)
-
-
-CONVENTIONS = {"paper": (statistic, square), "domainbed": (halves, product)}
+STATISTICS = {"paper": statistic, "domainbed": halves}
 
 
 def penalty(model, theta, domains, *, convention="paper", reduction="mean"):
     """Zero where every domain's risk is stationary in the scale of the logits, ()."""
     settings("irm", DEFAULTS, convention, {"reduction": reduction})
-    phi, distance = CONVENTIONS[convention]
-    return distance(statistics(phi, model, theta, domains, needed=1), reduction)
+    return distance(statistics(STATISTICS[convention], model, theta, domains, needed=1), reduction)
 
 
 def irm(model, *, convention="paper", **hyper_parameters):
     """Invariant risk minimization."""
     chosen = settings("irm", DEFAULTS, convention, hyper_parameters)
-    (of, distance), reduction = CONVENTIONS[convention], chosen.pop("reduction")
+    of, reduction = STATISTICS[convention], chosen.pop("reduction")
     return penalized("irm", model, of, lambda phi: distance(phi, reduction), RECIPES[convention], **chosen)

@@ -11,8 +11,9 @@ from ..pieces import split
 def as_arrays(model, theta, domains):
     """(x_1, y_1, x_2, y_2, ...), x in theta's dtype: what can be an input of a replayed function."""
     for domain in domains:
-        if (dtype := onp.asarray(domain.y).dtype).kind not in "iub":
-            raise ValueError(f"domain {domain.name!r}: labels must be integers, got {dtype}")
+        dtype, masked = onp.asarray(domain.y).dtype, isinstance(domain.y, onp.ma.MaskedArray)
+        if dtype.kind not in "iub" or masked:
+            raise ValueError(f"domain {domain.name!r}: labels must be integers, got {'masked ' * masked}{dtype}")
     # one integer type for all: NumPy makes floats of uint64 beside int64
     return [part for d in domains for part in (model.inputs(theta, d.x), onp.asarray(d.y).astype(int))]
 

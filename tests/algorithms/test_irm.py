@@ -7,7 +7,7 @@ from hypothesis import given
 from scipy.special import expit, softmax
 from strategies import problems
 
-from minifishr.algorithms.irm import irm, penalty, product, square, statistic
+from minifishr.algorithms.irm import distance, irm, penalty, statistic
 from minifishr.data import Domain
 from minifishr.losses import risk
 from minifishr.mlp import MLP
@@ -94,8 +94,8 @@ def test_another_reduction_is_refused_in_one_sentence():
 
 
 def test_distances_by_hand():
-    assert square(np.array([1.0, -3.0, 2.0])) == pytest.approx(14 / 3, rel=1e-15)
-    assert product(np.array([[1.0, -3.0], [2.0, 5.0]])) == 3.5
+    assert distance(np.array([1.0, -3.0, 2.0])) == pytest.approx(14 / 3, rel=1e-15)
+    assert distance(np.array([[1.0, -3.0], [2.0, 5.0]])) == 3.5
 
 
 @pytest.mark.parametrize("sizes", [(3, 4, 1), (3, 2, 4)])
