@@ -101,7 +101,7 @@ def value_and_gradient(form, case):
 def measured(form):
     """What a form measures of a domain: a function (model, theta, x, y), and its options."""
     module = MODULES[form.method]
-    phi = getattr(module, "CONVENTIONS", {}).get(form.convention, [module.statistic])[0]
+    phi = getattr(module, "STATISTICS", {}).get(form.convention, module.statistic)
     return phi, {key: value for key, value in form.variant.items() if key not in OF_DISTANCE.get(form.method, ())}
 
 

@@ -50,7 +50,7 @@ def summed(method, convention):
         if (method, convention) == ("irm", "domainbed"):
             sizes = [np.array([(len(d.y) + 1) // 2, len(d.y) // 2]) for d in domains]
             phi = [n * module.halves(model, theta, d.x, d.y) for n, d in zip(sizes, domains, strict=True)]
-            return module.product(np.stack(phi))
+            return module.distance(np.stack(phi))
         phi = np.array([len(d.y) * module.statistic(model, theta, d.x, d.y) for d in domains])
         return np.sum(terms(method, phi))
 
