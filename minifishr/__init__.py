@@ -14,7 +14,8 @@ The mathematics is here and in `algorithms`, to be read in this order; each impo
     pieces, mlp, losses     the network and its risk
     gradients               per-sample gradients and their variance
     curvature               gradient covariance, Fisher information, Gauss-Newton, Hessian
-    optimizers, programs, replay    sgd and adam; an update recorded once and run again
+    optimizers              sgd and adam
+    programs, replay        an update recorded once and run again
     algorithms              a wing: what an algorithm is, then one file a method
     evaluate                accuracies and selection rules
     train                   the training loop

@@ -58,7 +58,8 @@ def by_jacobian(model, theta, x, y):
 
 def tiled(model, theta, x, y):
     """A copy of theta for every sample, (n,d): the gradient of the summed losses keeps the copies apart."""
-    x, _ = model.inputs(theta, x), model.layers(theta)  # which checks theta
+    model.layers(theta)  # checks theta
+    x = model.inputs(theta, x)
 
     def total(copies):
         a = np.expand_dims(x, 1)

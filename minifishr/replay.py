@@ -73,11 +73,11 @@ class replayed:
 
     def first(self, key, *arrays):
         """Record, or find out that it cannot be done."""
-        if len(self.recordings) >= KEPT:
-            return self.function(*arrays)
         for i, array in enumerate(arrays):
             if not isinstance(array, np.ndarray | np.floating) or array.dtype.kind not in "fiub":
                 raise Refused(f"{self.__name__}: input {i} is no array of numbers but {type(array).__name__}")
+        if len(self.recordings) >= KEPT:
+            return self.function(*arrays)
         try:
             lines, outputs = recorded(self.__name__, self.function, arrays)
             following = partial(self.second, key, lines)

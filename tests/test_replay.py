@@ -222,6 +222,8 @@ def test_recordings_do_not_grow_without_end():
         ours(onp.ones(n))
         assert len(ours.recordings) <= KEPT
     assert float(ours(onp.ones(1))) == 1 and float(ours(onp.ones(100))) == 100  # one is kept, the other traced
+    with pytest.raises(Refused, match="input 0 is no array of numbers"):
+        ours([1.0])
 
 
 @pytest.mark.parametrize("values", [[[2.0, 2.0], [3.0, 3.0], [1.0, 1.0]], [[0.0, 2.0], [0.0, 1.0], [1.0, 1.0]]])

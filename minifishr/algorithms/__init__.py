@@ -66,9 +66,7 @@ def that_says_its_settings(name):
     def make(model, *, convention="paper", **hyper_parameters):
         algorithm = factory(model, convention=convention, **hyper_parameters)
         defaults = DEFAULTS[name][convention]
-        chosen = given_settings(
-            name, DEFAULTS[name], convention, hyper_parameters
-        )  # plain numbers, as a checkpoint has them
+        chosen = given_settings(name, DEFAULTS[name], convention, hyper_parameters)  # plain numbers, for checkpoints
         known = {"convention": convention, **identifying(name, defaults, chosen)}
         return algorithm._replace(settings=dict(sorted(known.items())))
 

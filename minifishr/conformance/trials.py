@@ -83,13 +83,18 @@ def cast(case, dtype):
     return [domain._replace(x=domain.x.astype(dtype), y=domain.y.copy()) for domain in case.domains]
 
 
+def beside(domains, case):
+    """Pairs of a domain that a call was given and the case's own; Trouble where it has changed their list."""
+    if len(domains) != len(case.domains):
+        raise Trouble(f"changes the list of domains on case {case}")
+    return zip(domains, case.domains, strict=True)
+
+
 def unchanged(case, theta, domains):
     """Trouble where a call has written into what it was given."""
     if not np.array_equal(theta, case.theta):
         raise Trouble(f"changes theta on case {case}")
-    if len(domains) != len(case.domains):
-        raise Trouble(f"changes the list of domains on case {case}")
-    for domain, own in zip(domains, case.domains, strict=True):
+    for domain, own in beside(domains, case):
         if not (np.array_equal(domain.x, own.x.astype(domain.x.dtype)) and np.array_equal(domain.y, own.y)):
             raise Trouble(f"changes the rows of {domain.name} on case {case}")
 

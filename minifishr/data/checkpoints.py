@@ -110,9 +110,8 @@ def set_aside(path, why="damaged"):
 def save_reached(path, owner, step, fit):
     """Write a checkpoint: owner, updates made and history are a part of the state."""
     file = io.BytesIO()
-    save_checkpoint(
-        file, fit.theta, (owner, step, json.dumps(fit.history, default=lambda number: number.item()), fit.state)
-    )
+    history = json.dumps(fit.history, default=lambda number: number.item())
+    save_checkpoint(file, fit.theta, (owner, step, history, fit.state))
     write_whole(path, file.getvalue())
 
 

@@ -20,7 +20,7 @@ from .parallel import compare, counted, in_processes, watched
 from .presets import DATASETS, DISPERSION, NAMED, PRESETS, TOYS
 from .problems import network, problem
 from .results import append_history, results_folder, sort_history, versions, write_config
-from .runs import TOO_LITTLE, Result, check_known, failed, in_a_run, plan, run
+from .runs import Result, attempted, check_known, failed, in_a_run, plan, run
 from .tables import (
     accuracies,
     aligned,
@@ -41,7 +41,6 @@ __all__ = [
     "NAMED",
     "PENALTY_WEIGHT",
     "PRESETS",
-    "TOO_LITTLE",
     "TOYS",
     "WEIGHTS",
     "Cell",
@@ -52,6 +51,7 @@ __all__ = [
     "accuracy_rows",
     "aligned",
     "append_history",
+    "attempted",
     "by_method",
     "caption",
     "cell",

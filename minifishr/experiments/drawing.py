@@ -57,20 +57,22 @@ def drawings(results, problem, selection):
     seeds = len({result.config.seed for result in results})
     title = titled(f"{problem.name}, preset {config.preset}", [result.config for result in results])
     several = f"{title}, {seeds} seed{'s' if seeds > 1 else ''}"
-    first = [result for result in next(iter(by_size(results).values())) if result.config.seed == config.seed]
+    first = [run for group in groups.values() for run in group if run.config.seed == config.seed]
     of_seed, own = f"{title}, seed {config.seed}", figures.finished(first)  # the problem's rows are this seed's
-    found = {}
-    if len(by_size(results)) > 1:
+    found, one_size = {}, len(by_size(results)) == 1
+    if not one_size:
         found["domains"] = lambda: figures.domains_figure(sizes, problem, several, selection)
     else:
         found["accuracy"] = lambda: figures.accuracy_figure(groups, problem, several)
         found["objective"] = lambda: figures.objective_figure(groups, several)
-        found |= {"variances": lambda: figures.variance_figure(own, problem, of_seed)} if own else {}
+    if own and one_size:
+        found["variances"] = lambda: figures.variance_figure(own, problem, of_seed)
     if config.dataset in TOYS:
         found["agreement"] = lambda: figures.agreement_figure(sizes, several)
     if len(sizes) == 1 and config.invariances:
         found["invariances"] = lambda: figures.invariance_figure(results, several)
-        found |= {"landscape": lambda: figures.landscape_figure(own, problem, of_seed)} if own else {}
+    if own and len(sizes) == 1 and config.invariances:
+        found["landscape"] = lambda: figures.landscape_figure(own, problem, of_seed)
     if own and 0 < len(problem.labels) <= MOST:
         found["confusion"] = lambda: figures.confusion_figure(own, problem, of_seed)
     if problem.shape:

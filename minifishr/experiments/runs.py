@@ -23,8 +23,6 @@ from .measures import agreement_rows
 from .presets import DATASETS, DISPERSION, DOMAINS, PRESETS, TOYS
 from .problems import network, problem, trained_on
 
-TOO_LITTLE = "too little memory"
-
 
 class Result(NamedTuple):
     """What a run leaves: its configuration, parameters (d,), history, classifier gradient variances of each training
@@ -126,7 +124,17 @@ def check_known(what, name, names):
         raise ValueError(f"unknown {what} {name!r}, expected one of {', '.join(str(n) for n in names if n)}")
 
 
-def run(config, source, factory, progress=iter, checkpoint=None, curves=True):
+def run(config, *arguments, **options):
+    """The same as `attempted`, where a run for which there was too little memory is a Result with a failure too."""
+    start = time.perf_counter()
+    try:
+        return attempted(config, *arguments, **options)
+    except MemoryError as error:
+        reason = f"seed {config.seed}: too little memory: {error}".removesuffix(": ")
+        return failed(config, reason, time.perf_counter() - start)
+
+
+def attempted(config, source, factory, progress=iter, checkpoint=None, curves=True):
     """Train one method on one problem, -> Result. A run that diverges or fails otherwise is a Result with a failure.
 
     Without `curves` the training rows' accuracies are measured at the end only and the variances are None, as sweeps
@@ -136,11 +144,10 @@ def run(config, source, factory, progress=iter, checkpoint=None, curves=True):
     start = time.perf_counter()
     try:
         return trained(config, problem(config, source), factory, progress, checkpoint, curves)
-    except (ValueError, ArithmeticError, MemoryError) as error:
+    except (ValueError, ArithmeticError) as error:
         if isinstance(error, Foreign):
             raise
-        reason = f"{TOO_LITTLE}: {error}".removesuffix(": ") if isinstance(error, MemoryError) else error
-        return failed(config, f"seed {config.seed}: {reason}", time.perf_counter() - start)
+        return failed(config, f"seed {config.seed}: {error}", time.perf_counter() - start)
 
 
 def failed(config, reason, seconds=0.0):

@@ -94,9 +94,8 @@ def judgement(part, rule, table):
         blocks += ["How sure the order is:", order_block(known, table)]
     best = {key[1:]: choice.accuracy for key, choice in found.items() if key[0] == "erm" and key[:2] not in few}
     if best and len(part.draws) > 1 and rule == "oracle":
-        runs = searches(part.records).items()
-        last = {key[1:]: [last_accuracy(run) for run, _ in draws.values()] for key, draws in runs}
-        last = {key: accuracies for key, accuracies in last.items() if key[:2] not in few}
+        whole = {key[1:]: draws for key, draws in searches(part.records).items() if key[1:3] not in few}
+        last = {key: [last_accuracy(run) for run, _ in draws.values()] for key, draws in whole.items()}
         blocks += ["Draws that beat ERM:", above_block(last, best, part.methods, part.domains)]
     return blocks
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..algorithms import ALGORITHMS
 from ..data import Checkpoint, Foreign, set_aside
-from ..experiments import TOO_LITTLE, counted, in_processes, run, versions, watched
+from ..experiments import attempted, counted, in_processes, versions, watched
 from .records import Record, checkpoint_path, prepare, record_path, unfinished, write_record
 
 CHECKPOINT_EVERY = 500  # steps
@@ -51,20 +51,27 @@ def recorded(folder, results):
 
 def trained(config, source, factory, progress=iter, checkpoint=None):
     """The Record of one run, whatever becomes of it; None for want of memory, of which there may be more next time."""
-    with TRACE:
-        try:
-            result = run(config, source, factory, progress, checkpoint, curves=False)
-        except Foreign as error:  # who put it there knows why; the run is this one
-            end = set_aside(checkpoint.path, "foreign")
-            print(f"minifishr: {error}; set aside as *{end}, the run is repeated", file=sys.stderr)
-            result = run(config, source, factory, progress, checkpoint, curves=False)
-    if result.failure and TOO_LITTLE in result.failure:
-        which = f"{config.algorithm}, {' and '.join(config.left_out)} left out, draw {config.draw}, {result.failure}"
-        print(f"minifishr: {which}; nothing is recorded, the same command runs it again", file=sys.stderr)
+    try:
+        with TRACE:
+            result = gone_on(config, source, factory, progress, checkpoint)
+    except MemoryError:
+        which = f"{config.algorithm}, {' and '.join(config.left_out)} left out, draw {config.draw}, seed {config.seed}"
+        words = "too little memory; nothing is recorded, the same command runs it again"
+        print(f"minifishr: {which}: {words}", file=sys.stderr)
         return None
     measured = {row.step for row in result.history if row.metric == "accuracy"}
     history = [row for row in result.history if row.step in measured]
     return Record(config, history, result.failure, result.seconds, versions())
+
+
+def gone_on(config, source, factory, progress, checkpoint):
+    """The Result of one run from its checkpoint; from the start where that is another run's, which is set aside."""
+    try:
+        return attempted(config, source, factory, progress, checkpoint, curves=False)
+    except Foreign as error:  # who put it there knows why; the run is this one
+        end = set_aside(checkpoint.path, "foreign")
+        print(f"minifishr: {error}; set aside as *{end}, the run is repeated", file=sys.stderr)
+        return attempted(config, source, factory, progress, checkpoint, curves=False)
 
 
 def trained_here(todo, source, folder, jobs, bar, factories, every):
