@@ -44,7 +44,7 @@ def fit(
             check_finite(algorithm.name, step, info, theta_next, state_next, domains, model, Fit(theta, state, history))
             history += [Row(step, "", metric, value) for metric, value in info.items()]
             theta, state = theta_next, state_next
-            if checkpoint and (step + 1) % checkpoint.every == 0:
+            if checkpoint and ((step + 1) % checkpoint.every == 0 or step + 1 == steps):
                 save_reached(checkpoint.path, owner, step + 1, Fit(theta, state, history))
         if measure:
             history += [Row(steps, *row) for row in measure(theta)]

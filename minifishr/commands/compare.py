@@ -1,13 +1,11 @@
 """`minifishr compare` and `minifishr train`: several methods, or one, on one problem; a table and figures."""
 
-import contextlib
-import json
 import sys
 
 from joblib import cpu_count
 
 from ..algorithms import ALGORITHMS
-from ..data import load_digits
+from ..data import load_digits, plain
 from ..evaluate import SELECTION
 from ..experiments import (
     NAMED,
@@ -17,6 +15,7 @@ from ..experiments import (
     caption,
     check_known,
     compare,
+    data_name,
     each_table,
     failed,
     file_of,
@@ -35,8 +34,17 @@ from ..experiments import (
     write_config,
     write_figures,
 )
-from .common import TROUBLE, note_warm_ups, one_sentence, progress_bar
-from .own import add_own_options, check_beside_data, check_digits, check_left_out, left_out, own_choices, own_source
+from .common import TROUBLE, change, check_counts, note_warm_ups, one_sentence, progress_bar
+from .own import (
+    add_own_options,
+    check_beside_data,
+    check_digits,
+    check_left_out,
+    left_out,
+    own_choices,
+    own_said,
+    own_source,
+)
 
 
 def add(commands):
@@ -60,7 +68,7 @@ def add_problem_options(command):
     command.add_argument("--dataset", metavar="NAME", help=f"{' '.join(NAMED)} (default colored)")
     command.add_argument("--domains", nargs="+", type=int, metavar="N", help="training domains of cdsprites")
     add_own_options(command)
-    names = {"nargs": "+", "action": "extend", "metavar": "NAME"}
+    names = {"nargs": "+", "action": "extend", "type": plain, "metavar": "NAME"}
     command.add_argument("--test-domain", **names, help="the domain to leave out; several of your own")
     command.add_argument("--count", type=int, metavar="N", help="rows of each training domain")
     command.add_argument("--size", type=int, metavar="N", help="of images: 7, 14 or 28 pixels; of sprites from 8 on")
@@ -90,7 +98,7 @@ def run_compare(args):
     note_warm_ups(configs)
     for words in dict.fromkeys(w for task in tasks.values() for w in (*unseen_classes(task), *lacking_classes(task))):
         print(f"minifishr: {words}", file=sys.stderr)
-    write_config(folder, configs, tasks[configs[0].test_domain])
+    write_config(folder, configs, tasks[configs[0].test_domain], data=data_name(source), **own_said(args))
 
     def own_task(config):
         """The problem of a run: rows held out, and so the standardization of own data, are its seed's."""
@@ -134,8 +142,7 @@ def planned(args):
     names = list(dict.fromkeys(args.algorithms or [])) if several else [args.algorithm]
     for name in names:
         check_known("method", name, list(ALGORITHMS))
-    if args.jobs < 1:
-        raise ValueError(f"--jobs must be at least 1, got {args.jobs}")
+    check_counts(args, "jobs", *["seeds"] * several)
     check_beside_data(args, "dataset", "digits", "size")
     dataset = "own" if args.data else args.dataset or "colored"
     if not args.data:
@@ -154,17 +161,6 @@ def planned(args):
     if source:
         return [config for out in left_out(args, source) for config in configurations(*out)], source
     return planned_first, None if dataset in TOYS else load_digits(args.digits or "auto")
-
-
-def change(text):
-    """'[METHOD.]NAME=VALUE' as (method or None, name, value); a value is JSON, or a word."""
-    key, _, value = text.partition("=")
-    method, _, name = key.rpartition(".")
-    if not name or not value:
-        raise ValueError(f"--set {text}: expected [METHOD.]NAME=VALUE")
-    with contextlib.suppress(json.JSONDecodeError):
-        value = json.loads(value)
-    return method or None, name, value
 
 
 def told(results, configs, tasks, selection):

@@ -7,10 +7,10 @@ from pathlib import Path
 from joblib import cpu_count
 
 from ..algorithms import ALGORITHMS, CORE
-from ..data import load_digits
+from ..data import load_digits, plain
 from ..experiments import NAMED, PRESETS, TOYS, check_known
 from ..sweeps import beside, expected_seconds, grid, packed, records, sweep, unpack
-from .common import note_warm_ups, progress_bar
+from .common import check_counts, note_warm_ups, progress_bar
 from .own import add_own_options, check_beside_data, check_digits, own_choices, own_source
 
 
@@ -22,7 +22,7 @@ def add(commands):
     command.add_argument("--datasets", **several, help=f"of {' '.join(NAMED)} (default colored)")
     add_own_options(command)
     names = "leave out these (default each domain of each data set); --test-domains=-90%% where a name begins with -"
-    command.add_argument("--test-domains", **several, action="extend", help=names)
+    command.add_argument("--test-domains", **several, action="extend", type=plain, help=names)
     pairs = "also leave out each pair of domains, for leave-one-domain-out selection"
     command.add_argument("--leave-two-out", action="store_true", help=pairs)
     command.add_argument("--invariances", action="store_true", help="also measure what each run has made equal")
@@ -77,9 +77,7 @@ def planned(args):
     for name in args.algorithms or []:
         check_known("method", name, ALGORITHMS)
     check_known("preset", args.preset, PRESETS)
-    for key in ("jobs", "draws", "seeds"):
-        if getattr(args, key) < 1:
-            raise ValueError(f"--{key} must be at least 1, got {getattr(args, key)}")
+    check_counts(args, "jobs", "draws", "seeds")
     source = own_source(args)
     check_digits(args, datasets)
     if source is None and not {*datasets} <= {*TOYS}:

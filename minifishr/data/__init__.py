@@ -1,9 +1,10 @@
 """Data: the domains that training sees, what it is tested on, and files. Imports nothing else of the package.
 
 Images come from `here` (what a web page lacks), `rendered` and `digits`; read `domains` first all the same (a Domain, a
-Problem, Colored and Rotated MNIST), `splits` and `batches`; then `own`, arrays of one's own, `faults` and `table`,
-tables of one's own, and `scaling`, what is done to both; `toys`, two small problems that need no images; and
-`checkpoints`, how far a training is, and files that are there whole or not at all.
+Problem, Colored and Rotated MNIST), `splits` and `batches`; then `faults`, what can be wrong with
+names and text, `own` and `table`, arrays and tables of one's own, and `scaling`, what is done to both; `toys`, two
+small problems that need no images; and `files`, that are there whole or not at all, and `checkpoints`, how far a
+training is.
 """
 
 from .batches import full_batch, minibatches
@@ -12,15 +13,12 @@ from .checkpoints import (
     Fit,
     Foreign,
     Row,
-    digest,
     leaves,
     load_checkpoint,
     reached,
     save_checkpoint,
     save_reached,
-    set_aside,
     training_identity,
-    write_whole,
 )
 from .digits import Digits, load_digits
 from .domains import (
@@ -33,7 +31,8 @@ from .domains import (
     shrink,
     stream,
 )
-from .faults import MISSING, shown
+from .faults import MISSING, plain, shown
+from .files import digest, set_aside, write_whole
 from .here import in_browser
 from .own import Own, as_own, image_shape, load_npz, own_npz, read_arrays, recoded, rows_of
 from .scaling import Scaling, balanced, standardization, unscaled
@@ -74,6 +73,7 @@ __all__ = [
     "minibatches",
     "names_of",
     "own_npz",
+    "plain",
     "reached",
     "read_arrays",
     "read_columns",

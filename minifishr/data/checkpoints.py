@@ -4,17 +4,15 @@ A checkpoint is an .npz file of plain arrays: whose it is, updates made, history
 """
 
 import contextlib
-import hashlib
 import io
 import json
-import os
-import uuid
 import warnings
-from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+
+from .files import digest, is_whole, set_aside, write_whole
 
 
 class Row(NamedTuple):
@@ -35,7 +33,8 @@ class Fit(NamedTuple):
 
 
 class Checkpoint(NamedTuple):
-    """A file that says how far a training is, written every so many steps. A file there already is gone on from.
+    """A file that says how far a training is, written every so many steps and at the last one. A training goes on from
+    a file that is there already.
 
     It belongs to one training: model, method with all settings, start and data. Another training refuses it.
     """
@@ -63,23 +62,17 @@ def told(value):
     return digest([value]) if isinstance(value, np.ndarray) else str(value)
 
 
-def digest(arrays):
-    """A short hash of some arrays, their dtypes and shapes."""
-    found = hashlib.sha256()
-    for array in map(np.asarray, arrays):
-        found.update(f"{array.dtype.str} {array.shape}".encode())
-        found.update(array.tobytes())
-    return found.hexdigest()[:16]
-
-
 def reached(checkpoint, algorithm, theta, owner, steps):
-    """(updates made, Fit) of a checkpoint, or of the start where there is none. One that is damaged is set aside, with
-    a warning. ValueError where it belongs to another training, or is beyond the last step."""
+    """(updates made, Fit) of a checkpoint, or of the start, which is written, where there is none. One that is damaged
+    is set aside, with a warning. ValueError where it belongs to another training, or is beyond the last step."""
     start = Fit(theta, algorithm.init(theta), [])
     for leaf in leaves(start.state) if checkpoint else []:
         if np.asarray(leaf).dtype.kind not in "fiubU":
             raise ValueError(f"fit: no checkpoint can hold the {type(leaf).__name__} in the state of {algorithm.name}")
-    if checkpoint is None or not Path(checkpoint.path).exists():
+    if checkpoint is None:
+        return 0, start
+    if not Path(checkpoint.path).exists():
+        save_reached(checkpoint.path, owner, 0, start)  # what cannot be written is told before training
         return 0, start
     data = Path(checkpoint.path).read_bytes()  # what cannot be read is no damage
     if data and not data.startswith(b"PK"):
@@ -90,6 +83,8 @@ def reached(checkpoint, algorithm, theta, owner, steps):
     except Foreign as error:
         raise Foreign(f"{checkpoint.path}: {error}; choose another file") from None
     except Exception as error:  # damage can surface anywhere in zipfile, zlib, the header's parser or json
+        if is_whole(data):
+            raise Foreign(f"{checkpoint.path}: this is no checkpoint of such a training; choose another file") from None
         end = set_aside(checkpoint.path)
         reason = f"{checkpoint.path}: damaged checkpoint ({' '.join(str(error).split())[:100]})"
         warnings.warn(f"{reason}, set aside as *{end}; training starts anew", stacklevel=3)
@@ -99,44 +94,12 @@ def reached(checkpoint, algorithm, theta, owner, steps):
     return step, found
 
 
-def set_aside(path, why="damaged"):
-    """Rename a file, and return what its name ends in now, which no other's did: .damaged, .2.damaged, ..."""
-    ends = (f".{n}.{why}" if n > 1 else f".{why}" for n in count(1))
-    end = next(end for end in ends if not Path(f"{path}{end}").exists())
-    os.replace(path, f"{path}{end}")
-    return end
-
-
 def save_reached(path, owner, step, fit):
     """Write a checkpoint: owner, updates made and history are a part of the state."""
     file = io.BytesIO()
     history = json.dumps(fit.history, default=lambda number: number.item())
     save_checkpoint(file, fit.theta, (owner, step, history, fit.state))
     write_whole(path, file.getvalue())
-
-
-def write_whole(path, data, named=os.replace):
-    """Write bytes to a file so that it has all of them or is as it was, whatever happens; OSError names the file.
-
-    A link stays one: its target is written. What is there and no regular file, as a device, is refused. `named(part,
-    path)` gives the whole file its name; a FileExistsError of it is passed on.
-    """
-    whole = Path(os.path.realpath(path))
-    if whole.exists() and not whole.is_file() and not whole.is_dir():
-        raise OSError(f"{path}: cannot be written: it is no regular file")
-    part = Path(f"{whole}.{uuid.uuid4().hex}.part")
-    try:
-        with open(part, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        named(part, whole)
-    except FileExistsError:
-        raise
-    except OSError as error:
-        raise OSError(f"{path}: cannot be written: {error.strerror}") from None
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def save_checkpoint(path, theta, state):

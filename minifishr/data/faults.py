@@ -1,10 +1,11 @@
-"""What can be wrong with the text of a table, found by going through it row by row."""
+"""What can be wrong with names, and with the text of a table, found by going through it row by row."""
 
 import csv
 import gzip
 import io
 import math
 import re
+import unicodedata
 import zlib
 from collections import Counter
 from contextlib import contextmanager
@@ -15,6 +16,10 @@ MISSING = ("", "na", "n/a", "nan", "null", "none", "?")  # in a column of number
 FEW = 8  # names that a sentence shows
 WAY_OUT = "fill them in, or leave out their rows, or their columns (--drop), or impute them in a scikit-learn pipeline"
 WORDS_OUT = "code them as numbers (one-hot), leave them out (--drop), or use minifishr.estimator in a pipeline"
+NO_WAY = "the model needs all its columns: fill them in, or leave out their rows"  # to a model that is trained already
+NO_WORDS = "the model needs numbers, coded as they were for its training"
+LONGEST = 200  # letters of a name
+NO_SIGN = "\u00a0\u200c\u200d"  # no-break space, and what joins letters or parts them in several scripts
 
 
 def delimiter(path):
@@ -41,6 +46,16 @@ def reading(path):
         raise ValueError(f"{path}: damaged gzip file: {error}") from None
 
 
+def plain(name):
+    """A name as it is compared: one space between words, and each letter with its accents as one character (NFC)."""
+    return unicodedata.normalize("NFC", " ".join(str(name).split()))
+
+
+def fits(name):
+    """Whether a name is one that can be shown on a line."""
+    return len(name) <= LONGEST and all(letter.isprintable() or letter in NO_SIGN for letter in name)
+
+
 def explain(path, header, columns, words):
     """ValueError with what is wrong in the rows of a table, the gravest first; nothing where all is right."""
     names, missing, infinite = {}, Counter(), {}
@@ -63,10 +78,10 @@ def explain(path, header, columns, words):
                     infinite.setdefault(name, f"{name} ({row[name][:20]!r} in line {rows.line_num})")
     if names:
         comma = any(re.search(r"'[+-]?\d*,\d+'", text) for text in names.values())
-        out = "decimals are separated by a point here" if comma else WORDS_OUT
+        out = "decimals are separated by a point here" if comma else WORDS_OUT if words else NO_WORDS
         raise ValueError(f"{path}: not a number: {shown(names.values(), 3)}; {out}")
     if missing:
-        raise told_missing(path, missing)
+        raise told_missing(path, missing, WAY_OUT if words else NO_WAY)
     if infinite:
         raise ValueError(f"{path}: not finite: {shown(infinite.values(), 3)}")
 
@@ -79,11 +94,11 @@ def number(text):
         return ()
 
 
-def told_missing(path, missing):
+def told_missing(path, missing, way_out):
     """The ValueError of missing values, {(column, domain): count}, with a table of them as notes."""
     domains = list(dict.fromkeys(sorted(domain for _, domain in missing)))
     columns = list(dict.fromkeys(column for column, _ in missing))
-    error = ValueError(f"{path}: {missing.total()} values are missing, in {shown(columns, 3)}; {WAY_OUT}")
+    error = ValueError(f"{path}: {missing.total()} values are missing, in {shown(columns, 3)}; {way_out}")
     rows = [["missing values", *(domain or "(none)" for domain in domains[:FEW]), "all"]]
     for column in columns[:20]:
         counts = {domain: missing[column, domain] for domain in domains}

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from .domains import Domain
+from .faults import plain
 
 CHANNELS = (1, 2, 3)  # of what can be drawn as an image
 
@@ -108,7 +109,7 @@ def own_domain(path, name, x, y, dtype):
         x = rows_of(x).astype(dtype)
     if not np.isfinite(x).all():
         raise ValueError(f"{path}: x_{name} has NaN or infinite values (as {dtype})")
-    return Domain(name, x / dtype.type(largest), y.astype(int))
+    return Domain(plain(name), x / dtype.type(largest), y.astype(int))
 
 
 def recoded(domains):

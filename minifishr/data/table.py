@@ -14,10 +14,8 @@ from collections import Counter
 import numpy as np
 
 from .domains import Domain
-from .faults import delimiter, explain, opened, reading, shown
+from .faults import delimiter, explain, fits, opened, plain, reading, shown
 from .own import Own
-
-LONGEST = 200  # letters of a name
 
 
 def is_table(path):
@@ -31,7 +29,8 @@ def read_table(path, label, domain, drop=()):
     Labels and domains may be words; domains come in alphabetical order, or in that of their numbers. ValueError names
     file and column for anything that cannot be used.
     """
-    header = names_of(path)
+    header, label, domain = names_of(path), label and plain(label), domain and plain(domain)
+    drop = [plain(name) for name in drop]
     for option, name in (("--label", label), ("--domain", domain), *(("--drop", name) for name in drop)):
         check_column(path, option, name, header)
     if label == domain or {label, domain} & {*drop}:
@@ -40,28 +39,28 @@ def read_table(path, label, domain, drop=()):
     if not columns:
         raise ValueError(f"{path}: no column is left to learn from: {shown(header)} are label, domain or dropped")
     x, (labels, y), (names, rows) = read_columns(path, header, columns, [label, domain])
-    labels, y = ordered(labels, y, whole=True)
+    labels, y = ordered(labels, y)
     names, rows = ordered(names, rows)
     order = np.split(np.argsort(rows, kind="stable"), np.cumsum(np.bincount(rows))[:-1])
-    return Own([Domain(name, x[part], y[part]) for name, part in zip(names, order, strict=True)], columns, labels)
+    return Own([Domain(str(name), x[part], y[part]) for name, part in zip(names, order, strict=True)], columns, labels)
 
 
-def ordered(names, codes, whole=False):
-    """Names in alphabetical order or, where all are whole numbers, in theirs, and the codes (n,) for them; with `whole`
-    such names become the numbers, of which 1 and 1.0 are the same, unless one has a leading zero or a plus: a code."""
+def ordered(names, codes):
+    """Names in alphabetical order and the codes (n,) for them. Where all are whole numbers, they become these, in their
+    order, and 1 and 1.0 are the same, unless one has a leading zero or a plus: codes, that stay as they are."""
     numbers = all(re.fullmatch(r"[+-]?[0-9]{1,15}(\.0*)?", name) for name in names)
     written = any(re.match(r"\+|-?0[0-9]", name) for name in names)
-    kept = [int(float(name)) for name in names] if numbers and whole and not written else names
+    kept = [int(float(name)) for name in names] if numbers and not written else names
     order = sorted(set(kept), key=(lambda name: (float(name), name)) if numbers else None)
-    places = np.array([order.index(name) for name in kept])
-    return order, places[codes]
+    places = {name: place for place, name in enumerate(order)}
+    return order, np.array([places[name] for name in kept])[codes]
 
 
 def names_of(path, least=2):
     """The names of all columns; ValueError unless they are there, at least so many, and different."""
     with reading(path), opened(path) as file:
         found = next(csv.reader(file, delimiter=delimiter(path), strict=True), [])
-    header = [" ".join(name.split()) for name in found]
+    header = [plain(name) for name in found]
     if not header:
         raise ValueError(f"{path}: the file is empty")
     if len(header) == 1 < least:
@@ -71,7 +70,7 @@ def names_of(path, least=2):
         raise ValueError(f"{path}: one column only; {why}, expected values separated by {wanted}")
     if empty := [number for number, name in enumerate(header, 1) if not name]:
         raise ValueError(f"{path}: no name in the first line for column {shown(empty)}")
-    if odd := [name for name in header if not name.isprintable() or len(name) > LONGEST]:
+    if odd := [name for name in header if not fits(name)]:
         raise ValueError(f"{path}: {odd[0][:40]!r} is no name of a column")
     if twice := [name for name, count in Counter(header).items() if count > 1]:
         raise ValueError(f"{path}: columns with the same name: {shown(twice)}")
@@ -100,8 +99,18 @@ def read_columns(path, header, columns, words=()):
         raise ValueError(f"{path}: {reason or 'a quotation mark is not closed'}")
     if len(x) == 0:
         raise ValueError(f"{path}: no rows below the first line")
+    if len(header) == 1:
+        check_no_gap(path)
     found = [([*names], x[:, places[word]].astype(int)) for word, names in zip(words, codes, strict=True)]
     return (x[:, [places[name] for name in columns]], *found)
+
+
+def check_no_gap(path):
+    """ValueError for an empty line among those of a table of one column, where it is a missing value, not a pause."""
+    with opened(path) as file:
+        lines = [line.strip() for line in file.read().rstrip().splitlines()]
+    if "" in lines:
+        raise ValueError(f"{path}: line {lines.index('') + 1} is empty: in the only column a value is missing")
 
 
 def loaded(path, converters, quotes):
@@ -145,9 +154,8 @@ def coder(column, codes):
     """A converter of loadtxt: word -> its number in `codes`, which grows."""
 
     def code(text):
-        text = text.strip()
-        if not text.isprintable() or len(text) > LONGEST:
-            raise ValueError(f"{text[:40]!r} in column {column!r} is no name that fits on one line")
-        return codes.setdefault(text, len(codes))
+        if not fits(text.strip()):
+            raise ValueError(f"{text.strip()[:40]!r} in column {column!r} is no name that fits on one line")
+        return codes.setdefault(plain(text), len(codes))
 
     return code

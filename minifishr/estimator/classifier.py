@@ -6,14 +6,15 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..algorithms import ALGORITHMS, DEFAULTS, identifying
-from ..data import Domain, Row, balanced, full_batch, held_out, minibatches, standardization, stream, take, unscaled
+from ..data import balanced, full_batch, held_out, minibatches, standardization, stream, take, unscaled
 from ..evaluate import accuracy
 from ..experiments import Model, check_known, in_a_run
 from ..mlp import MLP
 from ..train import fit
+from .rows import as_domains, scaled, stopped_early
 
 NAMED = ("lr", "weight_decay", "penalty_weight", "warm_up")
 FLOATS = (np.float64, np.float32)
@@ -75,7 +76,18 @@ class DomainClassifier(ClassifierMixin, BaseEstimator):
         self.random_state = random_state
 
     def fit(self, X, y, domains=None):
-        """Train; X (n,p) numbers, y (n,) of any kind, domains (n,) of any kind. ValueError for what cannot be."""
+        """Train; X (n,p) numbers, y (n,) of any kind, domains (n,) of any kind. ValueError for what cannot be. A fit
+        that fails leaves what was there."""
+        before = vars(self).copy()
+        try:
+            return self.learned(X, y, domains)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    def learned(self, X, y, domains):
+        """The classifier itself, trained."""
         X, y = validate_data(self, X, y, dtype=FLOATS)
         check_classification_targets(y)
         self.check_arguments()
@@ -97,7 +109,7 @@ class DomainClassifier(ClassifierMixin, BaseEstimator):
             rows = [balanced(d, stream(seed, "balanced", e)) for e, d in enumerate(rows)]
         rows, validation = ([scaled(d, scaling) for d in part] for part in (rows, validation))
         theta, sizes = self.trained(rows, validation, seed, len(classes))
-        self.classes_ = classes  # now, so that a fit that fails leaves what was there
+        self.classes_ = classes
         self.model_ = Model(theta, sizes, [*range(len(classes))], [], scaling, {})
         return self
 
@@ -121,7 +133,7 @@ class DomainClassifier(ClassifierMixin, BaseEstimator):
 
     def hyper_parameters(self, seed):
         """As in a comparison: the convention's, DomainBed's warm-ups shortened with the run, its seed, those given."""
-        defaults = DEFAULTS[self.method].get(self.convention, {})
+        defaults = DEFAULTS[self.method][self.convention]
         chosen = in_a_run(defaults, self.convention, self.steps, seed)
         given = {name: getattr(self, name) for name in NAMED} | (self.more or {})
         given = {name: value for name, value in given.items() if value is not None}
@@ -130,9 +142,12 @@ class DomainClassifier(ClassifierMixin, BaseEstimator):
     def check_arguments(self):
         """ValueError, which repeats the argument, for an unknown method and values that are not possible."""
         check_known("method", self.method, ALGORITHMS)
+        check_known("convention", self.convention, DEFAULTS[self.method])
         for name, (fits, told) in ARGUMENTS.items():
             if not fits(value := getattr(self, name)):
                 raise ValueError(f"DomainClassifier: {name}={value!r} is {told}")
+        if twice := [name for name in NAMED if name in (self.more or {})]:
+            raise ValueError(f"DomainClassifier: more={self.more!r} has {twice[0]!r}, which is an argument of its own")
 
     def predict(self, X):
         """The most likely class of each row, (n,p) -> (n,)."""
@@ -148,52 +163,3 @@ class DomainClassifier(ClassifierMixin, BaseEstimator):
         """The trained Model; scikit-learn's error where there is none."""
         check_is_fitted(self, "model_")
         return self.model_
-
-
-def as_domains(X, y, names):
-    """A Domain for each different name, in their order; one of all rows without names."""
-    if names is None:
-        return [Domain("all rows", X, y)]
-    names = np.asarray(names)
-    check_consistent_length(X, names)
-    if names.ndim != 1:
-        raise ValueError(f"DomainClassifier: domains must be (n,), got {names.shape}")
-    if missing := sum(map(is_missing, names)) if names.dtype.kind in "fmMO" else 0:
-        raise ValueError(f"DomainClassifier: domains has {missing} missing values")
-    try:
-        different = np.unique(names)
-    except TypeError:
-        raise ValueError("DomainClassifier: domains has names of several kinds, which have no order") from None
-    return [Domain(str(name), X[names == name], y[names == name]) for name in different]
-
-
-def is_missing(value):
-    """Whether a value is None, NaN, NaT or pandas' NA, which is known by how it is shown."""
-    return value is None or (not isinstance(value, str) and str(value) in ("nan", "NaT", "<NA>"))
-
-
-def scaled(domain, scaling):
-    """A domain as the network sees it; ValueError for numbers that float32 does not have."""
-    with np.errstate(over="ignore"):
-        x = scaling.applied(domain.x)
-    if not np.isfinite(x).all():
-        raise ValueError(f"DomainClassifier: X has numbers in {domain.name!r} that are not finite in float32")
-    return domain._replace(x=x)
-
-
-def stopped_early(algorithm, theta, batches, steps, score, *, every, patience, model):
-    """(theta with the highest score, history, steps made): `every` updates at a time, until the score was not higher
-    for `patience` times or `steps` are made."""
-    state, history, done, waited = algorithm.init(theta), [], 0, 0
-    best = score(theta), theta
-    while done < steps and waited < patience:
-        going_on = algorithm._replace(init=lambda _, state=state: state)
-        number = min(every, steps - done)
-        theta, state, rows = fit(going_on, theta, lambda t, done=done: batches(done + t), number, model=model)
-        history += [row._replace(step=done + row.step) for row in rows]
-        done += number
-        value = score(theta)
-        history.append(Row(done, "", "validation accuracy", value))
-        waited = 0 if value > best[0] else waited + 1
-        best = max(best, (value, theta), key=lambda pair: pair[0])
-    return best[1], history, done

@@ -2,8 +2,8 @@
 
 Read `config` (what a run depends on), `presets` (what fits which data), `problems` (data and network), `matching`
 (penalty weights in units of the penalty), `measures` (what is measured on the way), `judging` (how classes fare),
-`choices` and `runs` (a plan, and one run of it), `parallel` (many runs), `models` (what a run has trained, as a
-file), `results` (a results folder), `tables`, `captions` (what a table shows, in words), `figures` (pictures),
+`choices`, `planning` and `runs` (a plan, and one run of it), `parallel` (many runs), `models` (trained networks as
+files), `results` (a results folder), `tables`, `captions` (what a table shows, in words), `figures` (pictures),
 `paired` (is it more than chance?), `each` (every domain left out in turn) and `drawing` (which pictures there are).
 """
 
@@ -17,10 +17,11 @@ from .measures import MOST_PREDICTED, accuracy_rows
 from .models import Model, check_arrays, check_columns, file_of, load_model, model_of, save_model
 from .paired import EXACT, Cell, cell, difference, plus_minus
 from .parallel import compare, counted, in_processes, watched
+from .planning import check_known, in_a_run, plan
 from .presets import DATASETS, DISPERSION, NAMED, PRESETS, TOYS
-from .problems import network, problem
+from .problems import data_name, network, problem
 from .results import append_history, results_folder, sort_history, versions, write_config
-from .runs import Result, attempted, check_known, failed, in_a_run, plan, run
+from .runs import Result, attempted, failed, run
 from .tables import (
     accuracies,
     aligned,
@@ -61,6 +62,7 @@ __all__ = [
     "compare",
     "config_of",
     "counted",
+    "data_name",
     "difference",
     "each_figure",
     "each_table",

@@ -6,7 +6,7 @@ from .. import plots
 from ..evaluate import predictions
 from ..invariance import random_direction, risks_along
 from .measures import AGREEMENT
-from .runs import network
+from .problems import network
 from .tables import accuracies, by_method, invariance_matrix, shown
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..data import Scaling, digest, image_shape, read_arrays, rows_of, shown, unscaled, write_whole
+from ..data import Scaling, digest, image_shape, plain, read_arrays, rows_of, shown, unscaled, write_whole
 from ..evaluate import most_likely
 from ..losses import sigmoid
 from ..mlp import MLP
@@ -42,8 +42,10 @@ class Model(NamedTuple):
         of the training, and bytes divided by 255 where the training's were. ValueError for another width, columns that
         lack, numbers that are masked or not finite."""
         if self.columns and hasattr(x, "columns"):
-            places = {" ".join(str(name).split()): name for name in x.columns}  # as a table's header is read
+            places = {plain(name): name for name in x.columns}  # as a table's header is read
             check_columns("predict", self, places)
+            if len(places) < len(x.columns):
+                raise ValueError(f"predict: x has {len(x.columns)} columns with {len(places)} different names")
             x = x[[places[name] for name in self.columns]]
         if isinstance(x, np.ma.MaskedArray):
             raise ValueError("predict: x is a masked array: what it hides is missing")
@@ -52,8 +54,8 @@ class Model(NamedTuple):
             x = rows_of(x)
         if x.dtype.kind not in "fiub" or x.ndim != 2 or x.shape[1] != self.scaling.width:
             raise ValueError(f"predict: expected numbers x (n, {self.scaling.width}), got {x.dtype} {x.shape}")
-        if x.dtype == np.uint8 and self.about.get("pixels"):  # own_npz has divided what it reads, into floats
-            x = x / 255
+        if self.about.get("pixels"):
+            x = shares(x)
         with np.errstate(over="ignore", invalid="ignore"):
             x = self.scaling.applied(x, self.theta.dtype)
         if not np.isfinite(x).all():
@@ -77,6 +79,20 @@ class Model(NamedTuple):
             return np.hstack([sigmoid(-z), sigmoid(z)])
         p = np.exp(z - z.max(axis=1, keepdims=True))
         return p / p.sum(axis=1, keepdims=True)
+
+
+def shares(x):
+    """Pixels as shares of white: bytes divided by 255, shares as they are, (n,p) -> (n,p). ValueError for numbers that
+    could be neither, as bytes in another type of whole numbers."""
+    if x.dtype == np.uint8:
+        return x / 255
+    if x.dtype.kind != "f" or np.any((x < 0) | (x > 1)):
+        least, most = (f(x) if x.size else "none" for f in (np.min, np.max))
+        raise ValueError(
+            "predict: the model was trained on bytes, so x must be bytes (uint8), or such divided by 255; got "
+            f"{x.dtype} from {least} to {most}"
+        )
+    return x
 
 
 def model_of(result, task, selection="last"):

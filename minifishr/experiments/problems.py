@@ -8,6 +8,7 @@ from ..data import (
     cdsprites,
     colored_mnist,
     colored_mnist_domains,
+    digest,
     leave_out,
     linear_toy,
     recoded,
@@ -85,3 +86,14 @@ def network(config, task):
     """The MLP of a configuration: one logit for two labels in the paper convention, else one for each label."""
     outputs = 1 if task.classes <= 2 and config.convention == "paper" else max(task.classes, 2)
     return MLP((task.train[0].x.shape[1], *config.hidden, outputs))
+
+
+def data_name(source):
+    """What digits or domains are called, and a hash of their bytes; None for None."""
+    if source is None:
+        return None
+    if isinstance(source[0], str):
+        name, *parts = source
+    else:
+        name, parts = "own data", [item for domain in as_own(source).domains for item in domain]
+    return f"{name} {digest(parts)[:12]}"

@@ -60,9 +60,11 @@ def versions():
     return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
 
 
-def write_config(folder, configs, problem):
-    """config.json: what was run, on what, with which versions."""
-    found = {"problem": problem.name, "versions": versions(), "runs": [said(config) for config in configs]}
+def write_config(folder, configs, problem, **data):
+    """config.json: what was run, on what, with which versions. `data` say where the numbers come from: name and hash,
+    and of a person's own the file and the columns that mean label and domain."""
+    data = {name: value for name, value in data.items() if value is not None}
+    found = {"problem": problem.name, **data, "versions": versions(), "runs": [said(config) for config in configs]}
     text = json.dumps(found, indent=1)
     (folder / "config.json").write_text(text + "\n", encoding="utf-8")
 

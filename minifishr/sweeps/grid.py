@@ -9,8 +9,8 @@ draws. Warm-ups are published for runs of 5 000 steps; shorter runs have proport
 from itertools import combinations
 
 from ..algorithms import ALGORITHMS, BATCH_RANGE, RANGES, with_shortened_warm_ups
-from ..data import as_own, colored_mnist_domains, digest, rotated_mnist, stream
-from ..experiments import DATASETS, TOYS, WEIGHTS, Config, check_known, network, plan, problem
+from ..data import as_own, colored_mnist_domains, rotated_mnist, stream
+from ..experiments import DATASETS, TOYS, WEIGHTS, Config, check_known, data_name, network, plan, problem
 
 # What tells the runs of one sweep apart, and what follows from that.
 CELL = ("algorithm", "dataset", "test_domain", "also_left_out", "domains", "draw", "seed")
@@ -96,17 +96,6 @@ def drawn(config, draw):
         chosen["penalty_weight"] = WEIGHTS(stream(0, "draw matched weight", draw))
     batch = BATCH_RANGE(stream(0, "draw batch", draw)) if config.batch else None
     return config._replace(draw=draw, hyper_parameters=chosen, batch=batch)
-
-
-def data_name(source):
-    """What digits or domains are called, and a hash of their bytes; None for None."""
-    if source is None:
-        return None
-    if isinstance(source[0], str):
-        name, *parts = source
-    else:
-        name, parts = "own data", [item for domain in as_own(source).domains for item in domain]
-    return f"{name} {digest(parts)[:12]}"
 
 
 def check(configs, source, factories=ALGORITHMS):

@@ -3,6 +3,7 @@
 import json
 import os
 import warnings
+import zipfile
 from typing import NamedTuple
 
 import numpy as np
@@ -96,9 +97,53 @@ def test_first_thing_that_differs_is_told(tmp_path):
 
 
 def test_checkpoint_is_written_after_every_so_many_updates(tmp_path):
-    fit(ERM, THETA, batches, 8, checkpoint=Checkpoint(tmp_path / "c.npz", 3))
+    kept = Checkpoint(tmp_path / "c.npz", 3)
+
+    def interrupted(steps):
+        yield from [step for step in steps if step < 8]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(ERM, THETA, batches, 20, checkpoint=kept, progress=interrupted)
     with pytest.raises(ValueError, match=r"c\.npz is 6 steps far, and steps=5 would go back$"):
-        fit(ERM, THETA, batches, 5, checkpoint=Checkpoint(tmp_path / "c.npz", 3))
+        fit(ERM, THETA, batches, 5, checkpoint=kept)
+
+
+def test_checkpoint_is_written_at_the_last_step_from_where_more_steps_go_on(tmp_path):
+    kept = Checkpoint(tmp_path / "c.npz", 300)
+    fit(ERM, THETA, batches, 4, checkpoint=kept)
+    with pytest.raises(ValueError, match=r"c\.npz is 4 steps far, and steps=3 would go back$"):
+        fit(ERM, THETA, batches, 3, checkpoint=kept)
+    made = []
+    theta, _, history = fit(ERM, THETA, batches, 7, checkpoint=kept, progress=lambda t: made.extend(t) or t)
+    whole = fit(ERM, THETA, batches, 7)
+    assert made == [4, 5, 6] and theta.tobytes() == whole.theta.tobytes() and history == whole.history
+
+
+def test_place_where_no_checkpoint_can_be_written_is_told_before_training(tmp_path):
+    def never(steps):
+        raise AssertionError("trained")
+
+    with pytest.raises(OSError, match=r"none/c\.npz: cannot be written: No such file or directory$"):
+        fit(ERM, THETA, batches, 2, checkpoint=Checkpoint(tmp_path / "none" / "c.npz"), progress=never)
+
+
+@pytest.mark.parametrize("kind", ["words", "objects", "another state"])
+def test_whole_file_of_something_else_is_refused_and_stays(kind, tmp_path):
+    path = tmp_path / "mine.npz"
+    if kind == "words":  # as a document of an office is
+        with zipfile.ZipFile(path, "w") as file:
+            file.writestr("mine.xml", "<words/>")
+    elif kind == "objects":
+        np.savez(path, np.array([{}], object))
+    else:
+        save_checkpoint(path, THETA, (training_identity(ERM, THETA, batches, None), 1, "[]", 2, 3, 4, 5, 6))
+    before = path.read_bytes()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(Foreign, match=r"mine\.npz: this is no checkpoint.*; choose another file$"):
+            fit(ERM, THETA, batches, 2, checkpoint=Checkpoint(path))
+    assert path.read_bytes() == before and [*tmp_path.iterdir()] == [path]
 
 
 def test_model_is_a_part_of_the_identity_where_it_is_known(tmp_path):
@@ -148,7 +193,7 @@ def test_what_was_set_aside_before_stays(tmp_path):
         path.write_bytes(b"PK half %d" % number)
         with pytest.warns(UserWarning, match=rf", set aside as \*{end}; training starts anew$"):
             fit(ERM, THETA, batches, 1, checkpoint=Checkpoint(path))
-    found = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    found = {file.name: file.read_bytes() for file in tmp_path.iterdir() if file != path}
     assert found == {
         "c.npz.damaged": b"PK half 0",
         "c.npz.2.damaged": b"PK half 1",

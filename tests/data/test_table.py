@@ -26,18 +26,52 @@ def read(folder, text, name="mine.csv", **options):
 def test_tables_are_known_by_their_names_and_whole_numbers_have_their_order():
     assert [is_table(name) for name in ("a.csv", "a.tsv.gz", "a.npz")] == [True, True, False]
     order, codes = ordered(["10", "9", "-1"], np.array([0, 1, 2, 0]))
-    assert order == ["-1", "9", "10"] and codes.tolist() == [2, 1, 0, 2]
+    assert order == [-1, 9, 10] and codes.tolist() == [2, 1, 0, 2]
     assert ordered(["b", "10", "9"], np.arange(3))[0] == ["10", "9", "b"]
 
 
 def test_labels_with_leading_zeros_or_plus_signs_stay_as_they_are_written():
     for names in (["01", "007", "7"], ["+1", "-1", "0"], ["-01", "2", "3"]):
-        found, places = ordered(names, np.arange(3), whole=True)
+        found, places = ordered(names, np.arange(3))
         assert sorted(found) == sorted(names) and [found[place] for place in places] == names
-    found, places = ordered(["1.0", "0", "-2", "1", "0.0", "10."], np.arange(6), whole=True)
+    found, places = ordered(["1.0", "0", "-2", "1", "0.0", "10."], np.arange(6))
     assert found == [-2, 0, 1, 10] and places.tolist() == [2, 1, 0, 2, 1, 3]
     assert ordered(["01", "007", "-1", "0"], np.arange(4))[0] == ["-1", "0", "01", "007"]
-    assert ordered(["\u0661", "\u0662"], np.arange(2), whole=True)[0] == ["\u0661", "\u0662"]
+    assert ordered(["\u0661", "\u0662"], np.arange(2))[0] == ["\u0661", "\u0662"]
+
+
+def test_names_written_in_two_ways_are_one(tmp_path):
+    accent, both = "Orle\u0301ans", "Orl\u00e9ans"  # two characters, one character, the same letter
+    text = f"age,a\u00f1o\u00a0uno,ville,outcome\n1,2,{accent},0\n3,4,{both},1\n5,6,New\u00a0York,1\n7,8,New  York,0\n"
+    own = read(tmp_path, text, domain="ville", drop=["an\u0303o uno"])
+    assert {d.name: d.x.tolist() for d in own.domains} == {"New York": [[5], [7]], both: [[1], [3]]}
+    years = read(tmp_path, "age,site,outcome\n1,2019,0\n2,2019.0,1\n3,2020.0,1\n")
+    assert {d.name: d.x.tolist() for d in years.domains} == {"2019": [[1], [2]], "2020": [[3]]}
+    persian = "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"  # with a zero-width non-joiner, as it is written
+    assert [d.name for d in read(tmp_path, f"age,site,outcome\n1,{persian},0\n").domains] == [persian]
+
+
+def test_empty_line_is_a_missing_value_where_there_is_one_column(tmp_path):
+    with pytest.raises(ValueError, match=r"mine\.csv: line 3 is empty: in the only column a value is missing$"):
+        read_columns(written(tmp_path, "a\n1\n\n2\n"), ["a"], ["a"])
+    assert read_columns(written(tmp_path, "a\n1\n2\n\n"), ["a"], ["a"])[0].tolist() == [[1], [2]]
+
+
+def test_many_different_words_are_not_searched_one_by_one():
+    compared = []
+
+    class Word(str):
+        __hash__ = str.__hash__
+
+        def __eq__(self, other):
+            compared.append(other)
+            return str(self) == str(other)
+
+    words = [Word(f"word {number}") for number in range(300)]
+    assert ordered(words, np.arange(300))[0] == sorted(map(str, words))
+    del compared[:]
+    ordered(words, np.arange(300))
+    assert len(compared) < 3_000
 
 
 def test_columns_become_x_in_order_and_words_become_labels_and_domains(tmp_path):

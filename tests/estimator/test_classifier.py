@@ -94,6 +94,8 @@ def test_method_that_needs_domains_says_so_without_them():
         ({"patience": 1.5}, "patience=1.5 is no whole number"),
         ({"validation_fraction": 1}, "validation_fraction=1 is not in"),
         ({"convention": "mine"}, "unknown convention 'mine'"),
+        ({"method": "irm", "convention": "mine", "more": {"reduction": "sum"}}, "unknown convention 'mine'"),
+        ({"more": {"lr": 1}}, "more={'lr': 1} has 'lr', which is an argument of its own"),
         *(
             ({"hidden": v}, f"hidden={v!r} is no list of whole numbers from 1 up")
             for v in ((0,), 8, "32", (8.7,), None)
@@ -142,6 +144,9 @@ def days(*names):
         np.array(["a", "b", None, "b", "a", None], object),
         np.array(["a", "b", np.nan, "b", "a", float("nan")], object),
         ["a", "b", NA(), "b", "a", NA()],
+        ["a", "b", None, "b", "a", float("nan")],
+        ["a", "b", np.nan, "b", "a", np.nan],
+        (0, 1, float("nan"), 1, 0, float("nan")),
         days("2020-01-01", "2021-01-01", "NaT", "2021-01-01", "2020-01-01", "NaT"),
     ],
 )
@@ -149,6 +154,12 @@ def test_missing_domains_are_counted(domains):
     x, y, _ = table(2)
     with pytest.raises(ValueError, match=r"^DomainClassifier: domains has 2 missing values$"):
         DomainClassifier("vrex", steps=1).fit(x, y, domains)
+
+
+def test_masked_domains_are_refused():
+    x, y, _ = table(2)
+    with pytest.raises(ValueError, match="DomainClassifier: domains is a masked array"):
+        DomainClassifier("vrex", steps=1).fit(x, y, np.ma.masked_equal([0, 1, 9, 1, 0, 9], 9))
 
 
 def test_domains_may_be_called_anything_else():
@@ -271,3 +282,6 @@ def test_a_fit_that_fails_leaves_what_was_there():
     with pytest.raises(ValueError, match="lr=-1"):
         model.set_params(lr=-1).fit(x, np.where(y == y[0], "dog", "cat"), domains=domains)
     assert (model.predict(x) == before).all()
+    with pytest.raises(ValueError, match="lr=-1"):
+        model.fit(x[:, :1], y, domains=domains)
+    assert (model.predict(x) == before).all() and model.n_features_in_ == x.shape[1]

@@ -4,11 +4,10 @@ from experiments.test_results import STEPS, results, task
 from matplotlib.image import imread
 
 from minifishr.data import Row, cdsprites
-from minifishr.experiments import figures
+from minifishr.experiments import Result, figures, plan
 from minifishr.experiments.drawing import write_figures
 from minifishr.experiments.measures import AGREEMENT
 from minifishr.experiments.problems import network
-from minifishr.experiments.runs import Result, plan
 from minifishr.experiments.tables import by_method, by_size
 from minifishr.losses import risk
 

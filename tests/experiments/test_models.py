@@ -121,6 +121,9 @@ def test_columns_of_a_frame_are_found_by_their_names_in_any_order():
     model, x = model_of(result, task), own.domains[0].x
     frame = Frame({" c": x[:, 2], "id": x[:, 0], "b": x[:, 1], "a": x[:, 0]})
     assert model.logits(frame).tobytes() == model.logits(x).tobytes()
+    twice = Frame({"a": x[:, 0], " a": x[:, 0], "b": x[:, 1], "c": x[:, 2]})
+    with pytest.raises(ValueError, match=r"^predict: x has 4 columns with 3 different names$"):
+        model.predict(twice)
     with pytest.raises(ValueError, match=r"^predict: the model was trained with columns that are missing here: a, c$"):
         model.predict(frame[["b", "id"]])
     assert (model._replace(columns=[]).logits(Frame({0: x[:, 0], 1: x[:, 1], 2: x[:, 2]})) == model.logits(x)).all()
@@ -139,7 +142,13 @@ def test_bytes_are_divided_as_they_were_for_the_training_and_once(tmp_path):
     ((_, x), *_) = rows_of(model, tmp_path / "bytes.npz")
     assert model.logits(x).tobytes() == expected.tobytes()
     numbers = model._replace(about=model.about | {"pixels": False})  # small whole numbers, as they are
-    assert numbers.logits(rows).tobytes() == model.logits(rows.astype(float)).tobytes() != expected.tobytes()
+    assert numbers.logits(rows).tobytes() == numbers.logits(rows.astype(float)).tobytes() != expected.tobytes()
+
+    for same in (rows / 255, (rows / 255).astype(np.float32)):
+        np.testing.assert_allclose(model.logits(same), expected, rtol=1e-5, atol=1e-6)
+    for wrong in (rows.astype(int), rows.astype(np.int16), rows.astype(float), -(rows / 255), rows > 99):
+        with pytest.raises(ValueError, match=rf"trained on bytes, so x must be bytes .* got {wrong.dtype} from "):
+            model.logits(wrong)
 
 
 @pytest.mark.parametrize("x", [np.zeros((2, 4)), np.zeros(3), np.array([["a", "b", "c"]]), [[np.nan, 0, 0]]])

@@ -9,13 +9,12 @@ from matplotlib.figure import Figure
 
 from minifishr import plots
 from minifishr.data import Domain, Problem, Row, cdsprites
-from minifishr.experiments import compare, tables
+from minifishr.experiments import Result, compare, plan, tables
 from minifishr.experiments import results as report
 from minifishr.experiments.captions import caption
 from minifishr.experiments.config import config_of
 from minifishr.experiments.presets import DISPERSION
 from minifishr.experiments.results import results_folder, write_config
-from minifishr.experiments.runs import Result, plan
 from minifishr.experiments.tables import spread, table
 
 STEPS = (0, 10, 20)
@@ -205,6 +204,12 @@ def test_configuration_has_every_run_and_the_versions(tmp_path):
     assert [config_of(found) for found in text["runs"]] == configs and text["problem"] == "Colored test digits"
     assert text["versions"]["numpy"] == np.__version__
     assert text["versions"]["python"] == ".".join(map(str, sys.version_info[:3]))
+
+
+def test_configuration_says_where_the_numbers_come_from(tmp_path):
+    write_config(tmp_path, plan("quick", ("erm",)), task(), data="own data 0a1b", file="m.csv", label="y", drop=None)
+    found = json.loads((tmp_path / "config.json").read_text())
+    assert [*found] == ["problem", "data", "file", "label", "versions", "runs"] and found["label"] == "y"
 
 
 def test_folders_have_any_number_of_digits_and_never_two_owners(tmp_path, monkeypatch):

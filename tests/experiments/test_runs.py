@@ -8,11 +8,11 @@ from minifishr.algorithms import ALGORITHMS
 from minifishr.algorithms.erm import erm
 from minifishr.checks import check_algorithm
 from minifishr.data import full_batch, load_digits, stream
+from minifishr.experiments import plan, run
 from minifishr.experiments.measures import AGREEMENT
 from minifishr.experiments.parallel import compare
 from minifishr.experiments.presets import DISPERSION, MATCHING, PRESETS
 from minifishr.experiments.problems import network, problem
-from minifishr.experiments.runs import plan, run
 from minifishr.gradients import domain_gradients, per_sample_gradients
 from minifishr.invariance import STATISTICS, invariances
 from minifishr.train import fit
@@ -56,9 +56,21 @@ def test_changes_go_to_every_method_that_has_the_name_or_to_one():
     assert chosen["irm"]["lr"] == 0.5 and chosen["erm"]["lr"] == chosen["fishr"]["lr"] == 0.0004898536566546834
 
 
+def test_what_is_said_of_one_method_wins_in_any_order():
+    changes = [("irm", "lr", 0.5), (None, "lr", 0.25), (None, "penalty_weight", 3.0)]
+    for order in (changes, changes[::-1]):
+        chosen = {c.algorithm: c.hyper_parameters for c in plan("quick", ("erm", "irm"), changes=order)}
+        assert (chosen["irm"]["lr"], chosen["erm"]["lr"], chosen["irm"]["penalty_weight"]) == (0.5, 0.25, 3)
+    (matched,) = plan("domainbed", ("fishr",), changes=[(None, "penalty_weight", 3.0)], matched=True)
+    assert matched.hyper_parameters["penalty_weight"] == 3  # the matched weight is a default, not what is said
+
+
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
+        ({"preset": ""}, "unknown preset '', expected one of quick"),
+        ({"changes": [(None, "lr", 1), (None, "lr", 1)]}, "hyper-parameter lr is set 2 times"),
+        ({"changes": [("irm", "lr", 1), ("irm", "lr", 2)]}, "hyper-parameter irm.lr is set 2 times"),
         ({"preset": "fast"}, "unknown preset 'fast', expected one of quick, irm, domainbed"),
         ({"dataset": "cifar"}, "unknown dataset 'cifar', expected one of colored, rotated, linear, cdsprites, own"),
         ({"preset": "linear"}, "preset 'linear' does not fit data set 'colored', expected quick or irm or domainbed"),

@@ -6,11 +6,10 @@ from samples import MNIST_LIKE, hashed, own_domains, told
 
 from minifishr.algorithms import BATCH_RANGE, RANGES
 from minifishr.data import Own, stream
-from minifishr.experiments import WEIGHTS, plan
+from minifishr.experiments import WEIGHTS, data_name, plan
 from minifishr.sweeps.grid import (
     check,
     check_grid,
-    data_name,
     domain_names,
     domains_left_out,
     drawn,
