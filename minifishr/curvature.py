@@ -109,9 +109,9 @@ def hvp(model: MLP, theta: ndarray, x: ndarray, y: ndarray, v: ndarray) -> ndarr
 
 def check(name, model, theta, x, diagonal=True, rows=0, squares=0):
     """ValueError for x that is not (n,p), or a matrix that takes `rows` (d,) and `squares` (d,d) arrays at once."""
-    if x.shape != (len(x), model.sizes[0]) or len(x) == 0:
-        raise ValueError(f"{name}: expected x (n, {model.sizes[0]}) with at least one row, got {x.shape}")
-    size = (rows + squares * model.d) * model.d * theta.dtype.itemsize
+    if np.shape(x) != (len(x), model.sizes[0]) or len(x) == 0:
+        raise ValueError(f"{name}: expected x (n, {model.sizes[0]}) with at least one row, got {np.shape(x)}")
+    size = (rows + squares * model.d) * model.d * onp.asarray(theta).dtype.itemsize
     if size > MOST_BYTES and not diagonal:
         call = f"{name}: the ({model.d}, {model.d}) matrix of MLP({model.sizes}) from {len(x)} sample(s)"
         raise ValueError(f"{call} takes {size / 2**30:.1f} GiB, more than {MOST_BYTES / 2**30:.1f}: use diagonal=True")

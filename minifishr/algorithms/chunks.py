@@ -46,6 +46,6 @@ def in_chunks(name, model, sums, finish, distance, *, chunk, ema, pooled):
         for domain, cotangent in zip(domains, cotangents, strict=True):
             for part in chunks_of(domain, chunk):
                 gradient += back(theta, cotangent, *part)
-        return gradient, phi, {"risk": float(risk), "penalty": float(penalty)}
+        return gradient, phi if ema else memory, {"risk": float(risk), "penalty": float(penalty)}
 
     return direction

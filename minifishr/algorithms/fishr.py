@@ -39,17 +39,14 @@ RECIPES = {"paper": PAPER, "domainbed": DOMAINBED._replace(warm_up_weight=0.0, p
 
 def statistic(model, theta, x, y, *, covariance="diagonal", **variant):
     """The gradient variances of a domain, (d_scope,); with covariance="full" two flat matrices, see above."""
+    check_variant(covariance, **variant)
     if covariance == "diagonal":
         return gradient_variance(model, theta, x, y, **variant)
     return full_covariance(model, theta, x, y, **variant)
 
 
 def full_covariance(model, theta, x, y, scope="classifier", centered=True, ddof=0):
-    """The classifier's covariances of W and of b, each divided by its number of rows, flat: (h^2 k^2 + k^2,).
-
-    ValueError for another scope or ddof.
-    """
-    check_full(scope, ddof)
+    """The classifier's covariances of W and of b, each divided by its number of rows, flat: (h^2 k^2 + k^2,)."""
     head, w, (a,) = model.head(theta, [x])
     G = per_sample_gradients(head, w, a, y)
     if centered:
@@ -58,9 +55,11 @@ def full_covariance(model, theta, x, y, scope="classifier", centered=True, ddof=
     return np.concatenate([np.ravel(part.T @ part) / (len(y) * part.shape[1]) for part in parts])
 
 
-def check_full(scope, ddof):
-    """ValueError for a scope or ddof that the full covariance does not have."""
-    if scope != "classifier" or ddof != 0:
+def check_variant(covariance="diagonal", scope="classifier", centered=True, ddof=0):
+    """ValueError for a scope or ddof that the full covariance or mean squares do not have."""
+    if ddof and not centered:
+        raise ValueError(f"fishr: ddof={ddof!r} has no effect with centered=False, whose divisor is n")
+    if covariance == "full" and (scope != "classifier" or ddof != 0):
         raise ValueError(f"fishr: covariance='full' needs scope='classifier' and ddof=0, got {scope!r} and {ddof}")
 
 
@@ -108,8 +107,7 @@ def fishr(model, *, convention="paper", **hyper_parameters):
     chosen = settings("fishr", DEFAULTS, convention, hyper_parameters)
     variant = {name: chosen.pop(name) for name in VARIANT}
     chunk = variant.pop("chunk")
-    if variant["covariance"] == "full":
-        check_full(variant["scope"], variant["ddof"])
+    check_variant(**variant)
     if chunk:
         return in_chunks_of(chunk, model, convention, variant, chosen)
     of, apart = (lambda *where: statistic(*where, **variant)), (lambda phi: distance(phi, convention))

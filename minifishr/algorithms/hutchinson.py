@@ -26,10 +26,12 @@ RECIPES = recipes(warm_up_weight=0.0)
 
 
 def parts(model, theta, x, y):
-    """What a classifier's Hessian is made of: features (n,h), probabilities (n,k), and its gradient (h+1,k)."""
+    """A classifier's Hessian in parts: features (n,h), probabilities (n,k), and its gradient (h+1,k).
+
+    Of one logit p is the smaller one of the two, because p (1 - p) loses its digits where p rounds to 1."""
     head, w, (a,) = model.head(theta, [x])
     z = head.logits(w, a)
-    p = sigmoid(z) if z.shape[1] == 1 else np.exp(z - np.expand_dims(logsumexp(z), 1))
+    p = sigmoid(-np.abs(z)) if z.shape[1] == 1 else np.exp(z - np.expand_dims(logsumexp(z), 1))
     return a, p, np.reshape(mean_gradient(head, w, a, y), (a.shape[1] + 1, -1))
 
 

@@ -125,7 +125,7 @@ def penalized(
         arrays = as_arrays(model, theta, domains)
         gradient, risk, penalty, *kept = step(theta, weight, memory if ema else weight, *arrays)
         told = {"risk": float(risk), "penalty": float(summed(penalty, second and second[0]))}
-        return gradient, (kept or [memory])[0], told
+        return gradient, kept[0] if ema else memory, told
 
     return descent(name, model, direction, recipe, second=second, needed=needed, **schedule)
 

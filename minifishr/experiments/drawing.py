@@ -12,7 +12,7 @@ MOST = 20  # classes of a confusion matrix
 
 def write_figures(folder, results, tasks, selection="last"):
     """Draw what the runs can show, each picture on its own, whatever the user's matplotlib is set to: a list of what
-    what went wrong, one sentence a picture. `tasks` is a Problem, or {left-out domain: Problem} for several."""
+    went wrong, one sentence a picture. `tasks` is a Problem, or {left-out domain: Problem} for several."""
     troubles, tasks = [], tasks if isinstance(tasks, dict) else {None: tasks}
     task, *others = tasks.values()
     with plots.own_settings():

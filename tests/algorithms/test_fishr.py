@@ -344,3 +344,22 @@ def test_memory_of_other_domains_or_an_impossible_decay_is_refused():
             penalty(model, theta, domains, ema=0.9, memory=wrong)
     with pytest.raises(ValueError, match=r"^fishr: ema=1.5 is outside \[0, 1\]$"):
         penalty(model, theta, domains, ema=1.5, memory=memory)
+
+
+def test_unbiased_mean_squares_are_refused_everywhere():
+    model, told = MLP((3, 1)), r"^fishr: ddof=1 has no effect with centered=False, whose divisor is n$"
+    for chunk in (None, 4):
+        with pytest.raises(ValueError, match=told):
+            fishr(model, centered=False, ddof=1, chunk=chunk)
+    with pytest.raises(ValueError, match=told):
+        penalty(model, np.zeros(4), [Domain("a", np.ones((3, 3)), np.array([0, 1, 1]))] * 2, centered=False, ddof=1)
+
+
+@pytest.mark.parametrize("chunk", [None, 4])
+def test_nothing_is_kept_that_is_not_remembered(chunk):
+    model, rng = MLP((3, 1)), np.random.default_rng(0)
+    domains = [Domain(f"{e}", rng.normal(e, 1, (6, 3)), np.arange(6) % 2) for e in range(2)]
+    theta = model.init(rng)
+    for ema, shape in ((0.0, ()), (0.5, (2, 4))):
+        algorithm = fishr(model, ema=ema, chunk=chunk)
+        assert algorithm.update(theta, algorithm.init(theta), domains)[1].memory.shape == shape

@@ -209,3 +209,18 @@ def test_edges_give_finite_numbers_or_one_sentence(name, kind, sizes, dtype):
             warnings.simplefilter("error")
             found, _, info = algorithm.update(theta, algorithm.init(theta), domains)
         assert np.isfinite(found).all() and np.isfinite([*info.values()]).all() and found.dtype == dtype
+
+
+@every_aligning
+def test_one_logit_that_is_certain_keeps_the_digits_of_its_curvature(module):
+    a = np.linspace(1, 2, 4)[:, None]
+    domains = [Domain(f"{e}", a * (1 + e), np.ones(4, int)) for e in range(2)]
+    for sign in (1, -1):  # p near 1 and near 0 have the same curvature, p (1 - p)
+        theta = np.array([sign * 20.0, 0.0], np.float32)
+        found = module.penalty(MLP((1, 1)), theta, domains, gradient_weight=0.0)
+        q = [1 / (1 + np.exp(20 * d.x)) for d in domains]  # the smaller one, in float64
+        curved, rows = [one * (1 - one) for one in q], [np.hstack([d.x, np.ones((4, 1))]) for d in domains]
+        H = np.array([(r.T * c[:, 0]) @ r / 4 for r, c in zip(rows, curved, strict=True)])
+        errors = [-one if sign > 0 else one - 1 for one in q]  # p - 1, because all labels are 1
+        g = np.array([(r.T @ e)[:, 0] / 4 for r, e in zip(rows, errors, strict=True)])
+        np.testing.assert_allclose(found, by_hand(module, H, g)[0], rtol=1e-4)
