@@ -47,9 +47,9 @@ def standardization(domains, channels=None, names=()):
         variance = sum(squares(domain.x, center, unit) for domain in domains) / n
     if not np.isfinite(variance).all():
         number = int(np.argmin(np.isfinite(variance)))
-        raise ValueError(
-            f"own data: the numbers of column {[*names, *range(p)][number]!r} are too large to standardize"
-        )
+        lost = not all(np.isfinite(domain.x[:, number]).all() for domain in domains)
+        why = "has values that are missing or infinite" if lost else "has numbers too large to standardize"
+        raise ValueError(f"own data: column {[*names, *range(p)][number]!r} {why}")
     if channels:
         variance = np.repeat(variance.reshape(channels, -1).mean(axis=1), p // channels)
         varies = np.repeat(variance.reshape(channels, -1).max(axis=1) > 0, p // channels)

@@ -107,9 +107,10 @@ def record_of(text, where):
 
 
 def checked_row(step, domain, metric, value):
-    """A Row; TypeError where it is none."""
-    numbers = type(step) is int and type(value) in (int, float)
-    if not (numbers and isinstance(domain, str) and isinstance(metric, str)):
+    """A Row; TypeError where it is none, or its accuracy no share."""
+    numbers = type(step) is int and type(value) in (int, float) and abs(value) < float("inf")
+    words = isinstance(domain, str) and isinstance(metric, str)
+    if not (numbers and words) or (metric.endswith("accuracy") and not 0 <= value <= 1):
         raise TypeError(f"row {[step, domain, metric, value]!r}")
     return Row(step, domain, metric, value)
 

@@ -36,11 +36,11 @@ def sweep(configs, source, folder, *, jobs=1, cluster=None, bar=None, factories=
     client = connected(cluster) if cluster is not None and todo else None
     prepare(folder, configs)
     if client:
-        return recorded(folder, trained_on_cluster(client, todo, source, factories, bar))
-    return recorded(folder, trained_here(todo, source, folder, jobs, bar, factories, every))
+        return written(folder, trained_on_cluster(client, todo, source, factories, bar))
+    return written(folder, trained_here(todo, source, folder, jobs, bar, factories, every))
 
 
-def recorded(folder, results):
+def written(folder, results):
     """Yield each Record after it is written; one that failed to be written ends it."""
     with contextlib.closing(results):
         for record in results:

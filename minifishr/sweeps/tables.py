@@ -99,9 +99,10 @@ def comma_separated(table, dataset, rule):
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
     for line in table:
-        for name, found in (*line.cells.items(), (AVERAGE, line.average)):
+        whole = AVERAGE, line.average, [number(line.rank), number(line.published)]
+        cells = [(name, found, ["", ""]) for name, found in line.cells.items()]  # a domain may be called average too
+        for name, found, last in (*cells, whole):
             numbers = ["", "", 0] if found is None else [f"{found.mean:.4f}", number(found.error, ".4f"), found.seeds]
-            last = [number(line.rank), number(line.published)] if name == AVERAGE else ["", ""]
             writer.writerow([dataset, rule, line.method, name, *numbers, *last])
     return out.getvalue()
 

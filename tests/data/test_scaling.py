@@ -55,14 +55,15 @@ def test_means_of_float32_are_sums_of_float64():
 def test_what_cannot_be_standardized_is_told():
     for x, reason in (
         (np.ones((3, 2)), "every column is constant in the training domains, so there is nothing to learn"),
-        (np.array([[1, 1.7e308], [2, -1.7e308]]), "the numbers of column 'b' are too large to standardize"),
-        (np.full((9, 3), 1e308), "the numbers of column 'a' are too large to standardize"),
+        (np.array([[1, 1.7e308], [2, -1.7e308]]), "column 'b' has numbers too large to standardize"),
+        (np.full((9, 3), 1e308), "column 'a' has numbers too large to standardize"),
+        (np.array([[1, 2], [np.nan, 3]]), "column 'a' has values that are missing or infinite"),
     ):
         with warnings.catch_warnings(), pytest.raises(ValueError) as caught:
             warnings.simplefilter("error")
             standardization([Domain("a", x, None)], names=["a", "b", "c"][: x.shape[1]])
         assert str(caught.value) == f"own data: {reason}"
-    with pytest.raises(ValueError, match=r"^own data: the numbers of column 1 are too large"):
+    with pytest.raises(ValueError, match=r"^own data: column 1 has numbers too large"):
         standardization([Domain("a", np.array([[1, 1.7e308], [2, -1.7e308]]), None)])
 
 

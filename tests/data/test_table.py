@@ -51,6 +51,13 @@ def test_names_written_in_two_ways_are_one(tmp_path):
     assert [d.name for d in read(tmp_path, f"age,site,outcome\n1,{persian},0\n").domains] == [persian]
 
 
+def test_trained_model_is_no_reason_to_drop_a_column(tmp_path):
+    for text, told in (("a,b\n1,\n", "the model needs all its columns"), ("a,b\n1,w\n", "the model needs numbers")):
+        with pytest.raises(ValueError, match=told) as caught:
+            read_columns(written(tmp_path, text), ["a", "b"], ["a", "b"])
+        assert "--drop" not in str(caught.value)
+
+
 def test_empty_line_is_a_missing_value_where_there_is_one_column(tmp_path):
     with pytest.raises(ValueError, match=r"mine\.csv: line 3 is empty: in the only column a value is missing$"):
         read_columns(written(tmp_path, "a\n1\n\n2\n"), ["a"], ["a"])

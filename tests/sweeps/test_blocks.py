@@ -43,6 +43,15 @@ def test_comma_separated_table_is_this_text():
     ]
 
 
+def test_domain_that_is_called_average_has_no_rank():
+    table = lines({("erm", name, 0): 0.5 for name in ("average", "b")}, ["erm"], ["average", "b"], {"erm": 51.5})
+    assert comma_separated(table, "own", "oracle").splitlines()[1:] == [
+        "own,oracle,erm,average,50.0000,,1,,",
+        "own,oracle,erm,b,50.0000,,1,,",
+        "own,oracle,erm,average,50.0000,,1,1,51.5",
+    ]
+
+
 def test_latex_table_is_this_text():
     found = latex(
         ["method", "+90%"], [["and_mask", "1.0 +- 0.5"], ["erm", "50.0"]], r"50 % {x} #1 $ & ~ ^ \ of _", "own-oracle"

@@ -71,6 +71,9 @@ ROWS = {
     "a domain": [0, 1, "accuracy", 0.5],
     "a metric": [0, "a", None, 0.5],
     "a value": [0, "a", "accuracy", "0.5"],
+    "no number": [0, "a", "accuracy", float("nan")],
+    "no finite number": [0, "", "penalty", float("inf")],
+    "no share": [0, "a", "oracle accuracy", 1.5],
     "both numbers": ["0", "a", "accuracy", None],
 }
 
