@@ -10,6 +10,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from minifishr.checks import IDENTITIES
 from minifishr.course import EXERCISES, RECALL
 
 FOLDER = Path(__file__).parent.parent.parent / "notebooks"
@@ -49,6 +50,14 @@ def test_notebook_is_that_of_the_script(lesson):
     for cell, other in zip(ours.cells, theirs.cells, strict=True):
         assert (cell.cell_type, cell.source) == (other.cell_type, other.source)
         assert {**cell.metadata} == {**other.metadata}
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_identities_are_shown_as_they_are_stated_today(lesson):
+    printed = "".join(o.get("text", "") for cell in code(notebook(lesson)) for o in cell.outputs)
+    shown = set(re.findall(r"^(.+)\n    Assumes ", printed, re.MULTILINE))
+    assert shown <= {found.statement for found in IDENTITIES.values()}
+    assert shown or lesson != "5_fisher"
 
 
 def html(cell):
