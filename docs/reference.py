@@ -27,6 +27,12 @@ print({{key: round(value, 6) for key, value in info.items()}})
 PENALTY = """for convention in ("paper", "domainbed"):
     print(convention, round(float(PENALTIES["{name}"](model, theta, domains, convention=convention)), 9))
 """
+# what the other pages call, by room
+ROOMS = {
+    "conformance": "check, check_steps, export",
+    "checks": "check_penalty, check_gradient, check_algorithm, verified",
+    "sweeps": "sweep, recorded, choices, sections",
+}
 CURVATURE = ("gradient_covariance", "empirical_fisher", "true_fisher", "gauss_newton", "hessian", "hvp")
 
 
@@ -111,7 +117,7 @@ row, one class, all weights zero, dead units, huge logits) and prints the larges
 
 
 def api_page():
-    """The public names, with their docstrings."""
+    """The public names, with their docstrings; those of the rooms last."""
     parts = []
     for name in minifishr.__all__:
         thing = getattr(minifishr, name)
@@ -120,6 +126,8 @@ def api_page():
             members = "\n   :members:\n   :undoc-members:" if name == "MLP" else ""
             parts.append(f".. auto{kind}:: {name}{members}\n")
     parts.append(".. automodule:: minifishr.curvature\n   :members: " + ", ".join(CURVATURE) + "\n")
+    parts += [f".. automodule:: minifishr.{room}\n   :members: {names}\n" for room, names in ROOMS.items()]
+    parts.append(".. autoclass:: minifishr.estimator.DomainClassifier\n   :members: fit, predict, predict_proba\n")
     return API.format(body="\n".join(parts))
 
 
