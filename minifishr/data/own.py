@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike
 from .domains import Domain
 from .faults import plain
 
-CHANNELS = (1, 2, 3)  # of what can be drawn as an image
+CHANNELS = (1, 2, 3, 4)  # of what can be drawn as an image
 
 
 class Own(NamedTuple):

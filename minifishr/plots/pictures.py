@@ -4,7 +4,8 @@ import textwrap
 
 import numpy as np
 
-CHANNELS = {1: np.ones((1, 3)), 2: np.array([[1, 0.5, 0], [0, 0.5, 1]]), 3: np.eye(3)}  # RGB; each adds up to white
+CHANNELS = {1: np.ones((1, 3)), 2: np.array([[1, 0.5, 0], [0, 0.5, 1]]), 3: np.eye(3)}
+CHANNELS[4] = np.eye(4, 3)  # RGB without the opacity; each adds up to white
 
 
 def heat_map(ax, values, rows, columns):
@@ -40,7 +41,7 @@ def confusion(ax, y, found, names):
 
 
 def image_row(ax, x, shape):
-    """Images (n, c h w) of shape (c,h,w) side by side: two channels in orange and azure, three as RGB."""
+    """Images (n, c h w) of shape (c,h,w) side by side: two channels in orange and azure, three and four as RGB."""
     channels = np.clip(np.asarray(x, float).reshape(len(x), *shape), 0, 1)
     row = np.concatenate(list(np.einsum("nchw,cr->nhwr", channels, CHANNELS[shape[0]])), axis=1)
     ax.imshow(row, interpolation="nearest")

@@ -32,7 +32,7 @@ def test_images_keep_their_shape_channels_come_first_and_bytes_become_shares(tmp
         assert own.domains[0].x[i, 12 * channel + 4 * row + column] == color[i, row, column, channel] / 255
     grey = own_npz(saved(tmp_path, x_a=np.ones((4, 5, 2), np.float32), y_a=Y))
     assert grey.shape == (1, 5, 2) and not grey.pixels and grey.domains[0].x.dtype == np.float32
-    for plain in (X, np.ones((4, 3, 3, 4)), np.ones((4, 2, 2, 2, 2))):  # a table, 4 channels, one axis too many
+    for plain in (X, np.ones((4, 3, 3, 5)), np.ones((4, 2, 2, 2, 2))):  # a table, 5 channels, one axis too many
         assert own_npz(saved(tmp_path, x_a=plain, y_a=Y)).shape == ()
     assert own_npz(saved(tmp_path, x_a=X.astype(int), y_a=Y.astype(np.uint64))).domains[0].x.dtype == np.float64
 

@@ -65,6 +65,12 @@ def test_one_channel_is_grey():
     np.testing.assert_allclose(shown, [[[0.25] * 3, [0.5] * 3]])
 
 
+def test_opacity_is_not_drawn():
+    x = np.random.default_rng(0).random((2, 4 * 9))
+    three, four = (plots.image_row(axis(), x[:, : 9 * c], (c, 3, 3)).images[0].get_array() for c in (3, 4))
+    assert (three == four).all()
+
+
 def test_three_channels_are_red_green_and_blue():
     shown = plots.image_row(axis(), np.array([[0.1, 0.2, 0.3]]), (3, 1, 1)).images[0].get_array()
     np.testing.assert_allclose(shown, [[[0.1, 0.2, 0.3]]])
