@@ -8,9 +8,11 @@ import pytest
 
 from minifishr.sweeps import choices, recorded
 from minifishr.sweeps.report import last_accuracy
+from minifishr.sweeps.selection import searches
 
 RESULTS = Path(__file__).parent.parent.parent / "docs" / "results"
 PAGE = (RESULTS / "twenty" / "README.md").read_text(encoding="utf-8")
+DOMAINS = ("+90%", "+80%", "-90%")
 NAMES = {"Fishr": "fishr", "IRM": "irm", "V-REx": "vrex", "Fish": "fish", "CORAL": "coral", "ERM": "erm"}
 
 
@@ -37,13 +39,53 @@ def kind_and_choices(request):
     return request.param, chosen_from(f"colored-{request.param}")
 
 
-def test_all_domains_are_those_of_the_records(kind_and_choices):
+def spread(cell):
+    """The numbers of a cell 'mean +- standard error', or 'mean'."""
+    return [float(text) for text in cell.split(" +- ")]
+
+
+def over_seeds(found, method, names, key="accuracy"):
+    """In percent the mean over three seeds of the mean over left-out domains, and its standard error."""
+    each = np.array([[getattr(found["colored", method, name, seed], key) for name in names] for seed in range(3)])
+    values = 100 * each.mean(axis=1)
+    return [values.mean(), values.std(ddof=1) / 3**0.5]
+
+
+def test_matched_averages_are_those_of_the_records():
+    rows = table_rows("## All three domains")
+    assert [*rows] == ["fishr", "irm", "vrex", "coral", "erm"]
+    found, able = (chosen_from("colored-matched", least=least) for least in (None, 0.65))
+    for method, cells in rows.items():
+        ours = [over_seeds(found, method, [name]) for name in DOMAINS]
+        ours += [over_seeds(found, method, DOMAINS), over_seeds(able, method, DOMAINS)]
+        np.testing.assert_allclose([spread(cell) for cell in cells[:5]], ours, atol=0.0501)  # one digit
+
+
+def test_plain_averages_are_those_of_the_records():
+    found, rows = chosen_from("colored-plain"), table_rows("### DomainBed's ranges")
+    assert len(rows) == 6
+    for method, cells in rows.items():
+        ours = [100 * found["colored", method, name, 0].accuracy for name in DOMAINS]
+        np.testing.assert_allclose([float(cell) for cell in cells[:4]], [*ours, np.mean(ours)], atol=0.0501)
+
+
+@pytest.mark.parametrize("name", ["+90%", "+80%"])
+def test_domain_tables_are_those_of_the_records(name, kind_and_choices):
     kind, found = kind_and_choices
-    for method, cells in table_rows("## All three domains, seed 0").items():
-        if kind == "plain" or "/" in cells[0]:
-            shown = [float(cell.split(" / ")[kind == "matched"]) for cell in cells[:4]]
-            ours = [100 * found["colored", method, name, 0].accuracy for name in ("+90%", "+80%", "-90%")]
-            np.testing.assert_allclose(shown, [*ours, np.mean(ours)], atol=0.0501)  # one digit after the point
+    searched = searches(records_of(f"colored-{kind}"))
+    for method, cells in table_rows(f"## With {name} left out").items():
+        test, trained, share, above = cells[4:] if kind == "matched" else cells[:4]
+        if not test:
+            continue
+        seeds = range(3 if "+-" in test else 1)
+        chosen = [found["colored", method, name, seed] for seed in seeds]
+        erm = [found["colored", "erm", name, seed].accuracy for seed in seeds]
+        draws = [[last_accuracy(run) for run, _ in searched["colored", method, name, s].values()] for s in seeds]
+        better = np.mean([one > best for best, some in zip(erm, draws, strict=True) for one in some])
+        ours = [*over_seeds(found, method, [name])] if "+-" in test else [100 * chosen[0].accuracy]
+        ours += [100 * np.mean([getattr(choice, key) for choice in chosen]) for key in ("trained", "share")]
+        np.testing.assert_allclose([*spread(test), float(trained), float(share)], ours, atol=0.0501)
+        assert abs(float(above) - 100 * better) <= 0.5
 
 
 def test_three_seeds_are_those_of_the_records(kind_and_choices):
