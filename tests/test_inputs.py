@@ -160,3 +160,15 @@ def test_labels_that_are_no_integers_are_refused_by_the_name_of_the_domain(name)
         algorithm = ALGORITHMS[name](model)
         with pytest.raises(ValueError, match=f"^domain '{odd.name}': labels must be integers, got {dtype}$"):
             fit(algorithm, theta, full_batch([first, odd]), 1)
+
+
+@pytest.mark.parametrize("diagonal", [False, True])
+@pytest.mark.parametrize("name", CURVATURES)
+def test_curvature_of_lists_is_that_of_arrays(name, diagonal):
+    model = MLP((3, 4, 2))
+    theta, [domain] = problem(model, "float64")
+    found, expected = (
+        getattr(curvature, name)(model, theta, *where, diagonal=diagonal)
+        for where in ((domain.x.tolist(), domain.y.tolist()), (domain.x, domain.y))
+    )
+    onp.testing.assert_array_equal(found, expected)
