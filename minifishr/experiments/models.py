@@ -130,7 +130,7 @@ def load_model(path):
         raise ValueError(f"{path}: a damaged model: its hash is another one")
     try:
         return whole(json.loads(text), **arrays)
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise ValueError(f"{path}: no model, or a damaged one: its parts do not fit ({str(error)[:80]})") from None
 
 

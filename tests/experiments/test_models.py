@@ -95,7 +95,9 @@ def test_file_with_a_right_hash_and_parts_that_do_not_belong_together_is_refused
     result, task, _ = trained()
     save_model(tmp_path / "m.npz", model_of(result, task))
     arrays = parts(tmp_path / "m.npz")
-    for change in ({"theta": arrays["theta"][:-1]}, {"kept": arrays["kept"] + 90}, {"text": json.dumps({"sizes": 3})}):
+    words = json.dumps(json.loads(str(arrays["text"])) | {"about": "words"})
+    texts = [{"text": json.dumps({"sizes": 3})}, {"text": words}]
+    for change in ({"theta": arrays["theta"][:-1]}, {"kept": arrays["kept"] + 90}, *texts):
         found = arrays | {name: np.asarray(value) for name, value in change.items()}
         found["hash"] = np.array(hash_of(str(found["text"]), found))
         np.savez(tmp_path / "m.npz", **found)

@@ -183,7 +183,7 @@ def test_scheduler_that_is_not_there_is_said_in_time(kind, tmp_path, capsys, mon
         refused(address, capsys, tmp_path)
 
 
-@pytest.mark.parametrize("address", ["somewhere", "", "http://127.0.0.1:80", "tcp://[::1"])
+@pytest.mark.parametrize("address", ["somewhere", "http://127.0.0.1:80", "tcp://[::1"])
 def test_address_that_is_none_is_refused(address, tmp_path, capsys):
     assert refused(address, capsys, tmp_path).endswith("(ValueError), expected tcp://host:port\n")
 
