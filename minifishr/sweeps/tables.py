@@ -41,7 +41,7 @@ def lines(found, methods, domains, published=(), unfinished=()):
     """The Lines of a table, from {(method, left-out domain, seed): accuracy in [0, 1]}.
 
     An average is over all domains, and then over the seeds that have them all; an unfinished method has none, and one
-    over fewer seeds than another has no rank.
+    over fewer seeds than another has no rank, nor has one that is left alone.
     """
     seeds = sorted({seed for _, _, seed in found})
     cells = {m: {d: cell([found[m, d, s] for s in seeds if (m, d, s) in found]) for d in domains} for m in methods}
@@ -49,7 +49,8 @@ def lines(found, methods, domains, published=(), unfinished=()):
     whole = {m: [s for s in seeds if (m, s) in counted and m not in unfinished] for m in methods}
     averages = {m: cell([fmean(found[m, d, s] for d in domains) for s in whole[m]]) for m in methods}
     most = max(map(len, whole.values()))
-    place = ranks({m: average.mean for m, average in averages.items() if average and average.seeds == most})
+    ranked = {m: average.mean for m, average in averages.items() if average and average.seeds == most}
+    place = ranks(ranked) if len(ranked) > 1 or len(methods) == 1 else {}  # nobody is the first of one
     published = dict(published)
     return [Line(m, cells[m], averages[m], place.get(m), published.get(m)) for m in methods]
 

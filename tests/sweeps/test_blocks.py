@@ -26,6 +26,13 @@ def test_rows_have_averages_of_whole_seeds_ranks_and_what_was_published():
     assert text(TABLE[1].average, 3) == "65.0 +- 5.0 (2/3)"
 
 
+def test_one_method_with_more_seeds_than_the_others_is_not_the_first():
+    found = {("erm", "a", 0): 0.5, ("erm", "a", 1): 0.6, ("irm", "a", 0): 0.7}
+    assert [line.rank for line in lines(found, ["erm", "irm"], ["a"])] == [None, None]
+    assert [line.rank for line in lines(found, ["erm"], ["a"])] == [1]
+    assert [line.rank for line in lines(found | {("irm", "a", 1): 0.7}, ["erm", "irm"], ["a"])] == [2, 1]
+
+
 def test_ranks_are_told_apart_from_a_billionth_on():
     assert ranks({"a": 1.0, "b": 1.0 + 2e-9, "c": 1.0 + 2e-10}) == {"a": 2, "b": 1, "c": 2}
 
