@@ -2,7 +2,7 @@
 
 import sys
 
-from ..data import MISSING, Own, is_table, own_npz, plain, read_table, shown
+from ..data import MISSING, Own, is_table, own_npz, read_table, shown
 from ..experiments import TOYS
 
 TABLE_ONLY = ("label", "domain", "drop")
@@ -12,10 +12,9 @@ def add_own_options(command):
     """What compare, train and sweep have in common: where the data are, and what is done to them."""
     words = "your own: a table .csv or .tsv (.gz), or .npz with arrays x_NAME (n, ...), y_NAME (n,)"
     command.add_argument("--data", metavar="FILE", help=words)
-    command.add_argument("--label", type=plain, metavar="COLUMN", help="of a table: what is to be predicted")
-    command.add_argument("--domain", type=plain, metavar="COLUMN", help="of a table: hospital, island, year, ...")
-    several = {"nargs": "+", "action": "extend", "type": plain, "metavar": "COLUMN"}
-    command.add_argument("--drop", **several, help="of a table: not to be used")
+    command.add_argument("--label", metavar="COLUMN", help="of a table: what is to be predicted")
+    command.add_argument("--domain", metavar="COLUMN", help="of a table: hospital, island, year, ...")
+    command.add_argument("--drop", nargs="+", action="extend", metavar="COLUMN", help="of a table: not to be used")
     command.add_argument("--raw", action="store_true", help="own data as they came, not standardized")
     command.add_argument("--balance", action="store_true", help="own data: classes weigh equally in the risk")
     command.add_argument("--validation", type=float, metavar="SHARE", help="of each domain, held out (default 0.2)")

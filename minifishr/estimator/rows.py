@@ -18,7 +18,8 @@ def as_domains(X, y, names):
     names = np.asarray(given)
     if names.ndim != 1:
         raise ValueError(f"DomainClassifier: domains must be (n,), got {names.shape}")
-    if missing := sum(map(is_missing, given)):
+    lacking = isinstance(given, list) or names.dtype.kind in "fmMO"  # other arrays have no missing values
+    if missing := sum(map(is_missing, given)) if lacking else 0:
         raise ValueError(f"DomainClassifier: domains has {missing} missing values")
     try:
         different = np.unique(names)

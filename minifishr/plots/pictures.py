@@ -4,8 +4,8 @@ import textwrap
 
 import numpy as np
 
-CHANNELS = {1: np.ones((1, 3)), 2: np.array([[1, 0.5, 0], [0, 0.5, 1]]), 3: np.eye(3)}
-CHANNELS[4] = np.eye(4, 3)  # RGB without the opacity; each adds up to white
+# RGB of each channel, which add up to white; a fourth one is opacity and is not drawn
+CHANNELS = {1: np.ones((1, 3)), 2: np.array([[1, 0.5, 0], [0, 0.5, 1]]), 3: np.eye(3), 4: np.eye(4, 3)}
 
 
 def heat_map(ax, values, rows, columns):
