@@ -437,7 +437,8 @@ def test_checkpoint_of_a_recorded_run_is_removed(tmp_path):
 # ---- killed and started again, started twice: the same script in processes of their own
 
 SCRIPT = """
-import os, sys, time
+import itertools, os, sys, time
+from pathlib import Path
 from minifishr.algorithms import ALGORITHMS
 from minifishr.sweeps.grid import grid
 from minifishr.sweeps.running import sweep
@@ -448,10 +449,14 @@ from samples import own_domains
 def slow(name):
     def factory(model, **options):
         algorithm = ALGORITHMS[name](model, **options)
+        number, parent = itertools.count(1), os.getppid()
         def update(theta, state, domains):
             with open({log!r}, "a") as file:
                 file.write(f"{{os.getpid()}}\\n")
             time.sleep({pause})
+            held = {hold} and next(number) == 15  # once a run is recorded, none goes on until the sweep is killed
+            while held and os.getppid() == parent and any(Path({folder!r}, "runs").glob("*.json")):
+                time.sleep(0.01)
             return algorithm.update(theta, state, domains)
         return algorithm._replace(update=update)
     return factory
@@ -465,12 +470,12 @@ if __name__ == "__main__":
 SWEPT = {"algorithms": ["fish", "fishr"], "draws": 2, "steps": 40}
 
 
-def started(tmp_path, folder, log, pause=0.02):
-    """A process that sweeps into a folder and logs each step."""
+def started(tmp_path, folder, log, pause=0, hold=False):
+    """A process that sweeps into a folder and logs each step; held, it stops at step 15 once a run is recorded."""
     script = tmp_path / f"{log}.py"
     tests = str(Path(__file__).parent.parent)
     script.write_text(
-        SCRIPT.format(tests=tests, log=str(tmp_path / log), pause=pause, folder=str(tmp_path / folder)),
+        SCRIPT.format(tests=tests, log=str(tmp_path / log), pause=pause, hold=hold, folder=str(tmp_path / folder)),
         encoding="utf-8",
     )
     return subprocess.Popen([sys.executable, "-W", "error", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -496,20 +501,20 @@ def alive(pid):
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
 def test_killed_sweep_repeats_only_what_was_not_finished_and_ends_in_the_same_bytes(tmp_path):
     runs = tmp_path / "killed" / "runs"
-    first = started(tmp_path, "killed", "first")
-    first.stdout.readline()  # a run is recorded, two are under way
+    first = started(tmp_path, "killed", "first", hold=True)
 
     def steps():
-        return [int(np.load(path)["arr_2"]) for path in runs.glob("*.npz")]
+        with contextlib.suppress(FileNotFoundError):  # recorded just now
+            return [int(np.load(path)["arr_2"]) for path in runs.glob("*.npz")]
 
-    waited(lambda: len(found := steps()) == 2 and min(found) >= 10)
+    waited(lambda: any(runs.glob("*.json")) and steps() == [10, 10])  # a run is recorded, two are under way
     first.send_signal(signal.SIGKILL)
     first.communicate()
     workers = set((tmp_path / "first").read_text().split())
     waited(lambda: not any(map(alive, workers)))
     kept, half = ({p: p.read_bytes() for p in runs.glob(f"*.{kind}")} for kind in ("json", "npz"))
     assert 1 <= len(kept) < 4 and len(half) == 2
-    out, err = started(tmp_path, "killed", "second", 0).communicate(timeout=60)
+    out, err = started(tmp_path, "killed", "second").communicate(timeout=60)
     assert err == b"" and len(out.split()) == 4 - len(kept)
     assert {p: p.read_bytes() for p in kept} == kept
     # each of the two went on from a multiple of ten steps
