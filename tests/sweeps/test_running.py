@@ -685,20 +685,24 @@ def test_bad_requests_get_one_sentence_and_leave_no_results(arguments, here, cap
     assert [path.name for path in here.iterdir()] == ["file"]
 
 
-def test_expected_time_is_steps_times_runs(tmp_path):
-    def sleepy(model, **options):
+def test_expected_time_is_steps_times_runs(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(calibration.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(calibration, "in_processes", lambda work, jobs: [call(*given) for call, given in work])
+
+    def slow(model, **options):
         algorithm = ALGORITHMS["erm"](model, **options)
 
         def update(theta, state, domains):
-            time.sleep(0.01)
+            clock[0] += 0.01
             return algorithm.update(theta, state, domains)
 
         return algorithm._replace(update=update)
 
     configs = own(["erm"], draws=3, seeds=2, steps=1_000)
-    assert 6 * 10 < expected_seconds(configs, own_domains(), 1, {"erm": sleepy}) < 6 * 30
+    assert expected_seconds(configs, own_domains(), 1, {"erm": slow}) == pytest.approx(6 * 1_000 * 0.01)
     broken = [config._replace(hyper_parameters={"lr": 1e30}) for config in configs]
-    assert 0 < expected_seconds(broken, own_domains(), 1, {"erm": sleepy}) < 6
+    assert 0 < expected_seconds(broken, own_domains(), 1, {"erm": slow}) < 1
 
 
 # ---- a machine that has too little of something
