@@ -301,7 +301,8 @@ figure(fig, f"Fishr's penalty over the plane of lesson 3. Minima: {said}.")
 # $$\text{paper: } \sum_e \lVert v_e - \bar v \rVert^2, \qquad
 # \text{domainbed: } \frac{1}{m\, d_s} \sum_e \lVert v_e - \bar v \rVert^2,$$
 #
-# with $d_s$ the number of coordinates of $v_e$. The first stands in the authors' script for Colored MNIST, the second in DomainBed.
+# with $d_s$ the number of coordinates of $v_e$. The first stands in the authors' script for Colored MNIST, the second in DomainBed;
+# the article writes $\frac1m \sum_e$, so that its $\lambda$ is $m$ times the script's for the same pull.
 
 # %%
 rng, model = np.random.default_rng(0), MLP((5, 8, 6, 1))

@@ -5,8 +5,9 @@ loss landscapes have the same shape.
 
 Source         Ramé, Dancette and Cord 2022, arXiv:2109.02934
 Equation       J(theta) = mean_e R_e + lambda * sum_e ||v_e - mean v||^2,  v_e = Var_i(g_i) of domain e
-Normalization  v_e is a mean over samples (ddof 0). paper: sum over coordinates and domains. domainbed: mean over
-               coordinates and domains, so lambda_domainbed = m * d_scope * lambda_paper for the same penalty.
+Normalization  v_e is a mean over samples (ddof 0). paper: sum over coordinates and domains, as in the authors' script;
+               the article writes the mean over domains. domainbed: mean over both. For the same penalty
+               lambda_article = m * lambda_paper, lambda_domainbed = m * d_scope * lambda_paper.
                domainbed with ema: v_e is replaced by the discounted sum v_e + ema * v_e' + ema^2 * v_e'' + ... over
                past steps (a constant v tends to v / (1 - ema)); the past is a constant for the gradient.
 Variants       scope="all": the gradients of all layers, not of the classifier alone.
@@ -14,8 +15,7 @@ Variants       scope="all": the gradients of all layers, not of the classifier a
                covariance="full": off the diagonal too; for each of W and b the covariance matrix divided by its number
                of rows, without the block between W and b.
                chunk: rows at once, None for all; the same numbers, with less memory and a second forward pass.
-               The authors' script calls the middle two fishr_notcentered and fishr_offdiagonal. A comma is missing
-               between the two names in its list of choices, so that it accepts neither, and its README swaps them.
+               The authors' script has the middle two as fishr_notcentered and fishr_offdiagonal, but accepts neither.
 Departures     1. ddof=1 (unbiased variances) is ours; all sources have ddof=0
 """
 
