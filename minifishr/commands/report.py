@@ -16,6 +16,9 @@ def add(commands):
         "folder", metavar="FOLDER", help="what `minifishr sweep --out` or `minifishr report --pack` wrote"
     )
     command.add_argument("--algorithms", nargs="+", metavar="NAME", help="of these methods alone")
+    command.add_argument(
+        "--least", type=float, metavar="SHARE", help="also tables of runs with this accuracy in training, as 0.65"
+    )
     command.add_argument("--out", metavar="FOLDER", help="default FOLDER/report")
     command.add_argument(
         "--pack", metavar="FILE.gz", help="also write all records to one file, which report and sweep read"
@@ -25,11 +28,13 @@ def add(commands):
 
 def run_report(args):
     """Print the report of the records of a folder, then write and draw it; the same files from the same records."""
+    if args.least is not None and not 0 <= args.least <= 1:
+        raise ValueError(f"--least {args.least:g}: expected a share from 0 to 1, as 0.65")
     found, troubles = recorded(args.folder), []
     parts = sections(chosen(found, args.algorithms))
     pictures = {part.dataset: drawn(part, troubles) for part in parts}
     titles = {name: {file: title for file, (title, _) in drawn.items()} for name, drawn in pictures.items()}
-    texts = report.report(parts, titles)
+    texts = report.report(parts, titles, args.least)
     out = Path(args.out or beside(args.folder) / "report")
     print(texts["report.md"], flush=True)
     try:

@@ -58,9 +58,9 @@ def tables(part):
     return {rule: table_of(part, rule) for rule in RULES}
 
 
-def table_of(part, rule, constant=True):
-    """The table of one rule, or why there is none; without `constant` predictors, if asked for."""
-    found = {key[1:]: choice.accuracy for key, choice in choices(part.records, rule, constant).items()}
+def table_of(part, rule, **limits):
+    """The table of one rule, or why there is none; with the limits of `choices` on what may be chosen."""
+    found = {key: choice.accuracy for key, choice in chosen(part, rule, **limits).items()}
     if reason := unavailable(part, rule, found):
         return f"Not available for this data set: {reason}."
     comparable = part.records[0].config.convention == "domainbed" and part.whole
@@ -68,36 +68,65 @@ def table_of(part, rule, constant=True):
     return lines(found, part.methods, part.domains, published, {method for method, _ in short(part)})
 
 
-def judgement(part, rule, table):
-    """What stands below a table: how one-sided the chosen runs are, the table without constant ones, and how sure the
-    order is."""
-    found = {key[1:]: choice for key, choice in choices(part.records, rule).items()}
-    blocks, sides = [], one_sided_block(found, part.methods, part.domains)
-    if sides:
+def chosen(part, rule, **limits):
+    """(method, left-out domain, seed) -> Choice of a rule."""
+    return {key[1:]: choice for key, choice in choices(part.records, rule, **limits).items()}
+
+
+def again(part, rule, **limits):
+    """The table of a rule with limits on what may be chosen, as text."""
+    table = table_of(part, rule, **limits)
+    return "Nothing is left." if isinstance(table, str) else markdown(*rows(table, len(part.seeds)))
+
+
+def judgement(part, rule, table, least=None):
+    """What stands below a table: how one-sided the chosen runs are, the table without constant ones, how sure the order
+    is, and the same of runs that have some accuracy in training."""
+    found, blocks = chosen(part, rule), []
+    if sides := one_sided_block(found, part.methods, part.domains):
         blocks += ["How one-sided the chosen runs are:", sides]
     if any(choice.constant for choice in found.values()):
-        without = table_of(part, rule, constant=False)
-        text = "Nothing is left." if isinstance(without, str) else markdown(*rows(without, len(part.seeds)))
-        blocks += ["The same where constant predictors cannot be chosen:", text]
+        blocks += ["The same where constant predictors cannot be chosen:", again(part, rule, constant=False)]
     if rule == "oracle":
-        early = rows(table_of(part, EARLY), len(part.seeds))
         blocks += ["What the chosen runs have in training:", training_block(found, part.methods, part.domains)]
-        blocks += ["The same where the oracle also chooses the step, the untrained network apart:", markdown(*early)]
-        stopped = {key[1:]: choice for key, choice in choices(part.records, EARLY).items()}
-        block = training_block(stopped, part.methods, part.domains)
-        blocks += ["What those have in training at that step:", block]
-    few = short(part)  # of a search that lacks draws nothing is known yet
+        words = "The same where the oracle also chooses the step, the untrained network apart:"
+        block = training_block(chosen(part, EARLY), part.methods, part.domains)
+        blocks += [words, again(part, EARLY), "What those have in training at that step:", block]
     if len(part.methods) > 1:
-        known = {key: choice.accuracy for key, choice in found.items() if key[:2] not in few}
-        counted = of_all(known, part.domains)
-        known = {(m, d, s): accuracy for (m, d, s), accuracy in known.items() if (m, s) in counted}
-        blocks += ["How sure the order is:", order_block(known, table)]
-    best = {key[1:]: choice.accuracy for key, choice in found.items() if key[0] == "erm" and key[:2] not in few}
-    if best and len(part.draws) > 1 and rule == "oracle":
-        whole = {key[1:]: draws for key, draws in searches(part.records).items() if key[1:3] not in few}
-        last = {key: [last_accuracy(run) for run, _ in draws.values()] for key, draws in whole.items()}
-        blocks += ["Draws that beat ERM:", above_block(last, best, part.methods, part.domains)]
+        blocks += ["How sure the order is:", order_of(part, found, table)]
+    blocks += beats_of(part, found) if rule == "oracle" else []
+    return blocks + (able(part, rule, least) if least is not None else [])
+
+
+def able(part, rule, least):
+    """The table of the runs that have some accuracy in training, and how sure its order is."""
+    table = table_of(part, rule, least=least)
+    blocks = [
+        f"The same where no run below {100 * least:g} % in training can be chosen:",
+        again(part, rule, least=least),
+    ]
+    if len(part.methods) > 1 and not isinstance(table, str):
+        blocks += ["How sure that order is:", order_of(part, chosen(part, rule, least=least), table)]
     return blocks
+
+
+def order_of(part, found, table):
+    """How sure the order of a table is, from the Choices of searches that lack no draws: of others nothing is known."""
+    few = short(part)
+    known = {key: choice.accuracy for key, choice in found.items() if key[:2] not in few}
+    counted = of_all(known, part.domains)
+    return order_block({(m, d, s): a for (m, d, s), a in known.items() if (m, s) in counted}, table)
+
+
+def beats_of(part, found):
+    """How many draws beat the ERM that was chosen, where it was and there are several."""
+    few = short(part)
+    best = {key[1:]: choice.accuracy for key, choice in found.items() if key[0] == "erm" and key[:2] not in few}
+    if not best or len(part.draws) < 2:
+        return []
+    whole = {key[1:]: draws for key, draws in searches(part.records).items() if key[1:3] not in few}
+    last = {key: [last_accuracy(run) for run, _ in draws.values()] for key, draws in whole.items()}
+    return ["Draws that beat ERM:", above_block(last, best, part.methods, part.domains)]
 
 
 def last_accuracy(run):
@@ -126,8 +155,9 @@ def measured_runs(part):
     return sorted(runs, key=lambda run: part.methods.index(run.config.algorithm)), words
 
 
-def report(parts, pictures=()):
-    """File name -> text: report.md, and each table as LaTeX and CSV. `pictures` are {data set: {file: title}}."""
+def report(parts, pictures=(), least=None):
+    """File name -> text: report.md, and each table as LaTeX and CSV. `pictures` are {data set: {file: title}}; with
+    `least` also what each rule gives where no run below that accuracy in training can be chosen, in [0, 1]."""
     files, base = {}, parts[0].records[0].config
     found = {part.dataset: tables(part) for part in parts}
     net = f"MLP with hidden layers of {' and '.join(map(str, base.hidden))} units" if base.hidden else "linear model"
@@ -144,7 +174,7 @@ def report(parts, pictures=()):
             name = f"{part.dataset}-{rule.replace(' ', '-')}"
             files |= {f"{name}.tex": latex(*cells, words, name)}
             files |= {f"{name}.csv": comma_separated(table, part.dataset, rule)}
-            blocks += [markdown(*cells), words, *judgement(part, rule, table)]
+            blocks += [markdown(*cells), words, *judgement(part, rule, table, least)]
         runs, which = measured_runs(part)
         blocks += [f"### {part.title}, what each method has made equal", invariance_table(runs, which)] if runs else []
         blocks += [f"![{title}]({file})" for file, title in dict(pictures).get(part.dataset, {}).items()]

@@ -21,9 +21,9 @@ from minifishr.sweeps.selection import RULES, searches
 from minifishr.sweeps.tables import AVERAGE, PUBLISHED, cell, lines, ranks, text
 
 
-def report(records):
+def report(records, **options):
     """The files of the report of some records, without pictures."""
-    return texts(sections(records))
+    return texts(sections(records), **options)
 
 
 def cells(markdown, heading):
@@ -376,6 +376,33 @@ def test_constant_predictors_are_said_and_a_second_table_leaves_them_out():
     # the oracle's ERM has 30: both draws of IRM are above it, ERM's own is not
     assert table_below(part, "Draws that beat ERM:")[1:] == [["erm", "0"], ["irm", "100"]]
     assert "cannot be chosen" not in report(runs[1:])["report.md"]
+
+
+def test_least_accuracy_in_training_gives_a_table_of_its_own_and_how_sure_its_order_is():
+    # the oracle's irm is at chance in training; 60 percent there leave it the other draw, 10 points below erm
+    of = [("irm", 0.9, 0.5, 0.9), ("irm", 0.3, 0.6, 0.3), ("erm", 0.4, 0.8, 0.4), ("erm", 0.2, 0.8, 0.2)]
+    runs = [
+        record("d", accuracy, held, oracle, draw=n % 2, seed=seed, method=method)
+        for seed in (0, 1, 2)
+        for n, (method, accuracy, held, oracle) in enumerate(of)
+    ]
+    page = report(runs, least=0.6)["report.md"].split("### Own data, oracle")[1]
+    words = "The same where no run below 60 % in training can be chosen:"
+    assert [row[1] for row in table_below(page, words)[1:]] == ["40.0 +- 0.0", "30.0 +- 0.0"]
+    assert table_below(page, "How sure that order is:")[2] == ["irm", "-10.0 +- 0.0", "0.25", "3", "none"]
+    assert table_below(page, "How sure the order is:")[1][1] == "+50.0 +- 0.0"
+    none = report(runs, least=0.9)["report.md"].split("no run below 90 % in training can be chosen:")[1]
+    assert none.startswith("\n\nNothing is left.\n\n")
+    some = report(runs, least=0.7)["report.md"].split("no run below 70 % in training can be chosen:")[1]
+    assert ["irm", "-", "-", "-"] in cells(f"### x\n\n{some.strip()}", "x")
+    assert "can be chosen:" not in report(runs)["report.md"]
+
+
+@pytest.mark.parametrize("least", ["1.5", "-1", "nan", "much", "65"])
+def test_least_accuracy_is_a_share(least, folder, capsys):
+    assert cli.main(["report", str(folder), f"--least={least}"]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and "--least" in err and least in err
 
 
 def test_what_the_last_step_costs_is_a_table_below_the_oracles():
