@@ -386,7 +386,7 @@ print(f"the longest of {len(own)} gradients is {ratio:.0f} times the shortest")
 #
 # 1. Where the derivative of $\sum_j \ell_j$ became that of $\ell_i$ alone. Batch normalization breaks it: its means and variances mix the rows, so that
 #    every row of a tap reaches every sample.
-# 2. $(a_i \delta_i)^2 = a_i^2 \delta_i^2$ is a sum over samples of products, and a sum over samples of products is a matrix product. A median is no
+# 2. $\sum_i (a_i \delta_i)^2 = \sum_i a_i^2 \delta_i^2$ is a sum over samples of products, and such a sum is a matrix product. A median is no
 #    sum: the order of the $n$ numbers $a_i \delta_i$ is another one for each pair of coordinates, and one has to have them all.
 # 3. None. If the loss is not a sum there is no $\ell_i$, and no gradient of a sample. What is still there is the derivative of the whole in each
 #    sample's copy of $\theta$, which `tiled` gives; but its rows no longer are the gradients of anything that one sample has alone.
