@@ -111,6 +111,12 @@ def test_links_within_the_site_lead_somewhere():
     assert broken == []
 
 
+def test_a_mean_and_its_error_keep_together_but_in_code():
+    for name in ("index.html", "results/index.html", "results/twenty/README.html", "results/twenty/plain/report.html"):
+        text = (SITE / name).read_text("utf-8")
+        assert re.search("\\d\u00a0±\u00a0\\d", text) and not re.search(r"<td[^>]*>[^<]*\d \+- \d", text), name
+
+
 def test_formulas_have_no_error_and_images_have_a_text():
     for name in PAGES:
         assert "katex-error" not in (SITE / name).read_text("utf-8"), name
