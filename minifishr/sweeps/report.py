@@ -73,9 +73,8 @@ def chosen(part, rule, **limits):
     return {key[1:]: choice for key, choice in choices(part.records, rule, **limits).items()}
 
 
-def again(part, rule, **limits):
-    """The table of a rule with limits on what may be chosen, as text."""
-    table = table_of(part, rule, **limits)
+def table_text(part, table):
+    """A table that stands below another, as text."""
     return "Nothing is left." if isinstance(table, str) else markdown(*rows(table, len(part.seeds)))
 
 
@@ -86,12 +85,15 @@ def judgement(part, rule, table, least=None):
     if sides := one_sided_block(found, part.methods, part.domains):
         blocks += ["How one-sided the chosen runs are:", sides]
     if any(choice.constant for choice in found.values()):
-        blocks += ["The same where constant predictors cannot be chosen:", again(part, rule, constant=False)]
+        blocks += [
+            "The same where constant predictors cannot be chosen:",
+            table_text(part, table_of(part, rule, constant=False)),
+        ]
     if rule == "oracle":
         blocks += ["What the chosen runs have in training:", training_block(found, part.methods, part.domains)]
         words = "The same where the oracle also chooses the step, the untrained network apart:"
         block = training_block(chosen(part, EARLY), part.methods, part.domains)
-        blocks += [words, again(part, EARLY), "What those have in training at that step:", block]
+        blocks += [words, table_text(part, table_of(part, EARLY)), "What those have in training at that step:", block]
     if len(part.methods) > 1:
         blocks += ["How sure the order is:", order_of(part, found, table)]
     blocks += beats_of(part, found) if rule == "oracle" else []
@@ -101,10 +103,8 @@ def judgement(part, rule, table, least=None):
 def able(part, rule, least):
     """The table of the runs that have some accuracy in training, and how sure its order is."""
     table = table_of(part, rule, least=least)
-    blocks = [
-        f"The same where no run below {100 * least:g} % in training can be chosen:",
-        again(part, rule, least=least),
-    ]
+    words = f"The same where no run below {100 * least:g} % in training can be chosen:"
+    blocks = [words, table_text(part, table)]
     if len(part.methods) > 1 and not isinstance(table, str):
         blocks += ["How sure that order is:", order_of(part, chosen(part, rule, least=least), table)]
     return blocks
