@@ -1,3 +1,4 @@
+import re
 from itertools import pairwise
 
 import numpy as np
@@ -9,7 +10,8 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from strategies import problems
 
-from minifishr.algorithms.dann import DEFAULTS, dann, domain_labels, penalty, statistic
+from minifishr.algorithms.dann import DEFAULTS, dann, domain_labels, game, penalty, statistic
+from minifishr.algorithms.protocol import as_arrays
 from minifishr.data import Domain
 from minifishr.mlp import MLP
 
@@ -303,6 +305,21 @@ def test_the_gradient_penalty_holds_in_both_players_steps(convention):
         ends.append((state.optimizer.mean, state.discriminator_optimizer.mean))
     for without, with_it in zip(*ends, strict=True):
         assert np.abs(without - with_it).max() > 1e-3
+
+
+@pytest.mark.parametrize("turn", [(True, False), (False, True)])
+def test_each_turn_has_its_own_products_alone(turn):
+    """Counted by hand: x @ W, a^T b and g @ W^T for a network with one hidden layer and two domains."""
+    model, theta, domains = toy((3, 4, 2), (3, 6))
+    theta_moves, _ = turn
+    forward_passes = 1 + 2 + 3  # the hidden layer, the classifier for each domain, the discriminator
+    slopes = 3 + 3  # of the discriminator's loss by the features, and back through that to the logits
+    back = 3 + 2 + 2 + 1 if theta_moves else 2 + 3 + 3  # to features and W1; to units, and to each W in both ways
+    played = game(model, {**DEFAULTS["domainbed"], "width": WIDTH, "gradient_penalty": 0.4}, *turn)
+    for _ in range(2):
+        played(theta, first_critic(model, domains), *as_arrays(model, theta, domains))
+    (program,) = played.recordings.values()
+    assert len(re.findall(" = (?:affine|cross|matmul)_", program.source)) == forward_passes + slopes + back == 20
 
 
 # --- the state
