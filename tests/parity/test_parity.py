@@ -222,8 +222,9 @@ def check_penalty(rules, torch, agree, name, convention, sizes, rows, **variant)
 
 
 VARIANTS = {
-    "fishr": [
-        {"scope": s, "centered": c, "ddof": d} for s, c, d in product(("classifier", "all"), (True, False), (0, 1))
+    "fishr": [  # mean squares have the divisor n alone
+        {"scope": scope, "centered": centered, "ddof": ddof}
+        for scope, (centered, ddof) in product(("classifier", "all"), [(True, 0), (True, 1), (False, 0)])
     ],
     "dann": [{"gradient_penalty": weight} for weight in (0.0, 0.7)],
     "irm": [{}, {"reduction": "sum"}],
