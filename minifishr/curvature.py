@@ -15,6 +15,7 @@ four from taps (see `gradients`), the Hessian's from products with it, and none 
 
 import autograd.numpy as np
 import numpy as onp
+from autograd import hessian as second_derivative
 from autograd import jacobian, make_hvp, make_vjp
 from autograd.extend import vspace
 from numpy import ndarray
@@ -22,7 +23,6 @@ from numpy import ndarray
 from .gradients import gradient_moments, gradient_variance, inputs_and_deltas, per_sample_gradients, tapped, zero_taps
 from .losses import losses, per_sample_losses, risk
 from .mlp import MLP
-from .replay import replayed
 
 MOST_BYTES = 2**31  # what a matrix may take together with the (n,d) and (n,k,d) arrays it is made from
 
@@ -92,9 +92,10 @@ def hessian(model: MLP, theta: ndarray, x: ndarray, y: ndarray, *, diagonal: boo
     A sum over samples is n times this. ValueError for no rows, or more than MOST_BYTES.
     """
     check("hessian", model, theta, x, diagonal, squares=2)
-    product = replayed(make_hvp(lambda t: risk(model, t, x, y))(theta)[0])  # the same graph d times
-    units = enumerate(vspace(theta).standard_basis())
-    return np.stack([product(unit)[j] if diagonal else product(unit) for j, unit in units])
+    if not diagonal:
+        return second_derivative(lambda t: risk(model, t, x, y))(theta)
+    product, _ = make_hvp(lambda t: risk(model, t, x, y))(theta)
+    return np.stack([product(unit)[j] for j, unit in enumerate(vspace(theta).standard_basis())])
 
 
 def hvp(model: MLP, theta: ndarray, x: ndarray, y: ndarray, v: ndarray) -> ndarray:
