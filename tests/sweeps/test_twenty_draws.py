@@ -13,7 +13,7 @@ from minifishr.sweeps.selection import searches
 RESULTS = Path(__file__).parent.parent.parent / "docs" / "results"
 PAGE, SUMMARY = ((RESULTS / name / "README.md").read_text(encoding="utf-8") for name in ("twenty", "."))
 DOMAINS = ("+90%", "+80%", "-90%")
-NAMES = {"Fishr": "fishr", "IRM": "irm", "V-REx": "vrex", "Fish": "fish", "CORAL": "coral", "ERM": "erm"}
+NAMES = {"V-REx": "vrex", **{name: name.lower() for name in ("Fishr", "IRM", "Fish", "CORAL", "ERM", "DANN")}}
 
 
 def table_rows(heading, page=PAGE):
