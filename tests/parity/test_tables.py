@@ -1,5 +1,7 @@
 """What `make parity` asks of every method can be asked: the suite has no PyTorch, and so does not run it."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from parity.test_parity import VARIANTS, problem
@@ -12,9 +14,9 @@ SIZES = (3, 4, 1)
 
 @pytest.mark.parametrize("name", PENALTIES)
 def test_every_variant_of_a_penalty_is_a_number(name):
-    for convention in ("paper", "domainbed"):
-        for variant in VARIANTS.get(name, [{}]):
-            assert np.isfinite(PENALTIES[name](*problem(SIZES), convention=convention, **variant))
+    where = problem(SIZES)
+    for convention, variant in product(("paper", "domainbed"), VARIANTS.get(name, [{}])):
+        assert np.isfinite(PENALTIES[name](*where, convention=convention, **variant))
 
 
 @pytest.mark.parametrize("name", HYPER_PARAMETERS)
