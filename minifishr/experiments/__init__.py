@@ -23,6 +23,7 @@ from .problems import data_name, network, problem
 from .results import append_history, results_folder, sort_history, versions, write_config
 from .runs import Result, attempted, failed, run
 from .tables import (
+    FEW,
     accuracies,
     aligned,
     by_method,
@@ -38,6 +39,7 @@ __all__ = [
     "DATASETS",
     "DISPERSION",
     "EXACT",
+    "FEW",
     "MOST_PREDICTED",
     "NAMED",
     "PENALTY_WEIGHT",

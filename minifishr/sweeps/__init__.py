@@ -2,8 +2,9 @@
 
 Read `grid` (which runs there are), `records` (what is left of each), `archive` (all of them in one file), `running`
 (carrying them out), `calibration` (how long it will take), `selection` (which of them count), `tables` (means, standard
-errors, ranks), `comparison` (how sure an order is), `sections` (what there is of a data set), `report` and `figures`
-(what a sweep has shown). Three files are handed on whole, because their first function has their name.
+errors, ranks), `comparison` (how sure an order is), `sections` (what there is of a data set), `unselected` (a sweep of
+one draw), `report` and `figures` (what a sweep has shown). Three files are handed on whole, because their first
+function has their name.
 """
 
 from . import grid, records, report

@@ -9,6 +9,7 @@ from .comparison import ABOVE, ONE_SIDED, ORDER, TRAINED, above_block, one_sided
 from .sections import mean_of, progress, short, single
 from .selection import EARLY, RULES, choices, searches
 from .tables import PUBLISHED, comma_separated, latex, lines, of_all, rows
+from .unselected import last_blocks
 
 HALF = (
     "An average of about 50 % is normal here: with +90% or +80% left out the colors of the two training domains "
@@ -165,6 +166,7 @@ def report(parts, pictures=(), least=None):
     for part in parts:
         blocks += [f"## {part.title}", progress(part)]
         blocks += [HALF] if part.dataset == "colored" and base.convention == "domainbed" and part.whole else []
+        blocks += last_blocks(part)
         for rule, table in found[part.dataset].items():
             blocks.append(f"### {part.title}, {rule}")
             if isinstance(table, str):
