@@ -12,7 +12,7 @@ from minifishr.sweeps.selection import searches
 from minifishr.sweeps.tables import PUBLISHED
 
 RESULTS = Path(__file__).parent.parent.parent / "docs" / "results"
-PAGE, SUMMARY = ((RESULTS / name / "README.md").read_text(encoding="utf-8") for name in ("twenty", "."))
+PAGE, SUMMARY, FIRST = ((RESULTS / name / "README.md").read_text(encoding="utf-8") for name in ("twenty", ".", "../.."))
 DOMAINS = ("+90%", "+80%", "-90%")
 NAMES = {"V-REx": "vrex", **{name: name.lower() for name in ("Fishr", "IRM", "Fish", "CORAL", "ERM", "DANN")}}
 
@@ -77,6 +77,11 @@ def test_page_of_results_has_the_same_numbers(kind):
         pair = f"{spread(hard)[0]} / {hardest[method][5 if kind == 'matched' else 1]}"
         assert ours[method][0] == published == str(PUBLISHED["colored", "oracle"][method])
         assert [average, able, pair] == ours[method][3:6] if kind == "matched" else [average, pair] == ours[method][1:3]
+
+
+def test_first_page_has_the_averages_of_the_page_of_results():
+    first = table_rows("DomainBed's own table", FIRST)
+    assert first == {n: [*row[:2], row[3]] for n, row in table_rows("## Colored MNIST, twenty draws", SUMMARY).items()}
 
 
 @pytest.mark.parametrize("name", DOMAINS)
