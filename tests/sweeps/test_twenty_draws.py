@@ -55,7 +55,7 @@ def over_seeds(found, method, names, key="accuracy"):
 HEADINGS = {"matched": "## All three domains", "plain": "### DomainBed's ranges"}
 COMPARED = {
     "matched": ["fishr", "irm", "vrex", "coral", "erm"],
-    "plain": ["irm", "vrex", "fishr", "coral", "erm", "fish"],
+    "plain": ["irm", "vrex", "fishr", "coral", "erm", "fish", "dann"],
 }
 
 
