@@ -3,13 +3,12 @@
 from collections import Counter
 
 from ..data import shown
-from ..evaluate import last_step, measured
 from ..experiments import TOYS, invariance_table, markdown, matching
 from .comparison import ABOVE, ONE_SIDED, ORDER, TRAINED, above_block, one_sided_block, order_block, training_block
 from .sections import mean_of, progress, short, single
 from .selection import EARLY, RULES, choices, searches
 from .tables import PUBLISHED, comma_separated, latex, lines, of_all, rows
-from .unselected import last_blocks
+from .unselected import at_last, last_blocks
 
 HALF = (
     "An average of about 50 % is normal here: with +90% or +80% left out the colors of the two training domains "
@@ -132,7 +131,7 @@ def beats_of(part, found):
 
 def last_accuracy(run):
     """The accuracy on the left-out domain at the last step."""
-    return measured(run.history, "accuracy")[last_step(run.history)][run.config.test_domain]
+    return at_last(run)[run.config.test_domain]
 
 
 def measured_runs(part):

@@ -47,6 +47,17 @@ def test_many_training_domains_are_shown_as_their_mean_and_what_is_measured_besi
     ]
 
 
+def test_run_without_a_domain_at_its_last_step_does_not_count_there():
+    run, other = record("d", 0.25), record("d", 0.75, seed=1)
+    lacks = [row for row in other.history if row != Row(20, "a", "accuracy", 0.75)]
+    both = [row for row in lacks if row.metric != "validation accuracy" or row.step < 20]
+    for history in (lacks, both):
+        page = report([run, other._replace(history=history)])["report.md"]
+        assert cells(page, ONE)[1] == ["erm", "25.0", *["50.0 +- 35.4"] * 3, "2"]
+    page = report([other._replace(history=both)])["report.md"]
+    assert cells(page, ONE)[1] == ["erm", "-", *["75.0"] * 3, "1"]
+
+
 @pytest.mark.parametrize("preset", ["irm", "domainbed"])
 def test_sweep_of_one_draw_gives_the_table_of_compare(tmp_path, capsys, preset):
     words = ["--algorithms", "erm", "fishr", "--preset", preset, "--steps", "3", "--count", "200", "--size", "7"]
