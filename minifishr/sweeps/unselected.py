@@ -13,8 +13,8 @@ def last_blocks(part):
     """Heading and tables of a Section, one for each left-out domain; nothing where several draws were made."""
     if len(part.draws) > 1:
         return []
-    groups = [[r for r in single(part.records) if r.config.test_domain == name] for name in part.domains]
-    tables = [last_table(by_method(group), part.methods) for group in groups if any(not r.failure for r in group)]
+    runs = {name: [r for r in single(part.records) if r.config.test_domain == name] for name in part.domains}
+    tables = [last_table(groups, part.methods) for groups in map(by_method, runs.values()) if any(groups.values())]
     words = "Accuracy in percent, mean +- standard deviation over the seeds of a method."
     return [f"### {part.title}, {HEADING}", *tables, words] if tables else []
 
