@@ -121,7 +121,8 @@ def test_runs_that_predict_in_training_are_those_of_the_records(least):
 def test_rotated_digits_are_those_of_the_records(rule, heading):
     section = SUMMARY.split("## Rotated MNIST, five draws")[1]
     rows = table_rows(heading, section)
-    records, found = records_of("rotated-plain"), chosen_from("rotated-plain", rule)
+    records = [run for run in records_of("rotated-plain") if run.config.seed == 0]  # the tables' seed
+    found = chosen_from("rotated-plain", rule)
     assert rows.keys() == {run.config.algorithm for run in records}
     assert len(records) == 6 * 5 * len(rows)  # domains, draws
     for method, cells in rows.items():
