@@ -23,13 +23,13 @@ from .problems import data_name, network, problem
 from .results import append_history, results_folder, sort_history, versions, write_config
 from .runs import Result, attempted, failed, run
 from .tables import (
-    FEW,
     accuracies,
     aligned,
     by_method,
     invariance_matrix,
     invariance_table,
     judged_table,
+    labels,
     markdown,
     spread,
     table,
@@ -39,7 +39,6 @@ __all__ = [
     "DATASETS",
     "DISPERSION",
     "EXACT",
-    "FEW",
     "MOST_PREDICTED",
     "NAMED",
     "PENALTY_WEIGHT",
@@ -76,6 +75,7 @@ __all__ = [
     "invariance_matrix",
     "invariance_table",
     "judged_table",
+    "labels",
     "lacking_classes",
     "landscape_figure",
     "load_model",

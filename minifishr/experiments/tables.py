@@ -23,8 +23,13 @@ def by_size(results):
 
 
 def shown(problem):
-    """What a table or figure shows: label -> names of domains, many training domains as their mean."""
-    train, test = ([domain.name for domain in part] for part in (problem.train, problem.test))
+    """The `labels` of a problem's domains."""
+    return labels(*([domain.name for domain in part] for part in (problem.train, problem.test)))
+
+
+def labels(train, test):
+    """What a table or figure shows: label -> names of domains, many training domains as their mean; the first of `test`
+    is the one that is left out."""
     parts = {n: [n] for n in train} if len(train) <= FEW else {f"mean of {len(train)} training domains": train}
     first = test[0] if test[0] == "test" else f"{test[0]} (test)"
     while first in {*parts, *test[1:]}:  # somebody's domain may be called so

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from ..algorithms import ALGORITHMS
 from ..experiments import DATASETS, check_known, titled
+from .selection import training_names
 
 
 class Section(NamedTuple):
@@ -62,7 +63,7 @@ def in_order(records):
 
     A name comes after all those that stand before it somewhere.
     """
-    orders = [list(dict.fromkeys(w.domain for w in r.history if w.metric == "validation accuracy")) for r in records]
+    orders = [training_names(record) for record in records]
     before = {name: set() for record in records for name in record.config.left_out}
     for order in orders:
         for place, name in enumerate(order):

@@ -70,13 +70,17 @@ def training_scores(run, others):
     return validation_scores(run.history)
 
 
+def training_names(run):
+    """The names of the training domains in their order: those of which rows were held out."""
+    return list(dict.fromkeys(row.domain for row in run.history if row.metric == "validation accuracy"))
+
+
 def leave_one_out_scores(run, others):
     """The accuracy on a domain left out in addition, mean over these domains, at each step.
 
     Nothing unless each training domain was left out in addition once.
     """
-    trained_on = {row.domain for row in run.history if row.metric == "validation accuracy"}
-    if not others or {*others} != trained_on:
+    if not others or {*others} != {*training_names(run)}:
         return {}
     curves = {name: measured(other.history, "accuracy") for name, other in others.items()}
     steps = [step for step in measured(run.history, "accuracy") if all(step in curve for curve in curves.values())]

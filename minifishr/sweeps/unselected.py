@@ -3,8 +3,9 @@
 from statistics import fmean
 
 from ..evaluate import last_step, measured
-from ..experiments import FEW, by_method, markdown, spread
+from ..experiments import by_method, labels, markdown, spread
 from .sections import single
+from .selection import training_names
 
 HEADING = "the last step, nothing selected"
 
@@ -22,19 +23,15 @@ def last_blocks(part):
 def last_table(groups, methods):
     """Method, accuracy on each domain, number of seeds, as Markdown; groups are {method: runs that did not fail}."""
     parts = columns(next(run for group in groups.values() for run in group))
-    rows = [
-        [name, *(cell(groups[name], names) for names in parts.values()), len(groups[name])]
-        for name in methods
-        if name in groups
-    ]
+    found = {name: [at_last(run) for run in groups[name]] for name in methods if name in groups}
+    rows = [[name, *(cell(last, names) for names in parts.values()), len(last)] for name, last in found.items()]
     return markdown(["method", *parts, "seeds"], rows)
 
 
-def cell(runs, names):
-    """The mean accuracy on some domains, over the runs that have measured them all."""
-    found = [at_last(run) for run in runs]
+def cell(found, names):
+    """The mean accuracy on some domains, over the runs {domain: accuracy} that have them all."""
     values = [100 * fmean(by[name] for name in names) for by in found if {*names} <= {*by}]
-    return spread(values) if values or not runs else "-"
+    return spread(values) if values or not found else "-"
 
 
 def at_last(run):
@@ -43,8 +40,6 @@ def at_last(run):
 
 
 def columns(run):
-    """Label -> names of domains: the training domains, many as their mean, and then what else was measured."""
-    train = [*dict.fromkeys(row.domain for row in run.history if row.metric == "validation accuracy")]
-    parts = {n: [n] for n in train} if len(train) <= FEW else {f"mean of {len(train)} training domains": train}
-    others = [name for name in at_last(run) if name not in train]
-    return parts | {f"{name} (test)" if name in run.config.left_out else name: [name] for name in others}
+    """Label -> names of domains: those of the training, the one left out, and what else was measured."""
+    train, out = training_names(run), run.config.test_domain
+    return labels(train, [out, *(name for name in at_last(run) if name not in (*train, out))])

@@ -48,6 +48,13 @@ def test_many_training_domains_are_shown_as_their_mean_and_what_is_measured_besi
     ]
 
 
+def test_domain_that_is_called_test_is_not_called_so_twice():
+    run = record("d", dataset="linear", data="linear")
+    rows = [row._replace(domain={"d": "test"}.get(row.domain, row.domain)) for row in run.history]
+    run = run._replace(config=run.config._replace(test_domain="test"), history=rows)
+    assert cells(report([run])["report.md"], f"Linear toy, {HEADING}")[0] == ["method", *"abc", "test", "seeds"]
+
+
 def test_run_without_a_domain_at_its_last_step_does_not_count_there():
     run, other = record("d", 0.25), record("d", 0.75, seed=1)
     lacks = [row for row in other.history if row != Row(20, "a", "accuracy", 0.75)]
